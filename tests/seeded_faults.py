@@ -602,6 +602,49 @@ FAULTS = (
         ),
     ),
     Fault(
+        "record-a-batch-while-calls-of-it-are-under-way",
+        "P27",
+        "app/deliveries/parallel_calls.py",
+        "            if not helper.cancel():\n                helper.result()\n",
+        "            helper.cancel()\n",
+        (
+            "tests/gateways/test_rally_parallel.py"
+            "::test_p27_calls_for_one_sku_never_overlap_and_the_newest_arrives_last",
+        ),
+    ),
+    Fault(
+        "what-was-never-tried-stays-in-doubt",
+        "P44",
+        "app/deliveries/sync.py",
+        "                if untouched:\n                    kind",
+        "                if not untouched:\n                    kind",
+        (
+            "tests/gateways/test_rally_parallel.py"
+            "::test_p44_a_vendor_that_dies_in_the_middle_leaves_in_doubt_only_what_it_was_sent",
+            "tests/gateways/test_rally_parallel.py"
+            "::test_p21_a_worker_that_stops_in_the_middle_records_what_was_taken_and_gives_back_the_rest[sqlite]",
+        ),
+    ),
+    Fault(
+        "a-batch-goes-on-while-the-worker-stops",
+        "P21",
+        "app/deliveries/parallel_calls.py",
+        "return None if failures or self._is_stopping() else next(left, None)\n",
+        "return None if failures else next(left, None)\n",
+        (
+            "tests/gateways/test_rally_parallel.py"
+            "::test_p21_a_worker_that_stops_in_the_middle_records_what_was_taken_and_gives_back_the_rest[sqlite]",
+        ),
+    ),
+    Fault(
+        "the-sync-takes-the-threads-of-callbacks",
+        "P14",
+        "app/transport/limits.py",
+        '            if kind != "fact" and self._inside() >= self._most_inside():\n',
+        "            if len(self._waiting) + len(self._under_way) >= self._most_inside():\n",
+        ("tests/transport/test_limits.py::test_r14_facts_have_threads_of_their_own_and_keep_no_callback_out",),
+    ),
+    Fault(
         "leave-calls-of-a-lost-lease",
         "P9",
         "app/records/outcomes.py",

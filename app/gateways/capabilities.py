@@ -141,6 +141,10 @@ class StockSink(ABC):
     batch: int = 500
     """How many changed SKUs one `push` may be given."""
 
+    at_once: int = 0
+    """For a vendor that takes one SKU a call: how many calls of one `push` may be under way together.  0: it takes
+    many, and `push` makes its calls one after another."""
+
     by_location: bool = False
     """True for a vendor that is sent stock by location: it always gets the details of a SKU, never its total."""
 
@@ -171,6 +175,9 @@ class CatalogueSink(ABC):
 
     batch: int = 50
     """How many changed products one `push` may be given."""
+
+    at_once: int = 0
+    """As `StockSink.at_once`, of products."""
 
     @abstractmethod
     def push(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:

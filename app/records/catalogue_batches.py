@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -81,6 +81,14 @@ def record(
     known = [item.key for item in sent if changes[item.key].was_refused]
     obstacles.replace(connection, "catalogue", batch.channel, batch.gateway, refused, known)
     return True
+
+
+def give_back(connection: sa.Connection, batch: Batch, keys: Collection[str]) -> None:
+    """For these products no call has begun: only what was in doubt before the claim is so."""
+    sure = [change.key for change in batch.changes if change.key in keys and not change.is_in_doubt]
+    for some in chunked(sorted(sure)):
+        which = (*CATALOGUE.of_gateway(batch.channel, batch.gateway), _SYNC.root_key.in_(some))
+        connection.execute(sa.update(catalogue_sync).where(*which).values(is_in_flight=False))
 
 
 _SYNC = catalogue_sync.c

@@ -27,6 +27,7 @@ from tests.benchmarks import (
     restating,
     slow_clients,
     starting,
+    syncing,
 )  # fmt: skip
 from tests.benchmarks.bench import scratch
 from tests.benchmarks.rounds import Row, Skipped
@@ -48,6 +49,7 @@ FIGURES: dict[str, Measure] = {
     "S11": callbacks.s11,
     "S12": starting.s12,
     "S13": pulls.s13,
+    "S14": syncing.s14,
     "S16": pages.p40,
     "B1": durable.b1,
     "C1": catalogue.c1,
@@ -133,7 +135,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="a figure of those below; none: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each side runs in a round")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows of P40, to try it out")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows of P40 and S14, to try them out")
     options = parser.parse_args()
     if unknown := set(options.names) - set(FIGURES):
         parser.error(f"no figure is called {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")

@@ -218,7 +218,7 @@ def s9(rounds: int, folder: Path) -> Iterator[Row]:
         for name, [url] in databases(folder):
             drained, bare = [], []
             for _ in range(2 * rounds - 1):
-                bare.append(_call(port, 2000) / IDEAL)
+                bare.append(calls_alone(port, 2000) / IDEAL)
                 _owe(url, owed, ["bench0", "bench1"])
                 drained.append(_drain(url, port, folder) / IDEAL)
             print(f"    {name}: {_listed(drained)}; the calls alone {_listed(bare)}")
@@ -229,8 +229,8 @@ def _listed(values: list[float]) -> str:
     return ", ".join(f"{value:.2f}" for value in values)
 
 
-def _call(vendor_port: int, number: int) -> float:
-    """Calls a second of 16 threads that make them through the client and do nothing else."""
+def calls_alone(vendor_port: int, number: int, at_once: int = 16) -> float:
+    """Calls a second of so many threads that make them through the client and do nothing else."""
     client = VendorClient("bench", f"http://127.0.0.1:{vendor_port}", headers={"X-Key": "k"}, patience_s=5)
     left = iter(range(number))
 
@@ -238,7 +238,7 @@ def _call(vendor_port: int, number: int) -> float:
         for _ in left:
             client.call("GET", "/shipments/0000000000000001", deadline=Deadline.in_s(10), kind="command")
 
-    threads = [threading.Thread(target=run) for _ in range(16)]
+    threads = [threading.Thread(target=run) for _ in range(at_once)]
     begun = time.perf_counter()
     for thread in threads:
         thread.start()
