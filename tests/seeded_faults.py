@@ -40,6 +40,39 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "leave-sqlite-to-guess-how-much-a-channel-holds",
+        "P26",
+        "app/records/migrating.py",
+        'if connection.dialect.name == "sqlite":',
+        "if False:",
+        (
+            "tests/records/test_plans.py::"
+            "test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_grows",
+        ),
+    ),
+    Fault(
+        "look-for-rows-that-are-written-out-in-all-of-a-table",
+        "P26",
+        "app/records/statements.py",
+        'if connection.dialect.name != "sqlite":',
+        "if True:",
+        (
+            "tests/records/test_plans.py::"
+            "test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_grows",
+        ),
+    ),
+    Fault(
+        "look-for-old-tracking-numbers-among-all-numbers",
+        "P26",
+        "app/records/search_keys.py",
+        "is_tracking: ColumnElement[bool] = literal_column(IS_TRACKING_KEY)",
+        "is_tracking: ColumnElement[bool] = (literal_column(IS_TRACKING_KEY) == 1)",
+        (
+            "tests/records/test_plans.py::"
+            "test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_grows",
+        ),
+    ),
+    Fault(
         "erase-whose-number-was-not-typed",
         "P39",
         "app/console/pages/erasing.py",

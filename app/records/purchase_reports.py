@@ -77,7 +77,7 @@ def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> lis
         deliveries.c.lane == pending_reports.c.refnum,
         deliveries.c.gateway != gateway,
         deliveries.c.verb == _STEPS[moment],
-        deliveries.c.state.in_(OPEN_STATES),
+        outbox.is_in(deliveries, OPEN_STATES),
     )
     rows = connection.execute(
         select(pending_reports.c.body, is_void.label("is_void"), handed_out.c.rejected)
