@@ -2365,6 +2365,24 @@ FAULTS = (
         ("tests/records/test_migrations.py::test_p47_every_migration_says_from_which_code_on_it_can_be_used[sqlite]",),
     ),
     Fault(
+        "answer-writes-whose-commit-failed",
+        "P22",
+        "app/records/group_commit.py",
+        "        become = _IS_APART\n        try:",
+        "        become = _IS_KEPT\n        try:",
+        ("tests/records/test_group_commit.py::test_p22_no_write_returns_because_of_a_commit_that_failed[sqlite]",),
+    ),
+    Fault(
+        "let-a-write-fail-for-another-of-its-group",
+        "P34",
+        "app/records/group_commit.py",
+        "            if not others:\n                raise\n            return False",
+        "            raise",
+        (
+            "tests/records/test_group_commit.py::test_p34_a_write_that_fails_costs_no_other_one_of_its_group[sqlite-error0]",
+        ),
+    ),
+    Fault(
         "two-lost-connections-are-a-fault-of-ours",
         "P5",
         "app/records/transactions.py",

@@ -47,6 +47,7 @@ from app.records.engines import (
     postgresql_engine,
     sqlite_engine,
 )
+from app.records.group_commit import GroupCommit
 from app.records.prerequisite import Prerequisite
 from app.records.statements import Prepared, texts
 
@@ -75,6 +76,7 @@ class Transactions:
         self.clock = SharedClock()
         self._turns = FairTurns(SQLITE_CONNECTIONS if self.is_sqlite else connections)
         self._writer = FairTurns(1)
+        self.group_commit = GroupCommit(lambda wait_s: self.write(wait_s=wait_s))
         self.served_at_s = -math.inf
         """When it served this process last (monotonic seconds)."""
         self._is_closed = False
