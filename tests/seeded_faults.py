@@ -613,6 +613,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "each-product-sends-its-category",
+        "R13",
+        "app/gateways/vendors/rally/facts.py",
+        "        with self._turns.setdefault(path, threading.Lock()):\n",
+        "        with threading.Lock():\n",
+        (
+            "tests/gateways/test_rally_parallel.py"
+            "::test_r13_a_category_is_sent_once_and_before_all_products_that_name_it",
+        ),
+    ),
+    Fault(
         "what-was-never-tried-stays-in-doubt",
         "P44",
         "app/deliveries/sync.py",
