@@ -48,6 +48,9 @@ WALKED = {
         ("records/refunds.py:page", "refunds"),
         ("records/sku_stock.py:skus", "stock"),
     },
+    "the queue of orders, from which those that RetailOps has are taken": {
+        ("storefront/order_queue.py:_taken", "orders"),
+    },
     "whether there is any row": {
         ("records/cancelled_at_source.py:standing", "handed_out"),
         ("records/catalogue_rows.py:_is_used", "catalogue"),
