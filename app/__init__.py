@@ -52,6 +52,7 @@ from app.records.retention import CLOCKS, Terms
 from app.records.search_filling import SearchFilling
 from app.settings import Settings
 from app.storefront import retention as storefront
+from app.storefront.order_queue import OrderQueue
 from app.transport.limiters import Limit
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import SharedRate
@@ -132,6 +133,8 @@ class Works:
         self.regular_work.add(self.check_runner.turn)
         shops = {channel for (channel, _), gateway in self.gateways.items() if gateway.kept_orders is not None}
         self.regular_work.add(SearchFilling(self.database, self.database.clock, shops).turn)
+        if shops:
+            self.regular_work.add(OrderQueue(self.database, self.database.clock).turn)
         self.dispatcher.start()
 
     def stop(self) -> None:

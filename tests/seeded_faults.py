@@ -40,6 +40,28 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "walk-through-all-orders-that-retailops-has-had",
+        "P26",
+        "app/storefront/order_store.py",
+        ".where(IS_QUEUED, orders.c.exportable_at <= until",
+        ".where(orders.c.exportable_at <= until",
+        (
+            "tests/storefront/test_order_store.py::"
+            "test_p26_the_queue_holds_what_waits_and_not_what_retailops_has_had_for_a_while",
+        ),
+    ),
+    Fault(
+        "take-an-order-out-of-the-queue-that-may-come-back",
+        "P26",
+        "app/storefront/order_queue.py",
+        "is_had, ~is_open)",
+        "is_had)",
+        (
+            "tests/storefront/test_order_store.py::"
+            "test_p26_the_queue_holds_what_waits_and_not_what_retailops_has_had_for_a_while",
+        ),
+    ),
+    Fault(
         "leave-sqlite-to-guess-how-much-a-channel-holds",
         "P26",
         "app/records/migrating.py",

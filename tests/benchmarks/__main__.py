@@ -21,6 +21,7 @@ from tests.benchmarks import (
     catalogue,
     durable,
     fairness,
+    growth,
     pages,
     pulls,
     pushes,
@@ -51,6 +52,7 @@ FIGURES: dict[str, Measure] = {
     "S13": pulls.s13,
     "S14": syncing.s14,
     "S16": pages.p40,
+    "S18": growth.s18,
     "B1": durable.b1,
     "C1": catalogue.c1,
     "D5": slow_clients.d5,
@@ -135,7 +137,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="a figure of those below; none: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each side runs in a round")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows of P40 and S14, to try them out")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows of P40, S14 and S18, to try them")
     options = parser.parse_args()
     if unknown := set(options.names) - set(FIGURES):
         parser.error(f"no figure is called {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
