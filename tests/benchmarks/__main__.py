@@ -22,13 +22,14 @@ from tests.benchmarks import (
     durable,
     fairness,
     pages,
+    peers,
     pulls,
     pushes,
     restating,
     slow_clients,
     starting,
     syncing,
-)  # fmt: skip
+)
 from tests.benchmarks.bench import scratch
 from tests.benchmarks.rounds import Row, Skipped
 
@@ -36,6 +37,7 @@ Measure = Callable[..., Iterable[Row]]
 
 FIGURES: dict[str, Measure] = {
     "S1": callbacks.s1_s2,
+    "S1b": peers.s1b,
     "S2": callbacks.s1_s2,
     "S3": pushes.s3,
     "S4": durable.s4,
