@@ -19,17 +19,20 @@ from tests.benchmarks import (
     callbacks,
     calls,
     catalogue,
+    database_load,
     durable,
     fairness,
     growth,
     pages,
+    peers,
     pulls,
     pushes,
     restating,
+    scaling,
     slow_clients,
     starting,
     syncing,
-)  # fmt: skip
+)
 from tests.benchmarks.bench import scratch
 from tests.benchmarks.rounds import Row, Skipped
 
@@ -37,6 +40,7 @@ Measure = Callable[..., Iterable[Row]]
 
 FIGURES: dict[str, Measure] = {
     "S1": callbacks.s1_s2,
+    "S1b": peers.s1b,
     "S2": callbacks.s1_s2,
     "S3": pushes.s3,
     "S4": durable.s4,
@@ -53,11 +57,13 @@ FIGURES: dict[str, Measure] = {
     "S14": syncing.s14,
     "S16": pages.p40,
     "S18": growth.s18,
+    "S19": scaling.s19,
     "B1": durable.b1,
     "C1": catalogue.c1,
     "D5": slow_clients.d5,
     "D6": bodies.d6,
     "D6b": bodies.dear,
+    "L1": database_load.l1,
     "P15": fairness.p15,
     "P40": pages.p40,
     "R13": restating.r13,
