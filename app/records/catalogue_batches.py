@@ -119,7 +119,7 @@ _RECORD = (
 )
 
 
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     return _SYNC.again_at.is_not(None) & (_SYNC.again_at <= now)
 
 
