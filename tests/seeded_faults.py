@@ -2850,7 +2850,7 @@ FAULTS = (
         "migrate-over-a-connection-nobody-counts",
         "P42",
         "app/records/database.py",
-        "            with self._turns.turn("", patience_s()), as_unavailable():\n                cast",
+        "            with self._turns.turn(holder, patience_s()), as_unavailable():\n                cast",
         "            with as_unavailable():\n                cast",
         ("tests/records/test_connections.py::test_p42_a_migration_counts_against_the_connections_of_its_process",),
         on_postgresql=True,
@@ -2873,6 +2873,15 @@ FAULTS = (
             "tests/deliveries/test_work_threads.py::"
             "test_p15_one_look_serves_200_gateways_and_each_that_is_due_has_a_thread",
         ),
+    ),
+    Fault(
+        "rely-on-notifications-that-do-not-arrive",
+        "P26",
+        "app/records/wakeups.py",
+        "        was_heard = False\n        while not",
+        "        was_heard = self.is_heard = True\n        while not",
+        ("tests/records/test_wakeups.py::test_p26_where_notifications_do_not_arrive_nobody_relies_on_them",),
+        on_postgresql=True,
     ),
     Fault(
         "one-channel-takes-the-last-turn",
