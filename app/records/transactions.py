@@ -74,7 +74,9 @@ class Transactions:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.clock = SharedClock()
-        self._turns = FairTurns(SQLITE_CONNECTIONS if self.is_sqlite else connections)
+        self.connections = SQLITE_CONNECTIONS if self.is_sqlite else connections
+        """How many this process may have open at most."""
+        self._turns = FairTurns(self.connections)
         self._writer = FairTurns(1)
         self.group_commit = GroupCommit(lambda wait_s: self.write(wait_s=wait_s))
         self.served_at_s = -math.inf
