@@ -40,6 +40,28 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "walk-through-all-orders-that-retailops-has-had",
+        "P26",
+        "app/storefront/order_store.py",
+        ".where(IS_QUEUED, orders.c.exportable_at <= until",
+        ".where(orders.c.exportable_at <= until",
+        (
+            "tests/storefront/test_order_store.py::"
+            "test_p26_the_queue_holds_what_waits_and_not_what_retailops_has_had_for_a_while",
+        ),
+    ),
+    Fault(
+        "take-an-order-out-of-the-queue-that-may-come-back",
+        "P26",
+        "app/storefront/order_queue.py",
+        "is_had, ~is_open)",
+        "is_had)",
+        (
+            "tests/storefront/test_order_store.py::"
+            "test_p26_the_queue_holds_what_waits_and_not_what_retailops_has_had_for_a_while",
+        ),
+    ),
+    Fault(
         "leave-sqlite-to-guess-how-much-a-channel-holds",
         "P26",
         "app/records/migrating.py",
@@ -1178,8 +1200,8 @@ FAULTS = (
         "set-aside-delivers",
         "P37",
         "app/deliveries/dispatcher.py",
-        "known = {stream for stream in known if stream[0] in self._channels}",
-        "known = set(known)",
+        "if stream[0] in self._channels and stream not in self._paused]",
+        "if stream not in self._paused]",
         (
             "tests/channel/test_set_aside.py::"
             "test_p37_one_channels_fault_stops_one_channel_and_what_it_has_pending_waits",
@@ -2039,8 +2061,8 @@ FAULTS = (
         "first-feed-waits",
         "P33",
         "app/records/feeds.py",
-        "        if row.changes and row.built_at is None:\n",
-        "        if False:\n",
+        "            return now if row.changes else None\n",
+        "            return now + timedelta(seconds=delay_s) if row.changes else None\n",
         (
             "tests/gateways/test_retailrocket_answers.py::"
             "test_the_first_feed_of_a_shop_waits_for_nothing_and_check_says_what_is_so",
@@ -2374,6 +2396,24 @@ FAULTS = (
         "    on_version_apply=compatibility.keep,\n",
         "",
         ("tests/records/test_migrations.py::test_p47_every_migration_says_from_which_code_on_it_can_be_used[sqlite]",),
+    ),
+    Fault(
+        "answer-writes-whose-commit-failed",
+        "P22",
+        "app/records/group_commit.py",
+        "        become = _IS_APART\n        try:",
+        "        become = _IS_KEPT\n        try:",
+        ("tests/records/test_group_commit.py::test_p22_no_write_returns_because_of_a_commit_that_failed[sqlite]",),
+    ),
+    Fault(
+        "let-a-write-fail-for-another-of-its-group",
+        "P34",
+        "app/records/group_commit.py",
+        "            if not others:\n                raise\n            return False",
+        "            raise",
+        (
+            "tests/records/test_group_commit.py::test_p34_a_write_that_fails_costs_no_other_one_of_its_group[sqlite-error0]",
+        ),
     ),
     Fault(
         "two-lost-connections-are-a-fault-of-ours",
@@ -2843,9 +2883,37 @@ FAULTS = (
         "migrate-over-a-connection-nobody-counts",
         "P42",
         "app/records/database.py",
-        '            with self._turns.turn("", patience_s()), as_unavailable():\n                cast',
+        "            with self._turns.turn(holder, patience_s()), as_unavailable():\n                cast",
         "            with as_unavailable():\n                cast",
         ("tests/records/test_connections.py::test_p42_a_migration_counts_against_the_connections_of_its_process",),
+        on_postgresql=True,
+    ),
+    Fault(
+        "send-facts-to-a-vendor-that-has-just-failed",
+        "P14",
+        "app/records/due_facts.py",
+        "        at = max(first or LONG_AGO, second or LONG_AGO)\n",
+        "        at = first or LONG_AGO\n",
+        ("tests/records/test_due_streams.py::test_r13_a_look_for_all_gateways_finds_what_a_look_for_each_finds",),
+    ),
+    Fault(
+        "look-without-a-pause-while-work-waits-for-a-thread",
+        "P15",
+        "app/deliveries/background_work.py",
+        "for at_s in self._own_at_s.values() if at_s > now_s)",
+        "for at_s in self._own_at_s.values())",
+        (
+            "tests/deliveries/test_work_threads.py::"
+            "test_p15_one_look_serves_200_gateways_and_each_that_is_due_has_a_thread",
+        ),
+    ),
+    Fault(
+        "rely-on-notifications-that-do-not-arrive",
+        "P26",
+        "app/records/wakeups.py",
+        "        was_heard = False\n        while not",
+        "        was_heard = self.is_heard = True\n        while not",
+        ("tests/records/test_wakeups.py::test_p26_where_notifications_do_not_arrive_nobody_relies_on_them",),
         on_postgresql=True,
     ),
     Fault(

@@ -235,11 +235,12 @@ class Gateway:
     permissions: Callable[[], Mapping[str, str]] | None = None
     """Why each part of the work is switched off at the vendor just now, "" where it runs; no call is made."""
 
-    background: Callable[[Callable[[], bool]], object] | None = None
-    """Work of its own in the background of a process that delivers, called whenever no fact is due.
+    background: Callable[[Callable[[], bool]], float] | None = None
+    """Work of its own in the background of a process that delivers; returns in how many seconds it is called again.
 
-    It may take long, has a thread to itself, and ends soon after the function it is given, which says whether the
-    process is stopping, is true.  It makes no call to the vendor.  Raises `DatabaseUnavailable`.
+    It is called earlier when facts were sent.  It may take long, but few gateways do such work at the same time, and
+    ends soon after the function it is given, which says whether the process is stopping, is true.  It makes no call to
+    the vendor.  Raises `DatabaseUnavailable`.
     """
 
     settle_s: float = 60.0

@@ -120,7 +120,7 @@ _RECORD = _OF_ONE.values(
 )
 
 
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     return _SYNC.again_at.is_not(None) & (_SYNC.again_at <= now)
 
 

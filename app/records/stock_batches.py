@@ -129,7 +129,7 @@ def _try_later(connection: sa.Connection, batch: Batch, skus: Collection[str], n
             )
 
 
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Owed again by itself; what has been moved since it was stated waits for the next statement."""
     return _STOCK.again_at.is_not(None) & (_STOCK.again_at <= now) & _STOCK.moved_at.is_(None)
 
