@@ -162,7 +162,7 @@ def b1(rounds: int, seconds: float, folder: Path) -> Iterator[Row]:
     callbacks = {"push": lambda: post_bytes(PUSH, varied(push, next(numbers))), "acknowledge": acknowledgement}
     with vendor.running(0.0) as vendor_port:
         for name, [free, laden] in databases(folder, 2):
-            _owe(laden, BACKLOG, ["bench0"])
+            owe(laden, BACKLOG, ["bench0"])
             for url in (free, laden):
                 _hand_out(url, "bench0")
             rates: dict[tuple[str, str], list[float]] = {(url, kind): [] for url in (free, laden) for kind in callbacks}
@@ -219,7 +219,7 @@ def s9(rounds: int, folder: Path) -> Iterator[Row]:
             drained, bare = [], []
             for _ in range(2 * rounds - 1):
                 bare.append(calls_alone(port, 2000) / IDEAL)
-                _owe(url, owed, ["bench0", "bench1"])
+                owe(url, owed, ["bench0", "bench1"])
                 drained.append(_drain(url, port, folder) / IDEAL)
             print(f"    {name}: {_listed(drained)}; the calls alone {_listed(bare)}")
             yield f"S9 {name}", median(drained), ">= 0.85"
@@ -248,7 +248,7 @@ def calls_alone(vendor_port: int, number: int, at_once: int = 16) -> float:
     return number / (time.perf_counter() - begun)
 
 
-def _owe(url: str, number_owed: int, channels: list[str]) -> None:
+def owe(url: str, number_owed: int, channels: list[str]) -> None:
     """Owed acknowledgements, each of another order, spread over the channels."""
     database = _open(url)
     now = datetime.now(UTC)
