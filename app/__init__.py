@@ -53,6 +53,7 @@ from app.records.search_filling import SearchFilling
 from app.records.wakeups import Listener, Notifier, may_listen
 from app.settings import Settings
 from app.storefront import retention as storefront
+from app.storefront.order_queue import OrderQueue
 from app.transport.limiters import Limit
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import SharedRate
@@ -137,6 +138,8 @@ class Works:
         self.regular_work.add(self.check_runner.turn)
         shops = {channel for (channel, _), gateway in self.gateways.items() if gateway.kept_orders is not None}
         self.regular_work.add(SearchFilling(self.database, self.database.clock, shops).turn)
+        if shops:
+            self.regular_work.add(OrderQueue(self.database, self.database.clock).turn)
         self._is_delivering = True
         # One that serves callbacks as well is woken by those, and has few connections.
         if self.configured.deliveries == "worker" and may_listen(self.database):

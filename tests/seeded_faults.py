@@ -40,6 +40,28 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "walk-through-all-orders-that-retailops-has-had",
+        "P26",
+        "app/storefront/order_store.py",
+        ".where(IS_QUEUED, orders.c.exportable_at <= until",
+        ".where(orders.c.exportable_at <= until",
+        (
+            "tests/storefront/test_order_store.py::"
+            "test_p26_the_queue_holds_what_waits_and_not_what_retailops_has_had_for_a_while",
+        ),
+    ),
+    Fault(
+        "take-an-order-out-of-the-queue-that-may-come-back",
+        "P26",
+        "app/storefront/order_queue.py",
+        "is_had, ~is_open)",
+        "is_had)",
+        (
+            "tests/storefront/test_order_store.py::"
+            "test_p26_the_queue_holds_what_waits_and_not_what_retailops_has_had_for_a_while",
+        ),
+    ),
+    Fault(
         "leave-sqlite-to-guess-how-much-a-channel-holds",
         "P26",
         "app/records/migrating.py",
@@ -610,6 +632,17 @@ FAULTS = (
         (
             "tests/gateways/test_rally_parallel.py"
             "::test_p27_calls_for_one_sku_never_overlap_and_the_newest_arrives_last",
+        ),
+    ),
+    Fault(
+        "each-product-sends-its-category",
+        "R13",
+        "app/gateways/vendors/rally/facts.py",
+        "        with self._turns.setdefault(path, threading.Lock()):\n",
+        "        with threading.Lock():\n",
+        (
+            "tests/gateways/test_rally_parallel.py"
+            "::test_r13_a_category_is_sent_once_and_before_all_products_that_name_it",
         ),
     ),
     Fault(
@@ -2363,6 +2396,15 @@ FAULTS = (
         "    on_version_apply=compatibility.keep,\n",
         "",
         ("tests/records/test_migrations.py::test_p47_every_migration_says_from_which_code_on_it_can_be_used[sqlite]",),
+    ),
+    Fault(
+        "keep-the-number-of-a-level-that-is-being-sent",
+        "P27",
+        "app/records/stock.py",
+        "    if not is_leased:\n",
+        "    if True:\n",
+        ("tests/records/test_stock.py::test_p27_p33_pushes_of_many_levels_are_kept_as_pushes_of_few[postgresql]",),
+        on_postgresql=True,
     ),
     Fault(
         "answer-writes-whose-commit-failed",

@@ -62,7 +62,7 @@ BATCH_S = 3.0
 """How long a batch of a vendor that takes one fact a call is meant to take; what is stated meanwhile waits for it."""
 
 FIRST_BATCH = 50
-"""How many facts such a vendor is sent in the first batch."""
+"""How many facts such a vendor is sent in the first batch, and after a failure."""
 
 SMALLEST_BATCH = 8
 
@@ -83,7 +83,7 @@ class FactKind:
     after: Callable[[Connection, Batch, Sequence[Any], datetime], object]
     """What follows from what the vendor accepted, in the transaction that records it."""
     give_back: Callable[[Connection, Batch, Collection[str]], object]
-    """For these facts no call has begun: what the vendor has of them is as certain as before the claim."""
+    """No call has begun for these, at least one: what the vendor has of them is as certain as before the claim."""
     requeue: Callable[[Connection, Batch, datetime], object]
     """The lease was lost: somebody else has sent these facts meanwhile, and ours may have arrived last (R13)."""
 
@@ -158,7 +158,7 @@ class Syncer:
         self._refused = RefusedFacts()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sync")
         self._paces: dict[tuple[str, str, str], float] = {}
-        """Facts a second of the last batch, by channel, vendor and kind, of vendors that take one a call."""
+        """Facts a second of the last batch, by channel, vendor and kind; none after a failure."""
         self.streams = [key for key, gateway in process.gateways.items() if gateway.stock or gateway.catalogue]
 
     def _new_lease(self) -> Lease:
@@ -307,6 +307,7 @@ class Syncer:
 
     def _postpone(self, kind: FactKind, batch: Batch, error: GatewayError, untouched: Collection[str]) -> None:
         self._failures.failed(batch.channel, batch.gateway, f"telling {batch.kind}", error.code, error.message)
+        self._paces.pop((batch.channel, batch.gateway, kind.name), None)
         was_tried = error.code not in UNTRIED_CODES
         pause_s = next_try_s(batch.attempts + 1, error.retry_after_s, random.random())
         until = self._process.clock() + timedelta(seconds=pause_s)

@@ -39,12 +39,14 @@ class Amounts:
     calls: int
     """Commands with a delivery each; the last are parked."""
     orders: int
-    """That were handed out, one of twenty without acknowledgement and one of four still open."""
+    """That were handed out, one of twenty without acknowledgement and one of ten still open."""
     channel: str = "bench0"
     gateway: str = "pipe17"
     skus: int = 0
     """Of goods, each with its stock; one of ten was refused and waits."""
     parked: int = 100
+    body: Callable[[int], bytes] = lambda number: b"{}"
+    """The document of a shop's order, by its number."""
     first_id: int = FIRST_ID
     """Of commands and of deliveries, so that they can stand beside others."""
 
@@ -143,7 +145,7 @@ def _late_event(amounts: Amounts, number: int, now: datetime) -> Row:
 def _order(amounts: Amounts, number: int, now: datetime) -> Row:
     return {
         "channel": amounts.channel, "refnum": f"ORDER-{number}", "lines": LINES, "times": 1, "last_handed_at": now,
-        "acknowledged_at": now if number % 20 else None, "state": "open" if number % 4 else "completed",
+        "acknowledged_at": now if number % 20 else None, "state": "completed" if number % 10 else "open",
         "retailops_order_id": str(8_000_000 + number) if number % 20 else "",
     }  # fmt: skip
 
@@ -187,8 +189,9 @@ def _shop_order(amounts: Amounts, number: int, now: datetime) -> Row:
     at = now - timedelta(minutes=amounts.orders - number)
     return {
         "channel": amounts.channel, "refnum": f"ORDER-{number}", "cart_id": f"cart-{number}",
-        "state": "completed" if number % 20 else "paid", "body": b"{}", "hooks": b"", "created_at": at,
-        "exportable_at": at, "changed_at": at, "purge_after": at + timedelta(days=180), "paid_at": at,
+        "state": "completed" if number % 20 else "paid", "body": amounts.body(number), "hooks": b"",
+        "created_at": at, "exportable_at": at, "changed_at": at, "purge_after": at + timedelta(days=180),
+        "paid_at": at, "taken_at": at if number % 20 else None,
     }  # fmt: skip
 
 

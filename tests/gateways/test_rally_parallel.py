@@ -45,13 +45,22 @@ class SlowRally:
         """Of each SKU the figures of stock that were accepted, in their order."""
         self.prices: defaultdict[str, list[int]] = defaultdict(list)
         self.not_accepted: Counter[str] = Counter()
+        self.categories: list[str] = []
+        self.categories_before: list[int] = []
+        """How many there were when each product came."""
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         body = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        if environ["PATH_INFO"].endswith("category-update"):
+            time.sleep(self.delay_s())
+            self.categories.append(body["title"])
+            start("200 Answered", [("Content-Type", "application/json"), ("Content-Length", "2")])
+            return [b"{}"]
         is_stock = environ["PATH_INFO"].endswith("product-inventory-update")
         with self._lock:
             if not is_stock:
                 self._skus[body["external_id"]] = body["variants"][0]["external_sku"]
+                self.categories_before.append(len(self.categories))
             sku = self._skus[body["external_product_id" if is_stock else "external_id"]]
             if self._open[sku]:
                 self.overlapping.append(sku)
@@ -84,8 +93,11 @@ class Desk:
         process = WorkerProcess(works.database, works.gateways, works.database.clock, self.is_stopping.is_set)
         self.syncer = Syncer(process)
 
-    def offer(self, price: int, skus: Iterable[str] = SKUS) -> None:
+    def offer(self, price: int, skus: Iterable[str] = SKUS, *, category: str = "") -> None:
         records = [record(SKUS.index(sku) + 100, sku, f"{price}.00") for sku in skus]
+        if category:
+            for each in records:
+                each["feed_data"]["Categories"] = [category]
         self.retailops.ask("catalog_push", template_output={"data": {"Product": records}})
 
     def state(self, **units: int) -> None:
@@ -170,6 +182,15 @@ def test_r13_a_refused_sku_costs_its_own_entry_alone(desk: Desk) -> None:
     assert desk.owed() == set()
 
 
+def test_r13_a_category_is_sent_once_and_before_all_products_that_name_it(desk: Desk) -> None:
+    desk.rally.categories_before.clear()
+    desk.rally.delay_s = lambda: 0.02
+    desk.offer(11, category="Shirts")
+    desk.send()
+    assert desk.rally.categories == ["Shirts"] and desk.rally.categories_before == [1] * len(SKUS)
+    assert desk.rally.most_at_once > 1
+
+
 def test_p44_a_vendor_that_dies_in_the_middle_leaves_in_doubt_only_what_it_was_sent(
     desk: Desk, desk_of: Callable[..., Desk]
 ) -> None:
@@ -206,9 +227,12 @@ def test_p21_a_worker_that_stops_in_the_middle_records_what_was_taken_and_gives_
     desk.offer(10)
     desk.send()
     assert desk.owed_products() == len(SKUS) - desk.rally.calls and desk.rally.calls <= 10 + FACTS_AT_ONCE
-    is_in_flight = catalogue_sync.c.is_in_flight
+    synced = catalogue_sync.c
     with desk.retailops.database.read() as connection:
-        assert connection.execute(select(catalogue_sync.c.root_key).where(is_in_flight)).all() == []
+        assert connection.execute(select(synced.root_key).where(synced.is_in_flight)).all() == []
+        assert (
+            len(connection.execute(select(synced.root_key).where(synced.sent.is_not(None))).all()) == desk.rally.calls
+        )
     desk.is_stopping.clear()
     desk.send()
     desk.state(**dict.fromkeys(SKUS, 3))

@@ -15,6 +15,7 @@ from app.records import late_events, retention
 from app.records.database import Database
 from app.records.growing import GROWING, OF_FEW, SMALL
 from app.records.pulls import TIRED_AFTER
+from app.records.purge import Purge
 from app.records.retention import Terms
 from app.records.tables import metadata
 from app.records.tables.orders import IS_TIRED
@@ -48,11 +49,16 @@ WALKED = {
         ("records/refunds.py:page", "refunds"),
         ("records/sku_stock.py:skus", "stock"),
     },
+    "the queue of orders, from which those that RetailOps has are taken": {
+        ("storefront/order_queue.py:_taken", "orders"),
+    },
     "whether there is any row": {
         ("records/cancelled_at_source.py:standing", "handed_out"),
         ("records/catalogue_rows.py:_is_used", "catalogue"),
         ("records/due_facts.py:due", "catalogue_sync"),
         ("records/due_facts.py:due", "fact_obstacles"),
+        ("records/due_facts.py:due_streams", "catalogue_sync"),
+        ("records/due_facts.py:due_streams", "fact_obstacles"),
     },
     "so many rows from a key on, each once after a start": {
         ("records/search_filling.py:_piece", "catalogue"),
@@ -60,6 +66,7 @@ WALKED = {
         ("records/search_filling.py:_piece", "orders"),
         ("records/search_filling.py:_piece", "stock"),
     },
+    "what is past its date, which is all of it here": {("records/purge.py:_purge_batch", "call_figures")},
     "products in their order until a page of Rally's is full": {("records/catalogue.py:search", "catalogue")},
     "a page of Rally's with the number of all orders that are kept, counted by an index alone": {
         ("storefront/order_store.py:count", "orders"),
@@ -160,11 +167,10 @@ def _look(app: Flask, database: Database) -> None:
 
 
 def _purge(database: Database) -> None:
-    now = database.now()
-    for clock in (*retention.CLOCKS, *of_shops.CLOCKS):
-        with database.write() as connection:
-            rows = connection.execute(clock.expired(now + timedelta(days=400), Terms()).limit(500)).all()
-            clock.purge(connection, rows, now, Terms())
+    late = database.now() + timedelta(days=400)
+    purge = Purge(database, Terms(), lambda: late, clocks=(*retention.CLOCKS, *of_shops.CLOCKS))
+    while purge.turn():
+        pass
 
 
 def _grow(database: Database) -> None:

@@ -31,7 +31,7 @@ from app.records import catalogue, catalogue_sync, stock_sync
 from app.storefront.goods import is_buyable
 from app.storefront.reservations import sellable
 
-BATCH: Final = 400
+BATCH: Final = 1_000
 """How many products or SKUs are sent in one batch at most, each with a call of its own."""
 
 DOUBTFUL: Final = "doubtful"
