@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0190"
-down_revision = "0220"
+revision = "0223"
+down_revision = "0222"
 usable_from = "0100"
 
 
