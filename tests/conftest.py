@@ -341,17 +341,18 @@ SLOW = (
     "cli/test_begin.py",
     "cli/test_new_gateway.py",
     "cli/test_processes.py",
+    "console/test_browser.py",
     "contract/test_openapi.py",
+    "docs/test_browser.py",
     "docs/test_start_pages.py",
     "gateways/",
     "records/test_trouble.py",
+    "sandbox/test_shop.py",
+    "storefront/test_addresses.py::test_the_formats_are_not_read_at_start",
     "system/",
     "test_house.py",
 )
-"""Where tests start processes, walk every vendor, or take seconds.
-
-Slow are, besides, all that use a browser or PostgreSQL.
-"""
+"""Files and tests that start processes or a browser, walk every vendor or take seconds; so are all of PostgreSQL."""
 
 
 LONGEST = (
