@@ -50,8 +50,10 @@ from app.records.purge import Purge
 from app.records.rates import StoredRates
 from app.records.retention import CLOCKS, Terms
 from app.records.search_filling import SearchFilling
+from app.records.wakeups import Listener, Notifier, may_listen
 from app.settings import Settings
 from app.storefront import retention as storefront
+from app.storefront.order_queue import OrderQueue
 from app.transport.limiters import Limit
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import SharedRate
@@ -78,6 +80,9 @@ class Works:
         self.heartbeat = Heartbeat(self.database.beat, PendingSampler(self.database, streams).turn)
         self.pauses = Pauses(self.database)
         self.regular_work = RegularWork(self.pauses.read)
+        self.notifier = Notifier(database)
+        self.listener = Listener(database, self.notifier, lambda: self.dispatcher.wake())
+        self._is_delivering = False
         # A process that only delivers has its senders of facts inside a vendor besides.
         threads = callback_threads or delivery_threads + 2
         tools = Tools(
@@ -86,7 +91,7 @@ class Works:
             rate=shared_rates(configured, self.database),
             database=self.database,
             clock=database.clock,
-            wake=lambda: self.dispatcher.wake(),
+            wake=self.wake,
             public_url=configured.public_url,
             paused=self.pauses.paused,
             limits=self.limits,
@@ -105,6 +110,7 @@ class Works:
             threads=delivery_threads,
             channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
             paused=self.pauses.paused,
+            is_listening=lambda: self.listener.is_heard,
             clock=database.clock,
             idle=Purge(self.database, terms, database.clock, heartbeat.purging_at, CLOCKS + storefront.CLOCKS).turn,
         )
@@ -132,13 +138,28 @@ class Works:
         self.regular_work.add(self.check_runner.turn)
         shops = {channel for (channel, _), gateway in self.gateways.items() if gateway.kept_orders is not None}
         self.regular_work.add(SearchFilling(self.database, self.database.clock, shops).turn)
+        if shops:
+            self.regular_work.add(OrderQueue(self.database, self.database.clock).turn)
+        self._is_delivering = True
+        # One that serves callbacks as well is woken by those, and has few connections.
+        if self.configured.deliveries == "worker" and may_listen(self.database):
+            self.listener.start()
         self.dispatcher.start()
+
+    def wake(self) -> None:
+        """Something may be due: the process that delivers is to look now."""
+        if self._is_delivering:
+            self.dispatcher.wake()
+        elif not self.database.is_sqlite:
+            self.notifier.notify()
 
     def stop(self) -> None:
         """End the background threads in order; whatever is unfinished stays owed."""
         self.heartbeat.stop()
         self.regular_work.stop()
+        self.listener.stop()
         self.dispatcher.stop()
+        self.notifier.stop()
         self.keeper.stop()
         self.journal.stop()
         self.database.close()
@@ -236,9 +257,7 @@ def create_app(configured: Settings | None = None) -> Flask:
         configured, database, delivery_threads=INLINE_DELIVERY_THREADS, callback_threads=configured.web_threads
     )
     contract = load_contract()
-    services = Services(
-        works.database, works.gateways, works.attempts, database.clock, works.dispatcher.wake, works.keeper
-    )
+    services = Services(works.database, works.gateways, works.attempts, database.clock, works.wake, works.keeper)
     receiver = Receiver(configured.channels, accepts_test_key=configured.verify_key)
     dispatcher = CallbackDispatcher(services, raises_on_bad_answer=configured.app_env == "development")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import marshmallow
@@ -76,18 +77,19 @@ class Explained:
 
 def read_table(declared: type[T], table: Mapping[str, Any], place: str, faults: list[str]) -> T | None:
     """Read `table` as `declared`; add every fault to `faults`, each led by `place`."""
-    declared_fields: dict[str, Any] = {
-        item.name: item.metadata["field"]
-        for item in dataclasses.fields(declared)  # type: ignore[arg-type]
-        if "field" in item.metadata
-    }
-    schema = marshmallow.Schema.from_dict(declared_fields)(unknown=marshmallow.RAISE)
     try:
-        values = schema.load(table)
+        values = _schema_of(declared).load(table)  # type: ignore[arg-type]
     except marshmallow.ValidationError as error:
         faults.extend(_sentences(error.messages_dict, place))
         return None
     return declared(**values)
+
+
+@cache
+def _schema_of(declared: type[Any]) -> marshmallow.Schema:
+    """Made once: it takes longer than reading a table, and a deployment may have hundreds of those."""
+    settings = {item.name: item.metadata["field"] for item in dataclasses.fields(declared) if "field" in item.metadata}
+    return marshmallow.Schema.from_dict(settings)(unknown=marshmallow.RAISE)
 
 
 def _sentences(messages: Mapping[Any, Any], place: str) -> list[str]:

@@ -40,6 +40,61 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "walk-through-all-orders-that-retailops-has-had",
+        "P26",
+        "app/storefront/order_store.py",
+        ".where(IS_QUEUED, orders.c.exportable_at <= until",
+        ".where(orders.c.exportable_at <= until",
+        (
+            "tests/storefront/test_order_store.py::"
+            "test_p26_the_queue_holds_what_waits_and_not_what_retailops_has_had_for_a_while",
+        ),
+    ),
+    Fault(
+        "take-an-order-out-of-the-queue-that-may-come-back",
+        "P26",
+        "app/storefront/order_queue.py",
+        "is_had, ~is_open)",
+        "is_had)",
+        (
+            "tests/storefront/test_order_store.py::"
+            "test_p26_the_queue_holds_what_waits_and_not_what_retailops_has_had_for_a_while",
+        ),
+    ),
+    Fault(
+        "leave-sqlite-to-guess-how-much-a-channel-holds",
+        "P26",
+        "app/records/migrating.py",
+        'if connection.dialect.name == "sqlite":',
+        "if False:",
+        (
+            "tests/records/test_plans.py::"
+            "test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_grows",
+        ),
+    ),
+    Fault(
+        "look-for-rows-that-are-written-out-in-all-of-a-table",
+        "P26",
+        "app/records/statements.py",
+        'if connection.dialect.name != "sqlite":',
+        "if True:",
+        (
+            "tests/records/test_plans.py::"
+            "test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_grows",
+        ),
+    ),
+    Fault(
+        "look-for-old-tracking-numbers-among-all-numbers",
+        "P26",
+        "app/records/search_keys.py",
+        "is_tracking: ColumnElement[bool] = literal_column(IS_TRACKING_KEY)",
+        "is_tracking: ColumnElement[bool] = (literal_column(IS_TRACKING_KEY) == 1)",
+        (
+            "tests/records/test_plans.py::"
+            "test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_grows",
+        ),
+    ),
+    Fault(
         "erase-whose-number-was-not-typed",
         "P39",
         "app/console/pages/erasing.py",
@@ -569,6 +624,60 @@ FAULTS = (
         ),
     ),
     Fault(
+        "record-a-batch-while-calls-of-it-are-under-way",
+        "P27",
+        "app/deliveries/parallel_calls.py",
+        "            if not helper.cancel():\n                helper.result()\n",
+        "            helper.cancel()\n",
+        (
+            "tests/gateways/test_rally_parallel.py"
+            "::test_p27_calls_for_one_sku_never_overlap_and_the_newest_arrives_last",
+        ),
+    ),
+    Fault(
+        "each-product-sends-its-category",
+        "R13",
+        "app/gateways/vendors/rally/facts.py",
+        "        with self._turns.setdefault(path, threading.Lock()):\n",
+        "        with threading.Lock():\n",
+        (
+            "tests/gateways/test_rally_parallel.py"
+            "::test_r13_a_category_is_sent_once_and_before_all_products_that_name_it",
+        ),
+    ),
+    Fault(
+        "what-was-never-tried-stays-in-doubt",
+        "P44",
+        "app/deliveries/sync.py",
+        "                if untouched:\n                    kind",
+        "                if not untouched:\n                    kind",
+        (
+            "tests/gateways/test_rally_parallel.py"
+            "::test_p44_a_vendor_that_dies_in_the_middle_leaves_in_doubt_only_what_it_was_sent",
+            "tests/gateways/test_rally_parallel.py"
+            "::test_p21_a_worker_that_stops_in_the_middle_records_what_was_taken_and_gives_back_the_rest[sqlite]",
+        ),
+    ),
+    Fault(
+        "a-batch-goes-on-while-the-worker-stops",
+        "P21",
+        "app/deliveries/parallel_calls.py",
+        "return None if failures or self._is_stopping() else next(left, None)\n",
+        "return None if failures else next(left, None)\n",
+        (
+            "tests/gateways/test_rally_parallel.py"
+            "::test_p21_a_worker_that_stops_in_the_middle_records_what_was_taken_and_gives_back_the_rest[sqlite]",
+        ),
+    ),
+    Fault(
+        "the-sync-takes-the-threads-of-callbacks",
+        "P14",
+        "app/transport/limits.py",
+        '            if kind != "fact" and self._inside() >= self._most_inside():\n',
+        "            if len(self._waiting) + len(self._under_way) >= self._most_inside():\n",
+        ("tests/transport/test_limits.py::test_r14_facts_have_threads_of_their_own_and_keep_no_callback_out",),
+    ),
+    Fault(
         "leave-calls-of-a-lost-lease",
         "P9",
         "app/records/outcomes.py",
@@ -1091,8 +1200,8 @@ FAULTS = (
         "set-aside-delivers",
         "P37",
         "app/deliveries/dispatcher.py",
-        "known = {stream for stream in known if stream[0] in self._channels}",
-        "known = set(known)",
+        "if stream[0] in self._channels and stream not in self._paused]",
+        "if stream not in self._paused]",
         (
             "tests/channel/test_set_aside.py::"
             "test_p37_one_channels_fault_stops_one_channel_and_what_it_has_pending_waits",
@@ -1952,8 +2061,8 @@ FAULTS = (
         "first-feed-waits",
         "P33",
         "app/records/feeds.py",
-        "        if row.changes and row.built_at is None:\n",
-        "        if False:\n",
+        "            return now if row.changes else None\n",
+        "            return now + timedelta(seconds=delay_s) if row.changes else None\n",
         (
             "tests/gateways/test_retailrocket_answers.py::"
             "test_the_first_feed_of_a_shop_waits_for_nothing_and_check_says_what_is_so",
@@ -2287,6 +2396,24 @@ FAULTS = (
         "    on_version_apply=compatibility.keep,\n",
         "",
         ("tests/records/test_migrations.py::test_p47_every_migration_says_from_which_code_on_it_can_be_used[sqlite]",),
+    ),
+    Fault(
+        "answer-writes-whose-commit-failed",
+        "P22",
+        "app/records/group_commit.py",
+        "        become = _IS_APART\n        try:",
+        "        become = _IS_KEPT\n        try:",
+        ("tests/records/test_group_commit.py::test_p22_no_write_returns_because_of_a_commit_that_failed[sqlite]",),
+    ),
+    Fault(
+        "let-a-write-fail-for-another-of-its-group",
+        "P34",
+        "app/records/group_commit.py",
+        "            if not others:\n                raise\n            return False",
+        "            raise",
+        (
+            "tests/records/test_group_commit.py::test_p34_a_write_that_fails_costs_no_other_one_of_its_group[sqlite-error0]",
+        ),
     ),
     Fault(
         "two-lost-connections-are-a-fault-of-ours",
@@ -2756,9 +2883,37 @@ FAULTS = (
         "migrate-over-a-connection-nobody-counts",
         "P42",
         "app/records/database.py",
-        '            with self._turns.turn("", patience_s()), as_unavailable():\n                cast',
+        "            with self._turns.turn(holder, patience_s()), as_unavailable():\n                cast",
         "            with as_unavailable():\n                cast",
         ("tests/records/test_connections.py::test_p42_a_migration_counts_against_the_connections_of_its_process",),
+        on_postgresql=True,
+    ),
+    Fault(
+        "send-facts-to-a-vendor-that-has-just-failed",
+        "P14",
+        "app/records/due_facts.py",
+        "        at = max(first or LONG_AGO, second or LONG_AGO)\n",
+        "        at = first or LONG_AGO\n",
+        ("tests/records/test_due_streams.py::test_r13_a_look_for_all_gateways_finds_what_a_look_for_each_finds",),
+    ),
+    Fault(
+        "look-without-a-pause-while-work-waits-for-a-thread",
+        "P15",
+        "app/deliveries/background_work.py",
+        "for at_s in self._own_at_s.values() if at_s > now_s)",
+        "for at_s in self._own_at_s.values())",
+        (
+            "tests/deliveries/test_work_threads.py::"
+            "test_p15_one_look_serves_200_gateways_and_each_that_is_due_has_a_thread",
+        ),
+    ),
+    Fault(
+        "rely-on-notifications-that-do-not-arrive",
+        "P26",
+        "app/records/wakeups.py",
+        "        was_heard = False\n        while not",
+        "        was_heard = self.is_heard = True\n        while not",
+        ("tests/records/test_wakeups.py::test_p26_where_notifications_do_not_arrive_nobody_relies_on_them",),
         on_postgresql=True,
     ),
     Fault(

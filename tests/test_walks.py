@@ -29,7 +29,7 @@ LIMITS = {
     "order_cancel to Pipe17 and back": (34, 107, 33, 7, 2, 1),
     "order_shipment_submit to Pipe17 and back": (41, 137, 40, 9, 2, 1),
     "order_acknowledge to Pipe17 and back": (36, 111, 37, 8, 3, 1),
-    "inventory_push, the request": (16, 26, 13, 3, 1, 0),
+    "inventory_push, the request": (17, 27, 14, 3, 1, 0),
     "inventory_push, the same stock in the background": (33, 81, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 10, 4, 0),
     "order_pull, a page of 100, again": (43, None, None, 7, 4, 0),
@@ -45,7 +45,7 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 10_907, "all of app/": 71_356}
+LINES = {"gateways": 11_000, "all of app/": 73_000}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7

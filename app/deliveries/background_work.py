@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.deliveries.slots import Stream
 from app.gateways.capabilities import Gateways
 from app.records import purchase_reports
 from app.records.database import Database, DatabaseUnavailable
@@ -17,6 +19,9 @@ LOOK_S = 1.0
 
 REST = 20
 """A look is followed by a rest this many times as long: it costs more the more orders wait for their moment."""
+
+AGAIN_S = 1.0
+"""After how long a gateway's own work that failed is tried again."""
 
 log = logging.getLogger(__name__)
 
@@ -33,39 +38,67 @@ class WorkerProcess:
 
 
 class BackgroundWork:
-    """Queues the reports that observers are due, and calls what a gateway does regularly."""
+    """Queues the reports that observers are due, and calls what a gateway does regularly.  Thread-safe."""
 
     def __init__(self, process: WorkerProcess) -> None:
         self._process = process
-        self._look_at_s: dict[tuple[str, str], float] = {}
+        gateways = process.gateways.items()
+        self._moments = {
+            stream: gateway.observer.reports_at
+            for stream, gateway in gateways
+            if gateway.observer is not None and gateway.observer.reports_at
+        }
+        self._own_at_s = {stream: 0.0 for stream, gateway in gateways if gateway.background is not None}
+        """When (monotonic) each gateway's own work is due."""
+        self._reports_at_s = 0.0
+        self._ripe: set[Stream] = set()
+        """Those with reports to queue."""
 
-    def do(self, channel: str, token: str) -> bool:
-        """True when a call is due now that was not before.  Never raises."""
-        gateway = self._process.gateways[(channel, token)]
+    def due(self) -> set[Stream]:
+        """Gateways whose own work is due, and those with reports to queue.  Raises `DatabaseUnavailable`."""
+        now_s = time.monotonic()
+        due = {stream for stream, at_s in self._own_at_s.items() if at_s <= now_s}
+        return due | self._with_reports(now_s)
+
+    def wait_s(self) -> float:
+        """In how many seconds a gateway's own work will be due that is not; infinity where there is none."""
+        now_s = time.monotonic()
+        return min((at_s - now_s for at_s in self._own_at_s.values() if at_s > now_s), default=math.inf)
+
+    def do(self, stream: Stream) -> bool:
+        """Queue the reports of a gateway, and do its own work; True when a call is due now that was not before.
+
+        Never raises.
+        """
+        is_any_queued = False
         try:
-            reports_at = gateway.observer.reports_at if gateway.observer is not None else ""
-            is_due = bool(reports_at) and self._queue_reports(channel, token, reports_at)
-            if gateway.background is not None:
-                gateway.background(self._process.is_stopping)
-            return is_due
+            if stream in self._ripe:
+                is_any_queued = self._queue_reports(stream)
+            if (own := self._process.gateways[stream].background) is not None:
+                self._own_at_s[stream] = time.monotonic() + AGAIN_S
+                self._own_at_s[stream] = time.monotonic() + own(self._process.is_stopping)
         except DatabaseUnavailable as error:
-            log.warning("periodic_work for %s/%s wait for the database: %s", channel, token, error)
+            log.warning("periodic_work for %s/%s wait for the database: %s", *stream, error)
         except Exception:
-            log.exception("periodic_work for %s/%s failed", channel, token)
-        return False
+            log.exception("periodic_work for %s/%s failed", *stream)
+        return is_any_queued
 
-    def _queue_reports(self, channel: str, token: str, reports_at: str) -> bool:
-        stream = (channel, token)
-        if time.monotonic() < self._look_at_s.get(stream, 0.0):
-            return False
-        began_s = time.monotonic()
+    def _with_reports(self, now_s: float) -> set[Stream]:
+        """Those whose reports may be ripe, by one look for all of them."""
+        if not self._moments or now_s < self._reports_at_s:
+            return self._ripe
         with self._process.database.read() as connection:
-            is_any = bool(purchase_reports.ripe(connection, *stream, reports_at))
+            for moment in {*self._moments.values()}:
+                ripe = purchase_reports.ripe_streams(connection, moment)
+                self._ripe |= {stream for stream in ripe if self._moments.get(stream) == moment}
         ended_s = time.monotonic()
-        self._look_at_s[stream] = ended_s + max(LOOK_S, REST * (ended_s - began_s))
-        if not is_any:
-            return False
+        self._reports_at_s = ended_s + max(LOOK_S, REST * (ended_s - now_s))
+        return self._ripe
+
+    def _queue_reports(self, stream: Stream) -> bool:
+        """As many as one transaction takes; the next look finds what is left."""
+        self._ripe.discard(stream)
         with self._process.database.write() as connection:
-            is_any = purchase_reports.queue_ripe(connection, *stream, reports_at, self._process.clock())
-        self._look_at_s[stream] = 0.0
+            is_any = purchase_reports.queue_ripe(connection, *stream, self._moments[stream], self._process.clock())
+        self._reports_at_s = 0.0
         return is_any

@@ -11,21 +11,22 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Container, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from collections.abc import Callable, Container, Iterable
+from datetime import datetime, timedelta
+from functools import partial
 
 from app import caller
 from app.clock import boot_s, utc_now
 from app.deadline import Deadline
 from app.deliveries.attempts import Attempts
-from app.deliveries.background_work import BackgroundWork, WorkerProcess
+from app.deliveries.background_work import WorkerProcess
 from app.deliveries.failure_log import FailureLog
 from app.deliveries.keeping import Keeper
 from app.deliveries.recording import Apply, Recorder
 from app.deliveries.slots import Claimed, SlotScheduler, Stream
-from app.deliveries.sync import Syncer
+from app.deliveries.stream_work import StreamWork
 from app.deliveries.transitions import UNTRIED_CODES
+from app.deliveries.work_threads import WorkThreads
 from app.gateways.calls import Verb
 from app.gateways.capabilities import Gateways
 from app.logs import Repeats
@@ -43,6 +44,9 @@ LEASE_S = 30.0
 IDLE_S = 0.5
 """How often the tables are looked at when nobody has woken us."""
 
+LISTENING_S = 3.0
+"""The same where other processes wake us, and nothing was due at the last look."""
+
 GATHER_S = 0.01
 """How long outcomes are gathered while there is much to do: a transaction for each would cost more.
 
@@ -50,9 +54,6 @@ The calls claimed ahead keep the threads of a quick vendor busy for longer than 
 
 QUICK_S = 0.25
 """Calls are claimed ahead for a vendor that answers within this; for a slower one it would gain nothing."""
-
-STREAMS_S = 60.0
-"""How often it is looked for calls of gateways that are no longer configured; they end up parked."""
 
 LONGEST_REST_S = 5.0
 """How long nothing is claimed for a vendor whose breaker is open, at most."""
@@ -78,16 +79,16 @@ class Dispatcher:
         idle: Callable[[], object] = lambda: None,
         channels: frozenset[str],
         paused: Container[Stream] = frozenset(),
+        is_listening: Callable[[], bool] = lambda: False,
     ) -> None:
         """`apply` writes what follows from an outcome, `done_after_all` what follows from one that came too late.
 
         `channels` are the keys of those that are served; what is owed for any other waits (R35), as it does for
-        the streams that are `paused` at the time.
+        the streams that are `paused` at the time.  `is_listening`: whether other processes wake this one.
         """
         gateways = {stream: gateway for stream, gateway in gateways.items() if stream[0] in channels}
         self._database = database
         self._attempts = attempts
-        self._gateways = gateways
         self._keeper = keeper
         self._threads = threads
         self._clock = clock
@@ -99,15 +100,14 @@ class Dispatcher:
         self._ending = threading.Event()
         self._failures = FailureLog()
         self._waits = Repeats()
-        process = WorkerProcess(database, gateways, clock, self._stopping.is_set)
-        self._syncer = Syncer(process)
-        self._background_work = BackgroundWork(process)
-        self._observers = {
-            stream for stream, gateway in gateways.items() if gateway.observer and gateway.observer.reports_at
-        }
-        """What they are owed goes out in threads of its own, one each, so that it never takes one from orders (R14)."""
-        self._streams = [*self._syncer.streams, *sorted(self._observers - set(self._syncer.streams))]
-        self._slots = SlotScheduler(threads, self._observers, self._begin)
+        self._is_listening = is_listening
+        self._stream_work = StreamWork(
+            WorkerProcess(database, gateways, clock, self._stopping.is_set), paused, self.wake
+        )
+        observers = {stream for stream, gateway in gateways.items() if gateway.observer and gateway.observer.reports_at}
+        # What they are owed goes out in threads of its own, one each, so that it never takes one from orders (R14).
+        self._slots = SlotScheduler(threads, observers, self._begin)
+        self._call_threads = WorkThreads(threads + len(observers), "delivery")
         self._never_ahead = {
             stream: [
                 name
@@ -118,27 +118,22 @@ class Dispatcher:
         }
         """After a kill these are left to a person, so none of them is to be ours while it only waits."""
         self._recorder = Recorder(database, apply, done_after_all, clock)
-        self._sending: set[Stream] = set()
         self._resting: dict[Stream, float] = {}
         """Streams whose vendor was not even called lately, and until when (monotonic) none is claimed."""
-        self._owed_streams: set[Stream] = set()
-        self._look_for_streams_at_s = 0.0
-        self._are_facts_due = True
-        self._look_for_facts_at_s = 0.0
+        self._is_more_due = True
+        self._look_further_at_s = 0.0
+        self._next_call_s = IDLE_S
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to deliver; returns at once."""
-        threads = self._threads + len(self._streams) + len(self._observers)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="delivery")
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
         """Something may be due: look now."""
-        self._are_facts_due = True
+        self._is_more_due = True
         self._wake.set()
 
     def finish(self) -> None:
@@ -157,7 +152,6 @@ class Dispatcher:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        assert self._pool is not None
         while not self._stopping.is_set():
             is_busy = False
             try:
@@ -173,28 +167,28 @@ class Dispatcher:
             if is_busy:
                 self._stopping.wait(GATHER_S)
             else:
-                self._wake.wait(IDLE_S)
+                self._wake.wait(self._pause_s())
             self._wake.clear()
         for call in self._slots.take_back():
             self._recorder.put(call, None)
         self._recorder.record_apart()
-        self._pool.shutdown(wait=True)
+        self._call_threads.finish()
+        self._stream_work.finish()
         self._recorder.record_last(self._ending.is_set)
 
     def _turn(self) -> bool:
-        """Record, claim, hand to the pool.  True when something was claimed."""
-        streams = self._open_streams()
-        budget = self._slots.budget(streams)
+        """Record, claim, hand to the threads.  True when something was claimed."""
         at_once: list[Claimed] = []
         ahead: list[Claimed] = []
         # Without an outcome a look that needs no writer's lock comes first: most turns find nothing due.
-        if self._recorder.has_any() or self._is_any_due(budget.streams):
+        if self._has_outcomes() or self._is_any_due():
             with self._recorder.writing() as connection:
                 # Known when the transaction has begun, for it may have waited long; what is recorded now is not due.
                 known = self._keeper.known
-                due = claims.due_streams(connection, budget.streams, self._clock())
+                due = self._open(claims.due_streams(connection, self._clock()))
                 random.shuffle(due)  # when threads are few, no stream is always the last
-                for stream in budget.in_order(due):
+                budget = self._slots.budget(due)
+                for stream in budget.in_order(budget.streams):
                     free, more = budget.of(stream)
                     if free + more == 0:
                         continue
@@ -209,47 +203,47 @@ class Dispatcher:
                     at_once += [Claimed(delivery, token, held_until_s=held_until_s) for delivery in found[:free]]
                     ahead += [Claimed(delivery, token, begin_by_s, held_until_s) for delivery in found[free:]]
         self._slots.begin(at_once, ahead)
-        self._look_for_facts()
+        self._look_further()
         return bool(at_once or ahead)
 
+    def _has_outcomes(self) -> bool:
+        self._next_call_s = IDLE_S  # what is recorded may be due again soon
+        return self._recorder.has_any()
+
     def _begin(self, call: Claimed) -> None:
-        assert self._pool is not None
-        self._pool.submit(self._deliver, call)
+        self._call_threads.submit(partial(self._deliver, call))
 
-    def _look_for_facts(self) -> None:
-        """When somebody says that there are some and every now and then, but not after each delivery."""
-        assert self._pool is not None
+    def _look_further(self) -> None:
+        """When somebody says that more is due, and every now and then, but not after each delivery."""
         now_s = time.monotonic()
-        if not self._are_facts_due and now_s < self._look_for_facts_at_s:
+        if not self._is_more_due and now_s < self._look_further_at_s:
             return
-        self._are_facts_due = False
-        self._look_for_facts_at_s = now_s + IDLE_S
-        for stream in self._streams:
-            with self._lock:
-                if stream in self._sending:
-                    self._are_facts_due = True  # what is looked for came perhaps after its last look
-                    continue
-                self._sending.add(stream)
-            self._pool.submit(self._send_facts, stream)
+        self._is_more_due = False
+        wait_s = self._stream_work.begin_due(LISTENING_S)
+        longest_s = LISTENING_S if wait_s != 0.0 and self._is_listening() else IDLE_S
+        self._look_further_at_s = now_s + min(longest_s, wait_s or longest_s)
 
-    def _open_streams(self) -> list[Stream]:
-        """All but those whose vendor takes no call now."""
+    def _pause_s(self) -> float:
+        """How long nothing is to be done unless somebody wakes us."""
+        return max(0.0, min(self._next_call_s, self._look_further_at_s - time.monotonic()))
+
+    def _open(self, streams: Iterable[Stream]) -> list[Stream]:
+        """Those of channels that are served and whose vendor takes calls now."""
         now_s = time.monotonic()
-        if now_s >= self._look_for_streams_at_s:
-            self._look_for_streams_at_s = now_s + STREAMS_S
-            with self._database.read() as connection:
-                self._owed_streams = claims.streams(connection)
-        known = {*self._gateways, *self._owed_streams}
-        known = {stream for stream in known if stream[0] in self._channels}
         with self._lock:
-            open_ones = (stream for stream in known if self._resting.get(stream, 0.0) <= now_s)
-            return [stream for stream in open_ones if stream not in self._paused]
+            open_ones = [stream for stream in streams if self._resting.get(stream, 0.0) <= now_s]
+        return [stream for stream in open_ones if stream[0] in self._channels and stream not in self._paused]
 
-    def _is_any_due(self, streams: Sequence[Stream]) -> bool:
-        if not streams:
-            return False
+    def _is_any_due(self) -> bool:
+        """Whether a call may be claimed now; notes how long none will be due."""
+        now = self._clock()
         with self._database.read() as connection:
-            return bool(claims.due_streams(connection, streams, self._clock()))
+            found = claims.due_streams(connection, now, now + timedelta(seconds=LISTENING_S))
+        due = [stream for stream, at in found.items() if at <= now]
+        waits_s = [(at - now).total_seconds() for at in found.values() if at > now]
+        longest_s = LISTENING_S if not due and self._is_listening() else IDLE_S
+        self._next_call_s = min([longest_s, *waits_s])
+        return bool(self._slots.budget(self._open(due)).streams)
 
     def _deliver(self, call: Claimed) -> None:
         following: Claimed | None = call
@@ -287,14 +281,3 @@ class Dispatcher:
         following = self._slots.end(call, is_quick=was_tried and time.monotonic() - begun_s < QUICK_S)
         self._wake.set()
         return following
-
-    def _send_facts(self, stream: Stream) -> None:
-        caller.channel.set(stream[0])
-        try:
-            if stream not in self._paused:
-                self._syncer.send(*stream)
-            if self._background_work.do(*stream):
-                self._wake.set()
-        finally:
-            with self._lock:
-                self._sending.discard(stream)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from app.deadline import Deadline
 from app.deliveries.background_work import WorkerProcess
 from app.deliveries.failure_log import FailureLog, RefusedFacts
 from app.deliveries.keeping import persistent
+from app.deliveries.parallel_calls import ParallelCalls
 from app.deliveries.transitions import UNTRIED_CODES
 from app.domain.catalogue import ProductSent
 from app.domain.events import about
@@ -53,6 +55,17 @@ LEASE_S = 30.0
 TURN_S = 20.0
 """How long facts may go on while a vendor's background work waits, such as reports of what shoppers bought."""
 
+THREADS = 16
+"""Further threads on which calls for facts are made, for all streams of a process together; they begin as needed."""
+
+BATCH_S = 3.0
+"""How long a batch of a vendor that takes one fact a call is meant to take; what is stated meanwhile waits for it."""
+
+FIRST_BATCH = 50
+"""How many facts such a vendor is sent in the first batch, and after a failure."""
+
+SMALLEST_BATCH = 8
+
 Batch = sync_state.Batch[Any]
 
 
@@ -69,6 +82,8 @@ class FactKind:
     refusals: Callable[[Sequence[Any]], list[RefusedFact]]
     after: Callable[[Connection, Batch, Sequence[Any], datetime], object]
     """What follows from what the vendor accepted, in the transaction that records it."""
+    give_back: Callable[[Connection, Batch, Collection[str]], object]
+    """No call has begun for these, at least one: what the vendor has of them is as certain as before the claim."""
     requeue: Callable[[Connection, Batch, datetime], object]
     """The lease was lost: somebody else has sent these facts meanwhile, and ours may have arrived last (R13)."""
 
@@ -116,6 +131,7 @@ CATALOGUE = FactKind(
     catalogue_batches.record,
     _refused_products,
     _products_made,
+    catalogue_batches.give_back,
     lambda connection, batch, at: catalogue_sync.owe_anew(connection, batch.channel, batch.gateway, list(batch.seqs)),
 )
 STOCK = FactKind(
@@ -126,6 +142,7 @@ STOCK = FactKind(
     stock_batches.record,
     _refused_levels,
     lambda connection, batch, sent, at: None,
+    stock_batches.give_back,
     lambda connection, batch, at: stock_sync.owe_unmoved(
         connection, batch.channel, batch.gateway, list(batch.seqs), at
     ),
@@ -139,6 +156,9 @@ class Syncer:
         self._process = process
         self._failures = FailureLog()
         self._refused = RefusedFacts()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sync")
+        self._paces: dict[tuple[str, str, str], float] = {}
+        """Facts a second of the last batch, by channel, vendor and kind; none after a failure."""
         self.streams = [key for key, gateway in process.gateways.items() if gateway.stock or gateway.catalogue]
 
     def _new_lease(self) -> Lease:
@@ -216,15 +236,19 @@ class Syncer:
         token, sink = gateway.token, kind.sink(gateway)
         if sink is None:
             return False
-        lease = self._new_lease()
+        lease, begun_s = self._new_lease(), time.monotonic()
+        limit = self._limit(kind, sink, channel, token)
         with self._process.database.write() as connection:
             batch = kind.claim(
-                connection, channel, token, token=lease.token, limit=sink.batch, now=lease.now, lease_s=LEASE_S
+                connection, channel, token, token=lease.token, limit=limit, now=lease.now, lease_s=LEASE_S
             )
         if batch is None:
             return False
-        call = Call(lease.deadline, f"{kind.name}-{lease.token}", "fact")
-        sent = self._push(kind, batch, sink, call)
+        call, untouched = Call(lease.deadline, f"{kind.name}-{lease.token}", "fact"), set[str]()
+        if sink.at_once:
+            calls = ParallelCalls(self._threads, sink.at_once, self._process.is_stopping)
+            call, untouched = replace(call, send_each=calls.send_each), calls.untouched
+        sent = self._push(kind, batch, sink, call, untouched)
         if sent is None:
             return False
         refusals = kind.refusals(sent)
@@ -235,6 +259,8 @@ class Syncer:
                 if not kind.record(connection, batch, sent, now=at, settle_s=gateway.settle_s):
                     kind.requeue(connection, batch, at)
                     return False
+                if untouched:
+                    kind.give_back(connection, batch, untouched)
                 kind.after(connection, batch, sent, at)
                 if gateway.observer is None:
                     late_events.note_refused(
@@ -244,7 +270,15 @@ class Syncer:
 
         is_recorded = self._recorded(record)
         self._refused.add(channel, token, refusals)
+        self._paces[(channel, token, kind.name)] = len(sent) / (time.monotonic() - begun_s)
         return is_recorded and bool(sent)
+
+    def _limit(self, kind: FactKind, sink: CatalogueSink | StockSink, channel: str, token: str) -> int:
+        """How many facts the next batch may have: where each costs a call, as many as take about `BATCH_S`."""
+        if not sink.at_once:
+            return sink.batch
+        pace = self._paces.get((channel, token, kind.name), FIRST_BATCH / BATCH_S)
+        return min(sink.batch, max(SMALLEST_BATCH, round(pace * BATCH_S)))
 
     def _recorded(self, record: Callable[[], bool]) -> bool:
         """What `record` gives, tried until the database takes it: what the vendor has is known and is not forgotten.
@@ -255,24 +289,30 @@ class Syncer:
         persistent(lambda: found.append(record()), self._process.is_stopping)
         return bool(found and found[0])
 
-    def _push(self, kind: FactKind, batch: Batch, sink: CatalogueSink | StockSink, call: Call) -> list[Any] | None:
+    def _push(
+        self, kind: FactKind, batch: Batch, sink: CatalogueSink | StockSink, call: Call, untouched: Collection[str]
+    ) -> list[Any] | None:
         """What the vendor took; None when it took nothing and this kind of fact waits."""
         try:
             sent: list[Any] = sink.push(batch.changes, call)
             self._failures.succeeded(batch.channel, batch.gateway, f"telling {batch.kind}")
             return sent
         except GatewayError as error:
-            self._postpone(kind, batch, error)
+            self._postpone(kind, batch, error, untouched)
         except Exception:
             log.exception("facts for %s/%s failed inside this server", batch.channel, batch.gateway)
-            self._postpone(kind, batch, Misconfigured("INTERNAL_FAULT", "this server could not make the call"))
+            fault = Misconfigured("INTERNAL_FAULT", "this server could not make the call")
+            self._postpone(kind, batch, fault, untouched)
         return None
 
-    def _postpone(self, kind: FactKind, batch: Batch, error: GatewayError) -> None:
+    def _postpone(self, kind: FactKind, batch: Batch, error: GatewayError, untouched: Collection[str]) -> None:
         self._failures.failed(batch.channel, batch.gateway, f"telling {batch.kind}", error.code, error.message)
+        self._paces.pop((batch.channel, batch.gateway, kind.name), None)
         was_tried = error.code not in UNTRIED_CODES
         pause_s = next_try_s(batch.attempts + 1, error.retry_after_s, random.random())
         until = self._process.clock() + timedelta(seconds=pause_s)
         with self._process.database.write() as connection:
             if not sync_state.postpone(connection, batch, until=until, was_tried=was_tried, error=str(error)):
                 kind.requeue(connection, batch, self._process.clock())
+            elif untouched:
+                kind.give_back(connection, batch, untouched)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -18,6 +18,28 @@ Kind = Literal["question", "command", "fact"]
 Repeat = Literal["safe", "lookup", "never"]
 
 T = TypeVar("T")
+Item = TypeVar("Item")
+
+
+class SendEach(Protocol):
+    """Makes the calls of a batch, such as `one_by_one`."""
+
+    def __call__(self, send: Callable[[Item], T], items: Mapping[str, Item], known: Iterable[T] = ()) -> list[T]: ...
+
+
+def one_by_one(send: Callable[[Item], T], items: Mapping[str, Item], known: Iterable[T] = ()) -> list[T]:
+    """The known results and what `send` makes of each item, until the vendor fails.
+
+    `items` are known by the key of the change.  Raises the vendor's `GatewayError` where there is no result at all.
+    """
+    found = list(known)
+    try:
+        for item in items.values():
+            found.append(send(item))
+    except GatewayError:
+        if not found:
+            raise
+    return found
 
 
 @dataclass(frozen=True)
@@ -27,6 +49,9 @@ class Call:
     deadline: Deadline
     request_id: str
     kind: Kind
+    send_each: SendEach = field(default=one_by_one, repr=False, compare=False)
+    """For a batch of facts to a vendor that takes one a call; `send` is used by several threads where the sink's
+    `at_once` is more than 1."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +96,6 @@ class Health:
     def after(cls, error: GatewayError, findings: tuple[Finding, ...] = ()) -> Health:
         """What the failure of the read says of the account."""
         return cls("refused" if isinstance(error, Misconfigured | Refused) else "unreachable", error.message, findings)
-
-
-def until_failure(results: Iterable[T], known: Iterable[T] = ()) -> list[T]:
-    """The known results and those that come before the vendor fails; raises its `GatewayError` where there is none."""
-    found = list(known)
-    try:
-        for result in results:
-            found.append(result)
-    except GatewayError:
-        if not found:
-            raise
-    return found
 
 
 def read_note(sent: bytes | None, kind: type[T]) -> T | None:

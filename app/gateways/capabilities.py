@@ -141,6 +141,10 @@ class StockSink(ABC):
     batch: int = 500
     """How many changed SKUs one `push` may be given."""
 
+    at_once: int = 0
+    """For a vendor that takes one SKU a call: how many calls of one `push` may be under way together.  0: it takes
+    many, and `push` makes its calls one after another."""
+
     by_location: bool = False
     """True for a vendor that is sent stock by location: it always gets the details of a SKU, never its total."""
 
@@ -171,6 +175,9 @@ class CatalogueSink(ABC):
 
     batch: int = 50
     """How many changed products one `push` may be given."""
+
+    at_once: int = 0
+    """As `StockSink.at_once`, of products."""
 
     @abstractmethod
     def push(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
@@ -228,11 +235,12 @@ class Gateway:
     permissions: Callable[[], Mapping[str, str]] | None = None
     """Why each part of the work is switched off at the vendor just now, "" where it runs; no call is made."""
 
-    background: Callable[[Callable[[], bool]], object] | None = None
-    """Work of its own in the background of a process that delivers, called whenever no fact is due.
+    background: Callable[[Callable[[], bool]], float] | None = None
+    """Work of its own in the background of a process that delivers; returns in how many seconds it is called again.
 
-    It may take long, has a thread to itself, and ends soon after the function it is given, which says whether the
-    process is stopping, is true.  It makes no call to the vendor.  Raises `DatabaseUnavailable`.
+    It is called earlier when facts were sent.  It may take long, but few gateways do such work at the same time, and
+    ends soon after the function it is given, which says whether the process is stopping, is true.  It makes no call to
+    the vendor.  Raises `DatabaseUnavailable`.
     """
 
     settle_s: float = 60.0

@@ -139,7 +139,7 @@ def one(database: Database, scope: Scope, gateways: Gateways, delivery_id: int) 
         holder = next(iter(rows_of(connection, held_by, now)), None)
         command = delivery_rows.command_of(connection, row)
         tries = outcomes.attempts_of(connection, [row.id])
-        late = late_records.of_delivery(connection, row.id, row.request_id)
+        late = late_records.of_delivery(connection, row)
     named = msgspec.json.decode(row.body) if row.body is not None else {}
     return DeliveryInFull(
         shown,

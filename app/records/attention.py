@@ -12,14 +12,13 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, func, or_, select
 
-from app.records import callback_log
+from app.records import callback_log, outbox
 from app.records.deliveries import DUE_STATES
-from app.records.pulls import TIRED_AFTER
 from app.records.statements import visible
 from app.records.tables.deliveries import IS_OPEN, deliveries, late_events
 from app.records.tables.figures import last_calls
 from app.records.tables.money import IS_IN_DOUBT, refunds
-from app.records.tables.orders import IS_LEFT_OPEN, handed_out, held_back
+from app.records.tables.orders import IS_LEFT_OPEN, IS_TIRED, handed_out, held_back
 
 UNOFFERED_FOR = timedelta(days=7)
 """An order that was not handed out for so long is left out: its source does not offer it any more."""
@@ -67,7 +66,7 @@ def calls_failed_with(
     named = [deliveries.c.last_error.contains(code, autoescape=True) for code in codes]
     return connection.execute(
         select(*columns, _NUMBER, func.max(deliveries.c.last_error).label("said"))
-        .where(deliveries.c.state.in_(DUE_STATES), visible(deliveries.c.channel, channels))
+        .where(outbox.is_in(deliveries, DUE_STATES), visible(deliveries.c.channel, channels))
         .where(or_(deliveries.c.last_code.in_(codes), *named))
         .group_by(*columns)
         .order_by(*columns)
@@ -87,9 +86,7 @@ def unacknowledged(
         select(handed_out.c.channel, _NUMBER, func.min(handed_out.c.refnum).label("one"))
         .where(
             visible(handed_out.c.channel, channels),
-            handed_out.c.acknowledged_at.is_(None),
-            handed_out.c.state == "open",
-            handed_out.c.times >= TIRED_AFTER,
+            IS_TIRED,
             handed_out.c.last_handed_at > now - UNOFFERED_FOR,
         )
         .group_by(handed_out.c.channel)

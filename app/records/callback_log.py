@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, func,
 from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event
 from app.records.bounded_search import Part, look_through, to_the_second
-from app.records.statements import chunked, visible
+from app.records.statements import are_among, chunked, visible
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.operations import journal
@@ -21,13 +21,14 @@ from app.records.tables.operations import journal
 
 def calls_about(connection: Connection, orders: Collection[tuple[str, str]]) -> list[Row[Any]]:
     """The deliveries owed for these (channel, order's number), in the order they were owed; without their bodies."""
-    of, named = deliveries.c, tuple_(commands.c.channel, commands.c.order_refnum)
+    of = deliveries.c
     query: Select[Any] = select(
         of.id, of.channel, of.gateway, of.verb, of.state, of.last_code, of.request_id, commands.c.order_refnum
     ).join(commands, commands.c.id == of.command_id)
     found: list[Row[Any]] = []
     for some in chunked(sorted(orders)):
-        found += connection.execute(query.where(named.in_(some)).order_by(of.id)).all()
+        is_about = are_among(connection, (commands.c.channel, commands.c.order_refnum), some)
+        found += connection.execute(query.where(is_about).order_by(of.id)).all()
     return found
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import ClauseElement, Connection, bindparam, exists, or_, select, true, update
 
 from app.records.deliveries import OPEN_STATES
+from app.records.outbox import is_in
 from app.records.statements import Prepared, among, upserted
 from app.records.tables.deliveries import deliveries
 from app.records.tables.orders import IS_OPEN_ORDER, handed_out
@@ -29,7 +30,7 @@ _IS_BEING_CANCELLED = exists().where(
     deliveries.c.gateway == bindparam("of_gateway"),
     deliveries.c.lane == handed_out.c.refnum,
     deliveries.c.verb == "cancel_order",
-    or_(*(deliveries.c.state == state for state in OPEN_STATES)),
+    is_in(deliveries, OPEN_STATES),
 )
 
 _BY_NEED = handed_out.c.cancellation_times, handed_out.c.source_cancelled_at

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select, text
 
 from app.domain.catalogue import Item, Product, of_group
 from app.records.database import Database
 from app.records.statements import MANY, chunked, upsert
 from app.records.tables.catalogue import HAS_TITLE, catalogue, categories, sku_numbers
-from app.records.tables.columns import BLANKS
+from app.records.tables.stock import HAS_BLANKS
 
 SEARCHED = 500
 """Characters of a title that a search looks at."""
@@ -99,8 +99,8 @@ def known_skus(connection: Connection, channel: str, skus: Collection[str]) -> s
 
 def blanked_skus(connection: Connection, channel: str) -> list[str]:
     """SKUs of the catalogue that have a blank at an end, which some of RetailOps' systems drop."""
-    is_blanked = catalogue.c.sku != func.trim(catalogue.c.sku, BLANKS)
-    return list(connection.execute(select(catalogue.c.sku).where(catalogue.c.channel == channel, is_blanked)).scalars())
+    blanked = select(catalogue.c.sku).where(catalogue.c.channel == channel, text(HAS_BLANKS))
+    return list(connection.execute(blanked).scalars())
 
 
 def of_keys(connection: Connection, channel: str, keys: Collection[str]) -> dict[str, Product]:

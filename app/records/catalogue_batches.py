@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -83,35 +83,44 @@ def record(
     return True
 
 
+def give_back(connection: sa.Connection, batch: Batch, keys: Collection[str]) -> None:
+    """For these products no call has begun: only what was in doubt before the claim is so, and its note holds."""
+    own = {"of_channel": batch.channel, "of_gateway": batch.gateway}
+    rows = [
+        {**own, "of_root": change.key, "was": change.sent, "in_doubt": change.is_in_doubt}
+        for change in batch.changes
+        if change.key in keys
+    ]
+    connection.execute(_GIVE_BACK, rows)
+
+
 _SYNC = catalogue_sync.c
 _IS_NEWEST = _SYNC.seq == sa.bindparam("claimed_seq")
 _IS_CHANGED_SINCE = sa.and_(_SYNC.seq != sa.bindparam("claimed_seq"), _SYNC.is_changed)
 _AT = sa.bindparam("at", type_=Moment)
-_RECORD = (
-    sa.update(catalogue_sync)
-    .where(
-        _SYNC.channel == sa.bindparam("of_channel"),
-        _SYNC.gateway == sa.bindparam("of_gateway"),
-        _SYNC.root_key == sa.bindparam("of_root"),
-    )
-    .values(
-        sent=sa.bindparam("was"),
-        sent_seq=sa.bindparam("claimed_seq"),
-        sent_at=sa.bindparam("at"),
-        refusal=sa.bindparam("because"),
-        is_in_flight=False,
-        is_uncertain=sa.case((_IS_NEWEST, sa.false()), else_=_SYNC.is_uncertain),
-        is_changed=_IS_CHANGED_SINCE,
-        turn=sa.case((_IS_CHANGED_SINCE, _SYNC.seq), else_=sa.type_coerce(_AT, sa.BigInteger)),
-        again_at=sa.func.coalesce(
-            sa.bindparam("later", type_=Moment),
-            sa.case((_SYNC.again_at > _AT, _SYNC.again_at)),
-        ),
-    )
+_OF_ONE = sa.update(catalogue_sync).where(
+    _SYNC.channel == sa.bindparam("of_channel"),
+    _SYNC.gateway == sa.bindparam("of_gateway"),
+    _SYNC.root_key == sa.bindparam("of_root"),
+)
+_GIVE_BACK = _OF_ONE.values(sent=sa.bindparam("was"), is_in_flight=sa.bindparam("in_doubt"))
+_RECORD = _OF_ONE.values(
+    sent=sa.bindparam("was"),
+    sent_seq=sa.bindparam("claimed_seq"),
+    sent_at=sa.bindparam("at"),
+    refusal=sa.bindparam("because"),
+    is_in_flight=False,
+    is_uncertain=sa.case((_IS_NEWEST, sa.false()), else_=_SYNC.is_uncertain),
+    is_changed=_IS_CHANGED_SINCE,
+    turn=sa.case((_IS_CHANGED_SINCE, _SYNC.seq), else_=sa.type_coerce(_AT, sa.BigInteger)),
+    again_at=sa.func.coalesce(
+        sa.bindparam("later", type_=Moment),
+        sa.case((_SYNC.again_at > _AT, _SYNC.again_at)),
+    ),
 )
 
 
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     return _SYNC.again_at.is_not(None) & (_SYNC.again_at <= now)
 
 

@@ -24,8 +24,8 @@ from sqlalchemy import (
 from app.domain.moments import moment_of
 from app.records import leases
 from app.records.deliveries import DUE_STATES, OPEN_STATES, Delivery
+from app.records.indexed_streams import Stream, streams_in
 from app.records.outbox import BEHIND, is_in, new_lease
-from app.records.row_lists import cells_of
 from app.records.statements import Prepared, among
 from app.records.tables.columns import Moment
 from app.records.tables.deliveries import deliveries
@@ -168,35 +168,28 @@ def give_back(connection: Connection, delivery_ids: Sequence[int], *, token: str
     )
 
 
-def streams(connection: Connection) -> set[tuple[str, str]]:
-    """Every (channel, gateway) that is owed anything, also those that are no longer configured."""
-    rows = connection.execute(
-        select(deliveries.c.channel, deliveries.c.gateway).where(is_in(deliveries, DUE_STATES)).distinct()
+def due_streams(connection: Connection, now: datetime, until: datetime | None = None) -> dict[Stream, datetime]:
+    """When each (channel, gateway) with calls has one that `claim` might find: now or before, or else by `until`.
+
+    Also those that are no longer configured.  Costs no write lock.
+    """
+    until = until or now
+    rows = _DUE_STREAMS.execute(connection, {"now": now, "beyond": now + leases.LONGEST, "until": until})
+    found = (
+        (row.channel, row.gateway, moment_of(row.due_at if row.due_at is not None else row.later_at)) for row in rows
     )
-    return {(row.channel, row.gateway) for row in rows}
+    return {(channel, gateway): at for channel, gateway, at in found if at is not None}
 
 
-def due_streams(connection: Connection, candidates: Sequence[tuple[str, str]], now: datetime) -> list[tuple[str, str]]:
-    """Those of the (channel, gateway) pairs for which `claim` might find something; costs no write lock."""
-    if not candidates:
-        return []
-    listed = [{"channel": channel, "gateway": gateway} for channel, gateway in candidates]
-    rows = _DUE_STREAMS.execute(connection, {"rows": listed, "now": now, "beyond": now + leases.LONGEST})
-    return [(row.channel, row.gateway) for row in rows]
-
-
-def _due_streams() -> Select[tuple[str, str]]:
-    channel, gateway = cells_of(deliveries, ["channel", "gateway"])
-    listed = select(channel.label("channel"), gateway.label("gateway")).cte("candidates")
+def _due_streams(dialect: str) -> Select[Any]:
+    streams = streams_in(deliveries, "ix_deliveries_due", dialect)
+    own = (deliveries.c.channel == streams.c.channel, deliveries.c.gateway == streams.c.gateway)
+    next_try_at = deliveries.c.next_try_at
     # With a limit, for PostgreSQL would else read the whole backlog once instead of one row for each stream.
-    one = (
-        select(deliveries.c.id)
-        .where(deliveries.c.channel == listed.c.channel, deliveries.c.gateway == listed.c.gateway, _is_due(_NOW))
-        .order_by(deliveries.c.next_try_at)
-        .limit(1)
-        .scalar_subquery()
-    )
-    return select(listed.c.channel, listed.c.gateway).where(one.is_not(None))
+    due = select(next_try_at).where(*own, _is_due(_NOW)).order_by(next_try_at).limit(1).scalar_subquery()
+    is_later = (is_in(deliveries, DUE_STATES), next_try_at > _NOW, next_try_at <= _UNTIL)
+    later = select(next_try_at).where(*own, *is_later).order_by(next_try_at).limit(1).scalar_subquery()
+    return select(streams.c.channel, streams.c.gateway, due.label("due_at"), later.label("later_at"))
 
 
-_DUE_STREAMS = Prepared(_due_streams())
+_DUE_STREAMS = Prepared(_due_streams)

@@ -107,7 +107,7 @@ class Database(Transactions):
         if self.is_sqlite:
             with self.alone() as connection:
                 return migrating.run(connection, to)
-        with self._connected_apart() as connection:
+        with self.connected_apart() as connection:
             return migrating.run_beside_traffic(connection, to)
 
     def prepare(self) -> None:
@@ -136,19 +136,22 @@ class Database(Transactions):
                 with self._written() as connection:
                     yield connection
             return
-        with self._connected_apart() as connection, connection.begin():
+        with self.connected_apart() as connection, connection.begin():
             connection.execute(text("select pg_advisory_xact_lock(727001)"))
             yield connection
 
     @contextmanager
-    def _connected_apart(self) -> Iterator[Connection]:
-        """A connection to PostgreSQL that may be in use for long; the bound holds for it and the pool's together."""
+    def connected_apart(self, holder: str = "") -> Iterator[Connection]:
+        """A connection to PostgreSQL that may be in use for long; the bound holds for it and the pool's together.
+
+        `holder`: for whom it is, as `FairTurns` shares connections out.  Raises `DatabaseUnavailable`.
+        """
         engine = create_engine(
             self.url, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": CONNECT_S}
         )
         give_up_at = time.monotonic() + patience_s()
         try:
-            with self._turns.turn("", patience_s()), as_unavailable():
+            with self._turns.turn(holder, patience_s()), as_unavailable():
                 cast(KeptConnections, self.engine.pool).close_idle()
                 with self._connected(engine, give_up_at) as connection:
                     yield connection

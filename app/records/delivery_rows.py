@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
 
 from app.records import leases, outbox
 from app.records.bounded_search import Part, look_through, to_the_second
 from app.records.deliveries import OPEN_STATES, STATES
-from app.records.statements import chunked, visible
+from app.records.statements import are_among, chunked, visible
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.deliveries import IS_OPEN, commands, deliveries
 
@@ -125,7 +125,7 @@ def holders(connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, int]:
     first: dict[tuple[str, str, str], int] = {}
     for some in chunked(sorted({(row.channel, row.gateway, row.lane) for row in open_rows})):
         lanes = select(of.channel, of.gateway, of.lane, func.min(of.id)).where(
-            tuple_(of.channel, of.gateway, of.lane).in_(some), IS_OPEN
+            are_among(connection, (of.channel, of.gateway, of.lane), some), IS_OPEN
         )
         found = connection.execute(lanes.group_by(of.channel, of.gateway, of.lane))
         first |= {(channel, gateway, lane): holder for channel, gateway, lane, holder in found}

@@ -120,6 +120,7 @@ def postgresql_engine(url: URL, clock: SharedClock) -> Engine:
         "statement_timeout": STATEMENT_S * 1000,
         "lock_timeout": LOCK_S * 1000,
         "idle_in_transaction_session_timeout": int(TRANSACTION_S * 1000),
+        "jit": "off",  # to compile a statement takes longer than any of ours does
     }
     engine = create_engine(
         url,

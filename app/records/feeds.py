@@ -115,19 +115,23 @@ class FeedStore:
             return BuildReport(), None, False
         return _report(row), row.built_at, row.changes > row.built_changes
 
-    def is_due(self, now: datetime, delay_s: float, form: str) -> bool:
-        """Whether somebody should build now: the first time, for changes, for another form, or after a day."""
+    def due_at(self, now: datetime, delay_s: float, form: str) -> datetime | None:
+        """When somebody should build: the first time, for changes, for another form, and after a day.
+
+        None while another process builds, and where nothing was ever marked.
+        """
         row = self._row("lease_until", "changed_at", "changes", "built_changes", "built_at", "form")
         if row is None or leases.is_held(row.lease_until, now):
-            return False
-        if row.changes and row.built_at is None:
-            return True  # Until there is a feed its address answers 503: the first does not wait for more changes.
+            return None
+        if row.built_at is None:
+            # Until there is a feed its address answers 503: the first does not wait for more changes.
+            return now if row.changes else None
         delay = timedelta(seconds=delay_s)
-        if row.changes > row.built_changes and row.changed_at is not None and row.changed_at <= now - delay:
-            return True
         # Another form waits too: while a release replaces another, processes of both would build by turns.
-        age = now - row.built_at if row.built_at is not None else timedelta(0)
-        return age >= LOOK_AGAIN or (age >= delay and row.built_at is not None and row.form != form)
+        moments: list[datetime] = [row.built_at + (LOOK_AGAIN if row.form == form else delay)]
+        if row.changes > row.built_changes and row.changed_at is not None:
+            moments.append(row.changed_at + delay)
+        return min(moments)
 
     def _row(self, *columns: str) -> Row[Any] | None:
         """These columns of the feed; None before anything was kept of it."""

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, update
 
-from app.records import leases
+from app.records import leases, outbox
+from app.records.deliveries import DUE_STATES
 from app.records.leases import LONGEST, LONGEST_PAUSE, LONGEST_SETTLING
 from app.records.tables.columns import Moment
 from app.records.tables.deliveries import deliveries
@@ -80,6 +81,6 @@ def _is_late_for_ever(now: datetime) -> ColumnElement[bool]:
 
 def _stuck(now: datetime) -> tuple[ColumnElement[bool], ...]:
     return (
-        _CALL.state.in_(("owed", "checking")),
+        outbox.is_in(deliveries, DUE_STATES),
         or_(_CALL.lease_until > now + LONGEST, _CALL.next_try_at > now + LONGEST_PAUSE),
     )

@@ -7,7 +7,7 @@ change of the settings that decide what is sent of a product.
 from __future__ import annotations
 
 import logging
-import time
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from app.records.feeds import BuildLost, FeedStore, Turn
 PAGE: Final = 500
 """Products scheduled in one transaction."""
 
-LOOK_S: Final = 1.0
+LOOK_S: Final = 5.0
 """How often is checked whether another process has finished it."""
 
 log = logging.getLogger(__name__)
@@ -40,21 +40,22 @@ class FullResync:
     _clock: Callable[[], datetime]
     _form: str
     _sent_to: str
-    _look_at_s: float = 0.0
     _is_done: bool = False
 
     def __post_init__(self) -> None:
         self._store = FeedStore(self._database, self._channel, self._gateway)
 
-    def schedule_if_due(self, is_stopping: Callable[[], bool]) -> None:
-        """Schedule every product unless that was done for these settings.  Raises `DatabaseUnavailable`."""
-        if self._is_done or time.monotonic() < self._look_at_s:
-            return
-        self._look_at_s = time.monotonic() + LOOK_S
-        kept = self._store.form()
-        if kept is None:
-            self._store.mark(self._clock())
-        self._is_done = kept == self._form or self._schedule(is_stopping)
+    def schedule_if_due(self, is_stopping: Callable[[], bool]) -> float:
+        """Schedule every product unless that was done for these settings; in how many seconds to look again.
+
+        Raises `DatabaseUnavailable`.
+        """
+        if not self._is_done:
+            kept = self._store.form()
+            if kept is None:
+                self._store.mark(self._clock())
+            self._is_done = kept == self._form or self._schedule(is_stopping)
+        return math.inf if self._is_done else LOOK_S
 
     def _schedule(self, is_stopping: Callable[[], bool]) -> bool:
         """False when another process is at it, or this one about to end."""

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from app.records import compatibility
 from app.records.compatibility import MIGRATION_LOCK, UnfitDatabase
 from app.records.database_errors import DatabaseUnavailable, in_words
+from app.records.growing import tell_planner
 
 ALONE_LOCK = 727001
 """PostgreSQL's advisory lock of whoever migrates or registers channels."""
@@ -47,6 +48,8 @@ def run(connection: Connection, to: str = "head") -> list[str]:
     names = _wanted(connection, to)
     if names:
         _upgrade(connection, names[-1])
+        if connection.dialect.name == "sqlite":
+            tell_planner(connection)
     return names
 
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from app.domain.moments import to_ms
 from app.records.bounded_search import Part, look_through, to_the_second
-from app.records.statements import chunked, visible
+from app.records.statements import are_among, chunked, visible
 from app.records.tables.columns import Moment
 from app.records.tables.operations import IS_ORDER_KEY, search_keys
 from app.records.tables.orders import handed_out, held_back
@@ -98,7 +98,7 @@ def page(
     by_key: dict[tuple[str, str], Row[Any]] = {}
     for named in chunked(keys, AT_ONCE):
         known = select(_KEY.at, _KEY.channel, _KEY.order_refnum).where(
-            _KEY.kind == "order", tuple_(_KEY.channel, _KEY.order_refnum).in_(named)
+            _KEY.kind == "order", are_among(connection, (_KEY.channel, _KEY.order_refnum), named)
         )
         rows = connection.execute(_rows(known.subquery()), {"now": now})
         by_key.update({(row.channel, row.order_refnum): row for row in rows})

@@ -35,15 +35,17 @@ def is_due(channel: str, gateway: str, every_s: float, now: datetime) -> ColumnE
 
     Only where it received products or where a refused fact waits for something they may do.
     """
-    synced, obstacles = catalogue_sync.c, fact_obstacles.c
     return exists().where(
-        _STREAMS.channel == channel,
-        _STREAMS.gateway == gateway,
-        _is_open(every_s, now),
-        or_(
-            exists().where(synced.channel == channel, synced.gateway == gateway),
-            exists().where(obstacles.channel == channel, obstacles.gateway == gateway),
-        ),
+        _STREAMS.channel == channel, _STREAMS.gateway == gateway, _is_open(every_s, now), concerns(channel, gateway)
+    )
+
+
+def concerns(channel: str | ColumnElement[str], gateway: str | ColumnElement[str]) -> ColumnElement[bool]:
+    """SQL: the vendor received products, or a refused fact waits for something its people may do."""
+    synced, obstacles = catalogue_sync.c, fact_obstacles.c
+    return or_(
+        exists().where(synced.channel == channel, synced.gateway == gateway),
+        exists().where(obstacles.channel == channel, obstacles.gateway == gateway),
     )
 
 
@@ -54,6 +56,13 @@ def _is_open(every_s: float, now: datetime) -> ColumnElement[bool]:
         type_coerce(due_at, BigInteger) < type_coerce(hinted_at, BigInteger) + int(every_s * 1000)
     )
     return or_(due_at.is_(None), due_at <= now, is_hinted)
+
+
+def due_at(poll_due_at: datetime | None, hinted_at: datetime | None, every_s: float) -> datetime | None:
+    """When a vendor that is polled `every_s` is to be polled next, by what is kept of it; None: now, and so before."""
+    if poll_due_at is None or hinted_at is None or hinted_at <= poll_due_at - timedelta(seconds=every_s):
+        return poll_due_at
+    return min(poll_due_at, hinted_at)
 
 
 def take(

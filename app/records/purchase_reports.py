@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, or_, select
 
 from app.domain.events import about
 from app.domain.purchases import Purchase
@@ -61,35 +61,21 @@ def _as_seen_now(row: Any) -> dict[str, Any]:
     return {"body": row.body, "seen_at": row.seen_at}
 
 
+def ripe_streams(connection: Connection, moment: str) -> set[tuple[str, str]]:
+    """Every (channel, gateway) for which `ripe` finds some, were all reported at this moment."""
+    statement = _reports(moment, pending_reports.c.channel, pending_reports.c.gateway).distinct()
+    return {(row.channel, row.gateway) for row in connection.execute(statement)}
+
+
 def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> list[Ripe]:
     """Orders whose source has taken the step that counts, and those that were cancelled.
 
     One that its source has cancelled waits until RetailOps knows (R18): its acknowledgement of that is none of
     the order.
     """
-    has_come = {
-        "acknowledgement": handed_out.c.acknowledged_at.is_not(None),
-        "completion": handed_out.c.state == "completed",
-    }[moment]
-    is_void = or_(handed_out.c.state == "cancelled", handed_out.c.cancellation_known_at.is_not(None))
-    is_under_way = exists().where(
-        deliveries.c.channel == channel,
-        deliveries.c.lane == pending_reports.c.refnum,
-        deliveries.c.gateway != gateway,
-        deliveries.c.verb == _STEPS[moment],
-        deliveries.c.state.in_(OPEN_STATES),
-    )
     rows = connection.execute(
-        select(pending_reports.c.body, is_void.label("is_void"), handed_out.c.rejected)
-        .join(
-            handed_out,
-            and_(handed_out.c.channel == pending_reports.c.channel, handed_out.c.refnum == pending_reports.c.refnum),
-        )
-        .where(
-            pending_reports.c.channel == channel,
-            pending_reports.c.gateway == gateway,
-            or_(is_void, and_(has_come, handed_out.c.source_cancelled_at.is_(None), ~is_under_way)),
-        )
+        _reports(moment, pending_reports.c.body, _IS_VOID.label("is_void"), handed_out.c.rejected)
+        .where(pending_reports.c.channel == channel, pending_reports.c.gateway == gateway)
         .order_by(handed_out.c.acknowledged_at, pending_reports.c.refnum)
         .limit(AT_A_TIME)
         .with_for_update(skip_locked=True, of=pending_reports)
@@ -102,6 +88,33 @@ def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> lis
         )
         for row in rows
     ]
+
+
+_IS_VOID = or_(handed_out.c.state == "cancelled", handed_out.c.cancellation_known_at.is_not(None))
+
+
+def _reports(moment: str, *columns: ColumnElement[Any]) -> Select[Any]:
+    """SQL: these columns of each report whose moment has come, and of its order."""
+    has_come = {
+        "acknowledgement": handed_out.c.acknowledged_at.is_not(None),
+        "completion": handed_out.c.state == "completed",
+    }[moment]
+    is_under_way = exists().where(
+        deliveries.c.channel == pending_reports.c.channel,
+        deliveries.c.lane == pending_reports.c.refnum,
+        deliveries.c.gateway != pending_reports.c.gateway,
+        deliveries.c.verb == _STEPS[moment],
+        outbox.is_in(deliveries, OPEN_STATES),
+    )
+    return (
+        select(*columns)
+        .select_from(pending_reports)
+        .join(
+            handed_out,
+            and_(handed_out.c.channel == pending_reports.c.channel, handed_out.c.refnum == pending_reports.c.refnum),
+        )
+        .where(or_(_IS_VOID, and_(has_come, handed_out.c.source_cancelled_at.is_(None), ~is_under_way)))
+    )
 
 
 def forget(connection: Connection, channel: str, gateway: str, refnums: Sequence[str]) -> None:

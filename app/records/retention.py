@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import Connection, Select, delete, exists, func, or_, select, update
 
 from app.records import call_figures, inbound, leases, pending_figures, search_keys, unverified
+from app.records.statements import are_among
 from app.records.tables.deliveries import IS_OPEN, deliveries, late_events
 from app.records.tables.gateways import pending_reports
 from app.records.tables.operations import journal
@@ -100,7 +101,8 @@ def _held_back_of(channel: str, refnum: str) -> Select[Any]:
 
 def _delete_held_back(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> object:
     keys = [(row.channel, row.refnum) for row in rows]
-    return connection.execute(delete(held_back).where(tuple_(held_back.c.channel, held_back.c.refnum).in_(keys)))
+    named = are_among(connection, (held_back.c.channel, held_back.c.refnum), keys)
+    return connection.execute(delete(held_back).where(named))
 
 
 def _dismissed_news(now: datetime, terms: Terms) -> Select[Any]:
@@ -124,7 +126,7 @@ def _observed_of(channel: str, refnum: str) -> Select[Any]:
 def _delete_observed(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> object:
     table = pending_reports
     keys = [(row.channel, row.gateway, row.refnum) for row in rows]
-    named = tuple_(table.c.channel, table.c.gateway, table.c.refnum).in_(keys)
+    named = are_among(connection, (table.c.channel, table.c.gateway, table.c.refnum), keys)
     return connection.execute(delete(table).where(named, table.c.seen_at < now - terms.bodies))
 
 

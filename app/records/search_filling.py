@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, and_, select, tuple_
 from app.records import search_keys
 from app.records.database import Database
 from app.records.search_keys import Kind, Number
+from app.records.statements import are_among
 from app.records.tables.catalogue import catalogue
 from app.records.tables.money import payments, refunds
 from app.records.tables.operations import search_keys as kept
@@ -95,7 +96,7 @@ def _given_orders(shops: Collection[str], connection: Connection, after: Place |
 
 def _unpurged(connection: Connection, rows: Sequence[Row[Any]], shops: Collection[str]) -> Sequence[Row[Any]]:
     of_shops = {(row.channel, row.refnum) for row in rows if row.channel in shops}
-    is_it = tuple_(orders.c.channel, orders.c.refnum).in_(of_shops)
+    is_it = are_among(connection, (orders.c.channel, orders.c.refnum), of_shops)
     kept_here = set(map(tuple, connection.execute(select(orders.c.channel, orders.c.refnum).where(is_it))))
     return [row for row in rows if row.channel not in shops or (row.channel, row.refnum) in kept_here]
 

@@ -13,7 +13,6 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     ColumnElement,
     Connection,
     CursorResult,
@@ -30,7 +29,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    tuple_,
 )
 from sqlalchemy import bindparam as given
 from sqlalchemy import insert as sqlite_insert
@@ -39,8 +37,8 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.sql.dml import UpdateBase
 
 from app.domain.texts import mended
-from app.records.statements import Prepared
-from app.records.tables.operations import search_keys
+from app.records.statements import Prepared, are_among
+from app.records.tables.operations import IS_TRACKING_KEY, search_keys
 from app.records.tables.orders import handed_out
 
 Kind = Literal[
@@ -130,7 +128,7 @@ def forget(connection: Connection, channel: str, *order_refnums: str) -> None:
 def stale_tracking(before: datetime) -> Select[Any]:
     """Keys of tracking numbers that were learned before: whoever has one may look up where the parcel went (R28)."""
     of = search_keys.c
-    is_tracking = literal_column("kind = 'tracking'", Boolean)
+    is_tracking: ColumnElement[bool] = literal_column(IS_TRACKING_KEY)  # SQLAlchemy adds `= 1` to a Boolean
     return select(of.channel, of.order_refnum, of.kind, of.object).where(is_tracking, of.at < before).order_by(of.at)
 
 
@@ -143,8 +141,7 @@ def tracking_of(channel: str, order_refnum: str) -> Select[Any]:
 
 def purge(connection: Connection, rows: Sequence[Row[Any]]) -> None:
     """Delete these."""
-    key = tuple_(*search_keys.primary_key.columns)
-    connection.execute(delete(search_keys).where(key.in_([tuple(row) for row in rows])))
+    connection.execute(delete(search_keys).where(are_among(connection, list(search_keys.primary_key.columns), rows)))
 
 
 def known_at(connection: Connection, channel: str, refnum: str) -> datetime | None:

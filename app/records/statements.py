@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,7 +21,10 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    func,
+    select,
     true,
+    tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -91,6 +94,21 @@ def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     The keys are texts or whole numbers, as the column is.
     """
     return _Among(column, bindparam(name, type_=_Listed(is_number=isinstance(column.type, Integer))))
+
+
+def are_among(
+    connection: Connection, columns: Sequence[ColumnElement[Any]], rows: Iterable[Sequence[str]]
+) -> ColumnElement[bool]:
+    """Whether these columns of texts, together, are one of these rows; an index of theirs serves it.
+
+    SQLite uses none for rows that are written out, and reads the whole table.
+    """
+    listed = [tuple(row) for row in rows]
+    if connection.dialect.name != "sqlite":
+        return tuple_(*columns).in_(listed)
+    row = func.json_each(_json_list(listed)).table_valued("value")
+    values = [func.json_extract(row.c.value, f"$[{place}]") for place in range(len(columns))]
+    return tuple_(*columns).in_(select(*values))
 
 
 def visible(column: ColumnElement[str], channels: Collection[str] | None) -> ColumnElement[bool]:

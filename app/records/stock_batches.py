@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -53,14 +53,29 @@ def _change(row: sa.Row[Any]) -> StockChange:
 
 def _note_uncertain(connection: sa.Connection, batch: Batch) -> None:
     """These levels are about to be sent."""
-    rows = []
+    noted = {}
     for change in batch.changes:
         named = (StockDetail(item.quantity_type, item.place, 0, 0) for item in change.level.details)
         sources = tuple(dict.fromkeys((*(change.uncertain or ()), *named)))
         if sources != change.uncertain:
-            own = {"of_channel": batch.channel, "of_gateway": batch.gateway, "of_sku": change.sku}
-            rows.append(own | {"sources": msgspec.json.encode(sources)})
-    if rows:
+            noted[change.sku] = sources
+    _write_uncertain(connection, batch, noted)
+
+
+def give_back(connection: sa.Connection, batch: Batch, skus: Collection[str]) -> None:
+    """For these SKUs no call has begun: only what was uncertain before the claim is so."""
+    _write_uncertain(connection, batch, {item.sku: item.uncertain for item in batch.changes if item.sku in skus})
+
+
+def _write_uncertain(
+    connection: sa.Connection, batch: Batch, noted: Mapping[str, tuple[StockDetail, ...] | None]
+) -> None:
+    if noted:
+        own: dict[str, object] = {"of_channel": batch.channel, "of_gateway": batch.gateway}
+        rows: list[dict[str, object]] = [
+            own | {"of_sku": sku, "sources": None if sources is None else msgspec.json.encode(sources)}
+            for sku, sources in noted.items()
+        ]
         connection.execute(_NOTE_UNCERTAIN, rows)
 
 
@@ -114,7 +129,7 @@ def _try_later(connection: sa.Connection, batch: Batch, skus: Collection[str], n
             )
 
 
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Owed again by itself; what has been moved since it was stated waits for the next statement."""
     return _STOCK.again_at.is_not(None) & (_STOCK.again_at <= now) & _STOCK.moved_at.is_(None)
 

@@ -15,6 +15,8 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    FromClause,
+    ScalarSelect,
     exists,
     func,
     or_,
@@ -124,6 +126,12 @@ def _end(connection: Connection, batch: Batch[Change], pause: Mapping[str, objec
 def is_waiting(kind: Kind, channel: str, gateway: str, now: datetime) -> ColumnElement[bool]:
     """SQL: this kind failed lately and is not due yet."""
     return exists().where(_STREAMS.channel == channel, _STREAMS.gateway == gateway, _PAUSES[kind].next_try_at > now)
+
+
+def paused_until(kind: Kind, stream: FromClause) -> ScalarSelect[Any]:
+    """SQL: when this kind may be tried again after it failed, of the `channel` and `gateway` of `stream`."""
+    own = (_STREAMS.channel == stream.c.channel, _STREAMS.gateway == stream.c.gateway)
+    return select(_PAUSES[kind].next_try_at).where(*own).scalar_subquery()
 
 
 def owed(connection: Connection) -> list[Owed]:

@@ -20,8 +20,8 @@ class SyncedFacts:
     kind: Kind
     table: sa.Table
     key: sa.Column[str]
-    comes_again: Callable[[datetime], sa.ColumnElement[bool]]
-    """Which facts are due again by themselves."""
+    comes_again: Callable[[datetime | sa.BindParameter[datetime]], sa.ColumnElement[bool]]
+    """Which facts are due again by themselves, given now."""
     goes_first: sa.ColumnElement[bool]
     """Which of those go before facts that did not change."""
 

@@ -47,6 +47,7 @@ from app.records.engines import (
     postgresql_engine,
     sqlite_engine,
 )
+from app.records.group_commit import GroupCommit
 from app.records.prerequisite import Prerequisite
 from app.records.statements import Prepared, texts
 
@@ -73,8 +74,11 @@ class Transactions:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.clock = SharedClock()
-        self._turns = FairTurns(SQLITE_CONNECTIONS if self.is_sqlite else connections)
+        self.connections = SQLITE_CONNECTIONS if self.is_sqlite else connections
+        """How many this process may have open at most."""
+        self._turns = FairTurns(self.connections)
         self._writer = FairTurns(1)
+        self.group_commit = GroupCommit(lambda wait_s: self.write(wait_s=wait_s))
         self.served_at_s = -math.inf
         """When it served this process last (monotonic seconds)."""
         self._is_closed = False

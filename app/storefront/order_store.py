@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, ins
 from app.records import search_keys
 from app.records.search_keys import Number
 from app.records.tables.orders import handed_out
-from app.records.tables.storefront import orders
+from app.records.tables.storefront import IS_QUEUED, orders
 
 OrderState = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
 
@@ -48,6 +48,8 @@ class StoredOrder:
     purge_after: datetime
     paid_at: datetime | None
     """When it was first known that the shopper has paid, all or a part."""
+    taken_at: datetime | None
+    """When it was taken out of the queue, for RetailOps has it or it is over."""
 
     def is_final(self, now: datetime) -> bool:
         """True when it may be handed out, so that it waits for nothing any more."""
@@ -180,7 +182,7 @@ def exportable_since(
     """
     query = (
         _of(channel)
-        .where(orders.c.exportable_at.is_not(None), orders.c.exportable_at <= until, ~is_acknowledged())
+        .where(IS_QUEUED, orders.c.exportable_at <= until, ~is_acknowledged())
         .order_by(orders.c.exportable_at, orders.c.refnum)
     )
     if since is not None:

@@ -63,10 +63,11 @@ class _Ticket:
 class Permit:
     """The right to make one call, for a `with` block.  Report what became of it; silence counts as nothing learned."""
 
-    __slots__ = ("_is_throttled", "_limiter", "_verdict", "begun_s")
+    __slots__ = ("_is_throttled", "_limiter", "_verdict", "begun_s", "kind")
 
-    def __init__(self, limiter: CallLimiter, begun_s: float) -> None:
+    def __init__(self, limiter: CallLimiter, kind: CallKind, begun_s: float) -> None:
         self._limiter = limiter
+        self.kind = kind
         self._verdict: bool | None = None
         self._is_throttled = False
         self.begun_s = begun_s
@@ -105,9 +106,9 @@ class CallLimiter:
     """One per vendor key and process.
 
     `threads`: how many of this process call vendors.  Half of them at most are in here, waiting ones included, and
-    three quarters while the vendor is healthy; one more is refused at once.  `concurrency`: how many calls may
-    be under way together, 0 for no cap.  Of those that wait, questions go before commands before facts, and
-    facts keep their fifth (see `rates`).
+    three quarters while the vendor is healthy; one more is refused at once.  Facts do not count, for the syncer has
+    threads of its own.  `concurrency`: how many calls may be under way together, 0 for no cap.  Of those that wait,
+    questions go before commands before facts, and facts keep their fifth (see `rates`).
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class CallLimiter:
         """
         with self._turn:
             self._check_breaker()
-            if len(self._waiting) + len(self._under_way) >= self._most_inside():
+            if kind != "fact" and self._inside() >= self._most_inside():
                 raise self._refusal("VENDOR_BUSY", "as many threads as allowed wait for it", None)
             ticket = _Ticket(RANK[kind], deadline.at_s, next(self._numbers))
             insort(self._waiting, ticket)
@@ -190,6 +191,10 @@ class CallLimiter:
                 self._breaker = breaker.after_failure(self._breaker, now)
             if self._waiting:
                 self._turn.notify_all()
+
+    def _inside(self) -> int:
+        waiting = sum(ticket.rank != RANK["fact"] for ticket in self._waiting)
+        return waiting + sum(permit.kind != "fact" for permit in self._under_way)
 
     def _most_inside(self) -> int:
         oldest = next(iter(self._under_way), None)
@@ -250,7 +255,7 @@ class CallLimiter:
             is_let, self._breaker = breaker.may_call(self._breaker, self._clock())
             if not is_let:
                 raise self._breaker_refusal()
-        permit = Permit(self, self._clock())
+        permit = Permit(self, kind, self._clock())
         self._under_way[permit] = None
         return permit
 

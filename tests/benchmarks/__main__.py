@@ -19,15 +19,21 @@ from tests.benchmarks import (
     callbacks,
     calls,
     catalogue,
+    database_load,
     durable,
     fairness,
+    growth,
+    idle,
     pages,
+    peers,
     pulls,
     pushes,
     restating,
+    scaling,
     slow_clients,
     starting,
-)  # fmt: skip
+    syncing,
+)
 from tests.benchmarks.bench import scratch
 from tests.benchmarks.rounds import Row, Skipped
 
@@ -35,6 +41,7 @@ Measure = Callable[..., Iterable[Row]]
 
 FIGURES: dict[str, Measure] = {
     "S1": callbacks.s1_s2,
+    "S1b": peers.s1b,
     "S2": callbacks.s1_s2,
     "S3": pushes.s3,
     "S4": durable.s4,
@@ -48,12 +55,17 @@ FIGURES: dict[str, Measure] = {
     "S11": callbacks.s11,
     "S12": starting.s12,
     "S13": pulls.s13,
+    "S14": syncing.s14,
     "S16": pages.p40,
+    "S18": growth.s18,
+    "S19": scaling.s19,
+    "S20": idle.s20,
     "B1": durable.b1,
     "C1": catalogue.c1,
     "D5": slow_clients.d5,
     "D6": bodies.d6,
     "D6b": bodies.dear,
+    "L1": database_load.l1,
     "P15": fairness.p15,
     "P40": pages.p40,
     "R13": restating.r13,
@@ -133,7 +145,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="a figure of those below; none: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each side runs in a round")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows of P40, to try it out")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows of P40, S14 and S18, to try them")
     options = parser.parse_args()
     if unknown := set(options.names) - set(FIGURES):
         parser.error(f"no figure is called {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")

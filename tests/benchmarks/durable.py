@@ -58,26 +58,26 @@ parallel_calls = 0
 
 def databases(folder: Path, each: int = 1) -> Iterator[tuple[str, list[str]]]:
     """(name, addresses) of `each` empty, migrated databases of each kind; raises `Skipped` without PostgreSQL."""
-    yield "SQLite", [_migrated(f"sqlite:///{folder}/durable{number}.db") for number in range(each)]
+    yield "SQLite", [migrated(f"sqlite:///{folder}/durable{number}.db") for number in range(each)]
     try:
-        with running_postgres(is_durable=True) as server, ExitStack() as opened:
-            yield "PostgreSQL", [_migrated(opened.enter_context(server.database())) for _ in range(each)]
+        with running_postgres(is_durable=True) as server, ExitStack() as stack:
+            yield "PostgreSQL", [migrated(stack.enter_context(server.database())) for _ in range(each)]
     except NoPostgres as reason:
         raise Skipped(f"PostgreSQL: {reason}") from None
 
 
-def _open(url: str) -> Database:
+def opened(url: str) -> Database:
     return Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
 
 
-def _migrated(url: str) -> str:
-    database = _open(url)
+def migrated(url: str) -> str:
+    database = opened(url)
     database.upgrade()
     database.close()
     return url
 
 
-def _channels(base_url: str, count: int = 1) -> str:
+def channels(base_url: str, count: int = 1) -> str:
     keys = [KEY, "key+of+the+benchmark+channel0002"]
     return "".join(
         CHANNEL.format(name=f"bench{number}", number=32 + number, key=keys[number], base_url=base_url)
@@ -87,7 +87,7 @@ def _channels(base_url: str, count: int = 1) -> str:
 
 def environment(url: str, base_url: str = "https://pipe17.invalid") -> dict[str, str]:
     """A web process that only accepts: nobody delivers in the background, so that the vendor is left out."""
-    return {"DATABASE_URL": url, "CHANNELS": _channels(base_url), "DELIVERIES": "worker"}
+    return {"DATABASE_URL": url, "CHANNELS": channels(base_url), "DELIVERIES": "worker"}
 
 
 def varied(body: bytes, number: int) -> bytes:
@@ -156,15 +156,15 @@ def b1(rounds: int, seconds: float, folder: Path) -> Iterator[Row]:
     push = inventory(10, key=KEY)
 
     def acknowledgement() -> bytes:
-        orders = [{"channel_order_refnum": _refnum(next(numbers)), "retailops_order_id": 1}]
+        orders = [{"channel_order_refnum": refnum(next(numbers)), "retailops_order_id": 1}]
         return post_bytes(ACKNOWLEDGE, msgspec.json.encode(envelope(KEY, orders=orders)))
 
     callbacks = {"push": lambda: post_bytes(PUSH, varied(push, next(numbers))), "acknowledge": acknowledgement}
     with vendor.running(0.0) as vendor_port:
         for name, [free, laden] in databases(folder, 2):
-            _owe(laden, BACKLOG, ["bench0"])
+            owe(laden, BACKLOG, ["bench0"])
             for url in (free, laden):
-                _hand_out(url, "bench0")
+                hand_out(url, "bench0")
             rates: dict[tuple[str, str], list[float]] = {(url, kind): [] for url in (free, laden) for kind in callbacks}
             with ExitStack() as running:
                 ports = {}
@@ -188,13 +188,13 @@ def b1(rounds: int, seconds: float, folder: Path) -> Iterator[Row]:
             assert next(numbers) < ORDERS, "what is not known is not acknowledged: hand out more"
 
 
-def _refnum(number: int) -> str:
+def refnum(number: int) -> str:
     return f"{16**15 + number:016x}"
 
 
-def _hand_out(url: str, channel: str) -> None:
-    database = _open(url)
-    rows = [{"channel": channel, "refnum": _refnum(number), "lines": b"[]"} for number in range(ORDERS)]
+def hand_out(url: str, channel: str) -> None:
+    database = opened(url)
+    rows = [{"channel": channel, "refnum": refnum(number), "lines": b"[]"} for number in range(ORDERS)]
     with database.write() as connection:
         connection.execute(sa.insert(handed_out), rows)
     analyze(database)
@@ -218,8 +218,8 @@ def s9(rounds: int, folder: Path) -> Iterator[Row]:
         for name, [url] in databases(folder):
             drained, bare = [], []
             for _ in range(2 * rounds - 1):
-                bare.append(_call(port, 2000) / IDEAL)
-                _owe(url, owed, ["bench0", "bench1"])
+                bare.append(calls_alone(port, 2000) / IDEAL)
+                owe(url, owed, ["bench0", "bench1"])
                 drained.append(_drain(url, port, folder) / IDEAL)
             print(f"    {name}: {_listed(drained)}; the calls alone {_listed(bare)}")
             yield f"S9 {name}", median(drained), ">= 0.85"
@@ -229,8 +229,8 @@ def _listed(values: list[float]) -> str:
     return ", ".join(f"{value:.2f}" for value in values)
 
 
-def _call(vendor_port: int, number: int) -> float:
-    """Calls a second of 16 threads that make them through the client and do nothing else."""
+def calls_alone(vendor_port: int, number: int, at_once: int = 16) -> float:
+    """Calls a second of so many threads that make them through the client and do nothing else."""
     client = VendorClient("bench", f"http://127.0.0.1:{vendor_port}", headers={"X-Key": "k"}, patience_s=5)
     left = iter(range(number))
 
@@ -238,7 +238,7 @@ def _call(vendor_port: int, number: int) -> float:
         for _ in left:
             client.call("GET", "/shipments/0000000000000001", deadline=Deadline.in_s(10), kind="command")
 
-    threads = [threading.Thread(target=run) for _ in range(16)]
+    threads = [threading.Thread(target=run) for _ in range(at_once)]
     begun = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -248,9 +248,9 @@ def _call(vendor_port: int, number: int) -> float:
     return number / (time.perf_counter() - begun)
 
 
-def _owe(url: str, number_owed: int, channels: list[str]) -> None:
+def owe(url: str, number_owed: int, channels: list[str]) -> None:
     """Owed acknowledgements, each of another order, spread over the channels."""
-    database = _open(url)
+    database = opened(url)
     now = datetime.now(UTC)
     for start in range(0, number_owed, 5_000):
         refnums = [f"{number:016x}" for number in range(start, min(start + 5_000, number_owed))]
@@ -275,9 +275,9 @@ def _owe(url: str, number_owed: int, channels: list[str]) -> None:
 
 def _drain(url: str, vendor_port: int, folder: Path) -> float:
     """Deliveries a second, between the first tenth and the last one: the start of the process is not meant."""
-    database = _open(url)
+    database = opened(url)
     settings = {
-        "APP_ENV": "demo", "DATABASE_URL": url, "CHANNELS": _channels(f"http://127.0.0.1:{vendor_port}", 2),
+        "APP_ENV": "demo", "DATABASE_URL": url, "CHANNELS": channels(f"http://127.0.0.1:{vendor_port}", 2),
         "DELIVERIES": "worker", "LOG_LEVEL": "WARNING",
     }  # fmt: skip
     # Written out as the index of what is due has it: reading the whole table would cost the worker its CPU.

@@ -1,4 +1,7 @@
-"""A vendor that takes its time for every call, in a process of its own: `python -m tests.benchmarks.vendor PORT S`."""
+"""A vendor that takes its time for every call, in a process of its own: `python -m tests.benchmarks.vendor PORT S`.
+
+`GET /answered` says at once how many calls it has had; it counts as none.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,7 @@ def main(port: int, delay_s: float) -> None:
     loop.register(listener, selectors.EVENT_READ)
     received: dict[socket.socket, bytes] = {}
     due: deque[tuple[float, socket.socket, bytes]] = deque()
+    calls = 0
     while True:
         timeout = max(0.0, due[0][0] - time.monotonic()) if due else None
         for key, _ in loop.select(timeout):
@@ -57,7 +61,12 @@ def main(port: int, delay_s: float) -> None:
             received[peer] += piece
             answer = _answer_to(received[peer])
             if answer is not None:
+                is_question = received[peer].startswith(b"GET /answered ")
                 received[peer] = b""
+                if is_question:
+                    peer.sendall(_whole(b"%d" % calls))
+                    continue
+                calls += 1
                 due.append((time.monotonic() + delay_s, peer, answer))
         while due and due[0][0] <= time.monotonic():
             _, peer, answer = due.popleft()
@@ -76,6 +85,10 @@ def _answer_to(request: bytes) -> bytes | None:
     content = next((value for path, value in _BODIES.items() if path in head), b'{"success":true,"code":200}')
     asked_for = head.partition(b"/shipments/")[2][: len(_ASKED_FOR)]
     content = content.replace(_ASKED_FOR, asked_for)
+    return _whole(content)
+
+
+def _whole(content: bytes) -> bytes:
     return (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)) + content
 
 

@@ -314,9 +314,7 @@ class Yard:
         self.builder.store.mark(self.now)
 
     def build(self, builder: FeedBuilder | None = None) -> bool:
-        chosen = builder or self.builder
-        chosen._look_at_s = 0.0
-        return chosen.build_if_due(lambda: False)
+        return (builder or self.builder).build_if_due(lambda: False)
 
     def text(self) -> bytes:
         current = self.builder.store.current()

@@ -14,10 +14,12 @@ from app.records import due_facts, search_keys, stock, stock_batches
 from app.records.database import Database, DatabaseConflict
 from app.records.purge import Purge
 from app.records.retention import Terms
+from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.orders import handed_out
 from app.storefront import cart_store as carts
-from app.storefront import order_expiry, reservations
+from app.storefront import order_expiry, order_queue, reservations
 from app.storefront import order_store as orders
+from app.storefront.order_queue import OrderQueue
 from app.storefront.retention import CLOCKS
 from tests.records.test_migrations import open_database
 
@@ -118,6 +120,40 @@ def test_units_are_held_until_retailops_states_the_stock_again_after_the_grace(d
         assert reservations.release(connection, "first", "2") == []
         assert held() == {"MUG": 1}
         assert reservations.reserved_units(connection, "other", ["TEE"]) == {"TEE": 50}
+
+
+def test_p26_the_queue_holds_what_waits_and_not_what_retailops_has_had_for_a_while(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_queue, "AT_ONCE", 2)
+    long_ago, just_now = NOW - timedelta(hours=1), NOW - timedelta(minutes=1)
+    given: dict[str, dict[str, Any]] = {
+        "had-1": {"acknowledged_at": long_ago}, "had-2": {"acknowledged_at": long_ago},
+        "had-3": {"acknowledged_at": long_ago}, "over": {"state": "completed"},
+        "had-just-now": {"acknowledged_at": just_now}, "refusable": {"acknowledged_at": long_ago}, "given": {},
+    }  # fmt: skip
+    for number, refnum in enumerate([*given, "new"]):
+        add(database, refnum, NOW + timedelta(seconds=number), now=long_ago)
+    with database.write() as connection:
+        for refnum, values in given.items():
+            row = {"channel": "first", "refnum": refnum, "lines": b"[]", **values}
+            connection.execute(insert(handed_out), row)
+        command = {"channel": "first", "callback": "order_acknowledge", "natural_key": "k", "order_refnum": "refusable",
+                   "digest": "", "events": b"[]", "request_id": "r", "begun_at": NOW, "lease_until": NOW}  # fmt: skip
+        command_id = connection.execute(insert(commands).returning(commands.c.id), command).scalar_one()
+        call = {"channel": "first", "gateway": "rally", "verb": "acknowledge_order", "lane": "refusable",
+                "command_id": command_id, "about": b"[]", "state": "parked", "next_try_at": NOW, "request_id": "r",
+                "created_at": NOW}  # fmt: skip
+        connection.execute(insert(deliveries), call)
+    waiting = walk(database)
+    queue = OrderQueue(database, lambda: NOW)
+    assert [queue.turn() for _ in range(3)] == [True, True, False]
+    with database.read() as connection:
+        taken = connection.exec_driver_sql("select refnum from orders where taken_at is not null").scalars()
+        assert set(taken) == {"had-1", "had-2", "had-3", "over"}
+    with database.write() as connection:
+        connection.exec_driver_sql("delete from handed_out where refnum like 'had-_'")
+    assert walk(database) == waiting == ["given", "new"], "what is taken is not looked up any more"
 
 
 def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database: Database) -> None:

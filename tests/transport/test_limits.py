@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -50,12 +51,22 @@ def started(*works: Callable[[], object]) -> list[threading.Thread]:
 
 def test_r14_one_thread_more_than_allowed_is_refused_at_once_and_let_in_afterwards() -> None:
     limiter = CallLimiter("rally", threads=3)
-    with limiter.enter("command", Deadline.in_s(1)), limiter.enter("fact", Deadline.in_s(1)):
+    with limiter.enter("command", Deadline.in_s(1)), limiter.enter("question", Deadline.in_s(1)):
         begun = time.monotonic()
         assert code_of(limiter, "question", budget_s=5.0) == "VENDOR_BUSY"
         assert time.monotonic() - begun < 0.2
     with limiter.enter("question", Deadline.in_s(1)):
         pass
+
+
+def test_r14_facts_have_threads_of_their_own_and_keep_no_callback_out() -> None:
+    limiter = CallLimiter("rally", threads=4, concurrency=5)
+    with ExitStack() as facts:
+        for _ in range(4):
+            facts.enter_context(limiter.enter("fact", Deadline.in_s(1)))
+        with limiter.enter("command", Deadline.in_s(1)):
+            assert code_of(limiter, "fact", budget_s=0.05) == "VENDOR_BUSY", "five under way are the vendor's most"
+    assert held_at_most(limiter) == 3
 
 
 def held_at_most(limiter: CallLimiter) -> int:

@@ -26,6 +26,9 @@ from app.records.stock_disagreements import Disagreement
 
 _encode = msgspec.json.Encoder().encode
 
+SHORT = 200
+"""SKUs of a push that is so quickly written that its commit costs more: it shares one with others."""
+
 _PLACE_OF = {"external": "vendor_name", "inflight": "po"}
 """The field that says where units are, by quantity_type; for internal and unstated ones the facility."""
 
@@ -141,21 +144,7 @@ def carry_out(payload: Levels, request: CallbackRequest) -> CallbackResult:
     sinks = {gateway.token: gateway.stock for gateway in gateways if gateway.stock is not None}
     unknown: list[str] = []
     if sinks and payload.by_sku:
-        with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
-            if any(sink.needs_catalogue or sink.shows_with_catalogue for sink in sinks.values()):
-                unknown = _unknown(connection, request.channel.key, payload.by_sku)
-            _one_spelling(connection, request.channel.key, payload.by_sku)
-            for at, (token, sink) in enumerate(sinks.items()):
-                stock.accept(
-                    connection,
-                    request.channel.key,
-                    token,
-                    payload.by_sku,
-                    now=request.services.clock(),
-                    restate_after_s=_restate_after_s(sink, request.channel),
-                    disagreement=disagreement if at == 0 else None,
-                )
-            reservations.stated(connection, request, payload.by_sku)
+        unknown = _keep(payload.by_sku, request, sinks, disagreement)
         request.services.wake_deliveries()
     message = "the SKU stands in the request more than once; its last row counts"
     repeated = dict.fromkeys(payload.repeated)
@@ -167,6 +156,40 @@ def carry_out(payload: Levels, request: CallbackRequest) -> CallbackResult:
     if any(sink.needs_catalogue for sink in sinks.values()):
         events += _not_in_catalogue(unknown)
     return CallbackResult(events)
+
+
+def _keep(
+    by_sku: dict[str, bytes],
+    request: CallbackRequest,
+    sinks: Mapping[str, StockSink],
+    disagreement: Disagreement | None,
+) -> list[str]:
+    """Commit the levels; SKUs that the catalogue does not have.  Raises `DatabaseUnavailable`."""
+    channel = request.channel
+
+    def keep(connection: Connection) -> list[str]:
+        unknown: list[str] = []
+        if any(sink.needs_catalogue or sink.shows_with_catalogue for sink in sinks.values()):
+            unknown = _unknown(connection, channel.key, by_sku)
+        _one_spelling(connection, channel.key, by_sku)
+        for at, (token, sink) in enumerate(sinks.items()):
+            stock.accept(
+                connection,
+                channel.key,
+                token,
+                by_sku,
+                now=request.services.clock(),
+                restate_after_s=_restate_after_s(sink, channel),
+                disagreement=disagreement if at == 0 else None,
+            )
+        reservations.stated(connection, request, by_sku)
+        return unknown
+
+    database, wait_s = request.services.database, request.deadline.left_s()
+    if len(by_sku) <= SHORT:
+        return database.group_commit.run(keep, wait_s, order=channel.key)
+    with database.write(wait_s=wait_s) as connection:
+        return keep(connection)
 
 
 def _unknown(connection: Connection, channel: str, by_sku: dict[str, bytes]) -> list[str]:

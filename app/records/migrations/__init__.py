@@ -16,9 +16,9 @@ and writing, web, worker, restart and rollback alike.  It may
   (`if_exists=True`);
 - fill a new column of a small table.  A large one is filled by the code in pieces, not by the migration.
 
-It may not rename or drop anything, change a type, add `NOT NULL`, a check or a foreign key to a column old code
-writes, nor change what a value means.  That takes two releases: the first adds the new and writes both, the second,
-whose migration names the first as `usable_from`, takes the old away.
+It may not rename or drop anything but an index, change a type, add `NOT NULL`, a check or a foreign key to a column
+old code writes, nor change what a value means.  That takes two releases: the first adds the new and writes both, the
+second, whose migration names the first as `usable_from`, takes the old away.
 
 **Breaking** (`usable_from` is the migration itself).  It waits until every transaction of others has ended, runs alone,
 and from then on code without it answers 503, says why at `/readyz`, and writes nothing.  It costs the time until the

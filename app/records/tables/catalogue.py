@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from app.records.tables.columns import FreeText, Moment, Serial, index, metadata
-from app.records.tables.stock import IS_OWED_FACT, IS_TO_BE_OWED
+from app.records.tables.stock import HAS_BLANKS, IS_OWED_FACT, IS_TO_BE_OWED
 
 catalogue = sa.Table(
     "catalogue",
@@ -38,6 +38,7 @@ the record it belongs to and `root_key` the product at the top, its own key for 
 """
 
 index(catalogue, "ix_catalogue_sku", "channel", "sku")
+index(catalogue, "ix_catalogue_blanks", "channel", "sku", where=HAS_BLANKS)
 index(catalogue, "ix_catalogue_identity", "channel", "identity", where="identity <> ''")
 index(catalogue, "ix_catalogue_root", "channel", "root_key")
 index(catalogue, "ix_catalogue_parent_sku", "channel", "parent_sku", where="parent_sku <> ''")

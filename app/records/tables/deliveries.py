@@ -109,3 +109,4 @@ late_events = sa.Table(
 index(late_events, "ix_late_events_sent_at", "sent_at")
 index(late_events, "ix_late_events_subject", "channel", "subject")
 index(late_events, "ix_late_events_open", "channel", where="dismissed_at is null")
+index(late_events, "ix_late_events_dismissed", "dismissed_at", where="dismissed_at is not null")

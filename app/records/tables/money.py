@@ -60,4 +60,4 @@ index(refunds, "ix_refunds_natural_key", "channel", "callback", "natural_key")
 IS_IN_DOUBT = refunds.c.state == sa.literal_column("'parked'")
 """Few rows: refunds of which a person has to find out whether they were paid."""
 
-index(refunds, "ix_refunds_in_doubt", "id", where="state = 'parked'")
+index(refunds, "ix_refunds_parked", "channel", "id", where="state = 'parked'")

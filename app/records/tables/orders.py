@@ -55,6 +55,11 @@ IS_LEFT_OPEN = handed_out.c.left_open != sa.literal_column("''")
 index(handed_out, "ix_handed_out_number", "channel", "retailops_order_id", where=HAS_NUMBER)
 index(handed_out, "ix_handed_out_left_open", "channel", where=IS_LEFT_OPEN)
 index(handed_out, "ix_handed_out_open", "channel", where=IS_OPEN_ORDER)
+
+IS_TIRED = handed_out.c.acknowledged_at.is_(None) & IS_OPEN_ORDER & (handed_out.c.times >= sa.literal_column("5"))
+"""Few rows: orders handed out `pulls.TIRED_AFTER` times, written out as the index needs it."""
+
+index(handed_out, "ix_handed_out_tired", "channel", "refnum", where=IS_TIRED)
 index(
     handed_out,
     "ix_handed_out_source_cancelled",

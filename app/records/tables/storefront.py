@@ -19,12 +19,14 @@ orders = sa.Table(
     sa.Column("changed_at", Moment, nullable=False),
     sa.Column("purge_after", Moment, nullable=False),
     sa.Column("paid_at", Moment),
+    sa.Column("taken_at", Moment),
     sa.UniqueConstraint("channel", "cart_id"),
 )
 """Orders of a source that pushes them here, whole, until RetailOps needs them no more (R19, R28).
 
 `hooks` holds what the source sent, one body a line, for what we do not understand yet.  `paid_at`: when the shopper's
-money was first known of; a paid order is kept beyond its date until RetailOps has it.
+money was first known of; a paid order is kept beyond its date until RetailOps has it.  `taken_at`: when it was noted
+that RetailOps has it for good, or that it is over for it (`storefront.order_queue`).
 """
 
 IS_PAID_FOR = orders.c.paid_at.is_not(None) & orders.c.state.in_(("pending", "review", "paid"))
@@ -34,6 +36,11 @@ index(orders, "ix_orders_created_at", "channel", "created_at")
 index(orders, "ix_orders_exportable_at", "channel", "exportable_at")
 index(orders, "ix_orders_cancelled_at", "channel", "cancelled_at")
 index(orders, "ix_orders_purge_after", "purge_after")
+
+IS_QUEUED = sa.text("exportable_at is not null and taken_at is null")
+"""Orders that RetailOps may be given, and some that it has by now."""
+
+index(orders, "ix_orders_queue", "channel", "exportable_at", "refnum", where=IS_QUEUED)
 
 carts = sa.Table(
     "carts",

@@ -1,14 +1,17 @@
 """Sends catalogue and stock to Rally: whole products and absolute figures, equal ones seldom (R13).
 
-Rally takes one object a call, so a batch may end half-way: what was sent is reported, the rest stays due.
+Rally takes one object a call, so several are under way together, each of another product or SKU, and a batch may end
+half-way: what was sent is reported, the rest stays due.
 A product's snapshot carries its stock; so the stock of a SKU that Rally does not know yet goes with its product.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -17,7 +20,7 @@ from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refu
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockSent
 from app.errors import Refused
-from app.gateways.calls import Call, read_note, until_failure
+from app.gateways.calls import Call, read_note
 from app.gateways.capabilities import CatalogueSink, StockSink
 from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.merchant import GATEWAY, Merchant
@@ -27,6 +30,9 @@ from app.gateways.wire_objects import Json
 from app.records import catalogue, catalogue_sync, stock_sync
 from app.storefront.goods import is_buyable
 from app.storefront.reservations import sellable
+
+BATCH: Final = 1_000
+"""How many products or SKUs are sent in one batch at most, each with a call of its own."""
 
 DOUBTFUL: Final = "doubtful"
 """Digest of a product Rally may have in one form or another: it refused the newest, or its answer was lost."""
@@ -53,12 +59,16 @@ class StockNote(msgspec.Struct, omit_defaults=True):
 class Products(CatalogueSink):
     """The catalogue of one merchant."""
 
-    def __init__(self, merchant: Merchant, api: Api) -> None:
+    batch = BATCH
+
+    def __init__(self, merchant: Merchant, api: Api, at_once: int) -> None:
         self._merchant = merchant
         self._options = merchant.options
         self._api = api
         self._sent_categories: set[str] = set()
         """Those sent by this process; what others sent is in the products' notes."""
+        self._turns: dict[str, threading.Lock] = {}
+        self.at_once = at_once
 
     def push(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         skus = {unit.sku for change in changes if change.product for unit in change.product.units if unit.sku}
@@ -67,9 +77,10 @@ class Products(CatalogueSink):
             stock_sync.note_uncertain(connection, self._merchant.channel, GATEWAY, skus)
             catalogue_sync.note_sent(connection, self._merchant.channel, GATEWAY, _in_doubt(changes))
             on_hand = sellable(connection, self._merchant.channel, GATEWAY, skus)
-        return until_failure(self._send_product(change, on_hand, call) for change in changes)
+        send = partial(self._send_product, on_hand, call)
+        return call.send_each(send, {change.key: change for change in changes})
 
-    def _send_product(self, change: ProductChange, on_hand: Mapping[str, int], call: Call) -> ProductSent:
+    def _send_product(self, on_hand: Mapping[str, int], call: Call, change: ProductChange) -> ProductSent:
         known = _noted(change)
         product = change.product
         body = product_json(product, on_hand, self._options) if product else None
@@ -80,9 +91,8 @@ class Products(CatalogueSink):
         digest = _digest(product_json(product, {}, self._options))
         try:
             for path in paths:
-                if path not in known.categories and path not in self._sent_categories:
-                    self._api.send("category-update", category_json(path, self._options), call)
-                    self._sent_categories.add(path)
+                if path not in known.categories:
+                    self._send_category(path, call)
             if digest != known.digest or change.is_uncertain:
                 self._api.send("product-update", body, call)
         except Refused as error:
@@ -91,6 +101,13 @@ class Products(CatalogueSink):
             note = ProductNote(DOUBTFUL if known.digest else "", known.categories)
             return ProductSent(change.key, msgspec.json.encode(note), (refused,))
         return ProductSent(change.key, msgspec.json.encode(ProductNote(digest, paths)), refusals)
+
+    def _send_category(self, path: str, call: Call) -> None:
+        """Unless it was sent; products that are sent at the same time wait for it."""
+        with self._turns.setdefault(path, threading.Lock()):
+            if path not in self._sent_categories:
+                self._api.send("category-update", category_json(path, self._options), call)
+                self._sent_categories.add(path)
 
     def _send_removal(self, key: str, known: ProductNote, refusals: tuple[Refusal, ...], call: Call) -> ProductSent:
         if known.digest:
@@ -105,13 +122,14 @@ class Products(CatalogueSink):
 class Stock(StockSink):
     """The stock of one merchant."""
 
-    batch = 50
+    batch = BATCH
     needs_catalogue = True
 
-    def __init__(self, merchant: Merchant, api: Api) -> None:
+    def __init__(self, merchant: Merchant, api: Api, at_once: int) -> None:
         self._merchant = merchant
         self._options = merchant.options
         self._api = api
+        self.at_once = at_once
         self.restate_every_s = merchant.options.restate_every * 3600.0
 
     def push(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
@@ -126,7 +144,7 @@ class Stock(StockSink):
             keys = {product.item.key for product, _ in found.values()}
             notes = catalogue_sync.sent_notes(connection, self._merchant.channel, GATEWAY, keys)
         results: list[StockSent] = []
-        due: list[tuple[StockChange, StockNote]] = []
+        due: dict[str, tuple[str, StockNote]] = {}
         for change in changes:
             note = StockNote()
             product, unit = found.get(change.sku, (None, None))
@@ -137,8 +155,8 @@ class Stock(StockSink):
             if note.value is None or (encoded == change.sent and self._is_fresh(change)):
                 results.append(StockSent(change.sku, encoded, was_sent=False))
             else:
-                due.append((change, note))
-        return until_failure((self._send_stock(change.sku, note, call) for change, note in due), results)
+                due[change.sku] = change.sku, note
+        return call.send_each(partial(self._send_stock, call), due, results)
 
     def in_words(self, sent: bytes) -> Mapping[str, str]:
         note = read_note(sent, StockNote)
@@ -156,7 +174,8 @@ class Stock(StockSink):
         is_known = note is not None and note.digest != ""
         return is_known and product.item.is_enabled is not False and is_buyable(unit, self._options)
 
-    def _send_stock(self, sku: str, note: StockNote, call: Call) -> StockSent:
+    def _send_stock(self, call: Call, due: tuple[str, StockNote]) -> StockSent:
+        sku, note = due
         body = {
             "external_product_id": note.product,
             "external_variant_id": note.variant,

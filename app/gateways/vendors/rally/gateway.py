@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from app.errors import GatewayError
 from app.gateways.calls import Call, Health
@@ -16,6 +17,9 @@ from app.gateways.vendors.rally.merchant import GATEWAY, Merchant, merchant_of
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.order_commands import RallyCommands
 from app.gateways.vendors.rally.orders import RallyOrders
+
+FACTS_AT_ONCE: Final = 8
+"""How many products or SKUs are sent at a time where `parallel_calls` sets no cap."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,6 +35,8 @@ def create_gateway(options: RallyOptions, tools: Tools) -> RallyGateway:
     """The parts of one merchant's gateway.  Raises `Misconfigured` when no key may be sent to the address."""
     merchant = merchant_of(options, tools)
     api = Api(options, tools)
+    # Of Rally's own limits nothing is known (contract 6.3); half of as many as there are threads, like all its calls.
+    at_once = min(options.parallel_calls or FACTS_AT_ONCE, max(1, tools.threads // 2))
     orders, commands = RallyOrders(merchant), RallyCommands(merchant, api)
     registry = HookRegistry(api, options, tools.public_url)
 
@@ -49,8 +55,8 @@ def create_gateway(options: RallyOptions, tools: Tools) -> RallyGateway:
         orders=orders,
         kept_orders=orders,
         money=commands,
-        stock=Stock(merchant, api),
-        catalogue=Products(merchant, api),
+        stock=Stock(merchant, api, at_once),
+        catalogue=Products(merchant, api, at_once),
         settle_s=options.settle_seconds,
         shop=merchant,
         api=api,

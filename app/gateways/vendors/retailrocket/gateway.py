@@ -43,7 +43,7 @@ def create_gateway(options: RetailRocketOptions, tools: Tools) -> RetailRocketGa
     products = ProductApi(options, api, *own)
     purchases = Purchases(options, api, tools.database, ReportLedger(*own), tools.channel, tools.clock)
     # In Product API mode the whole catalogue is sent again after a change of form.
-    background = builder.build_if_due if builder else FullResync(*own, tools.clock, *forms_of(options)).schedule_if_due
+    background = builder.work if builder else FullResync(*own, tools.clock, *forms_of(options)).schedule_if_due
     return RetailRocketGateway(
         token=TOKEN,
         check=StoreHealth(options, api, feed, tools.database, tools, purchases.reports_at).check,

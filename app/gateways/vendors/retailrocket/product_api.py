@@ -10,7 +10,7 @@ from typing import Any
 from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
 from app.domain.stock import StockChange, StockSent
 from app.errors import Refused
-from app.gateways.calls import Call, read_note, until_failure
+from app.gateways.calls import Call, read_note
 from app.gateways.vendors.retailrocket.api import Api
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
@@ -72,7 +72,9 @@ class ProductApi:
 
     def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         """Raises a `GatewayError` when not one product could be settled."""
-        return until_failure(self._send_change(change, call) for change in changes)
+        return call.send_each(
+            lambda change: self._send_change(change, call), {change.key: change for change in changes}
+        )
 
     def push_inventory(self, changes: Sequence[StockChange], flags: Mapping[str, Flags], call: Call) -> list[StockSent]:
         """Sends the products of SKUs that came or went; quantities alone are no news (contract 5).
@@ -97,7 +99,7 @@ class ProductApi:
                     refusals[key] = self._send_flags(product, flags, call)
             return StockSent(change.sku, encode(flags[change.sku]), refusals.get(key, ""))
 
-        return until_failure(map(send, changes))
+        return call.send_each(send, {change.sku: change for change in changes})
 
     def _send_change(self, change: ProductChange, call: Call) -> ProductSent:
         if change.product is None:

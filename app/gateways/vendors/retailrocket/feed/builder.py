@@ -33,8 +33,11 @@ PAGE: Final = 250
 
 BLOCK: Final = 64 * 1024
 
-LOOK_S: Final = 1.0
-"""How often a process checks whether a build is due."""
+LOOK_S: Final = 60.0
+"""How often a process checks whether a build is due that it does not know of: another may have died before its own."""
+
+SOON_S: Final = 1.0
+"""The same where one is due that was not made now."""
 
 KEEP_S: Final = 20.0
 """How often a builder renews its lease."""
@@ -54,7 +57,6 @@ class FeedBuilder:
     _channel: str
     _gateway: str
     _clock: Callable[[], datetime]
-    _look_at_s: float = 0.0
     _is_begun: bool = False
 
     def __post_init__(self) -> None:
@@ -63,17 +65,24 @@ class FeedBuilder:
         self._availability = Availability(self._options)
         self._form = _form(self._options)
 
+    def work(self, is_stopping: Callable[[], bool]) -> float:
+        """Build when it is due; in how many seconds to look again.  Raises `DatabaseUnavailable`."""
+        self.build_if_due(is_stopping)
+        due_at = self._due_at()
+        return LOOK_S if due_at is None else min(max((due_at - self._clock()).total_seconds(), SOON_S), LOOK_S)
+
     def build_if_due(self, is_stopping: Callable[[], bool]) -> bool:
         """Build when it is due and no other process does; True when a build was made.  Raises `DatabaseUnavailable`."""
-        if time.monotonic() < self._look_at_s:
-            return False
-        self._look_at_s = time.monotonic() + LOOK_S
         if not self._is_begun:
             self._begin()
-        if not self.store.is_due(self._clock(), self._options.feed_delay_s, self._form):
+        due_at = self._due_at()
+        if due_at is None or due_at > self._clock():
             return False
         turn = self.store.take(self._clock())
         return turn is not None and self._build(turn, is_stopping)
+
+    def _due_at(self) -> datetime | None:
+        return self.store.due_at(self._clock(), self._options.feed_delay_s, self._form)
 
     def _begin(self) -> None:
         """A catalogue that was there before this gateway has a feed as well."""
