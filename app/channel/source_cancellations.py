@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.channel.services import CallbackRequest
+from app.domain.moments import to_ms
 from app.domain.orders import Candidate, Order
 from app.errors import GatewayError
 from app.gateways.calls import Call
@@ -83,7 +84,7 @@ def _refreshed(request: CallbackRequest, source: OrderSource, before: Standing) 
     request.leave_turn()
     call = Call(request.deadline.within_s(request.deadline.left_s() * SHARE), request.request_id, "question")
     try:
-        found = source.fetch_cancellations(before.until_ms, int(request.services.clock().timestamp() * 1000), call)
+        found = source.fetch_cancellations(before.until_ms, to_ms(request.services.clock()), call)
     except GatewayError as error:
         log.info("channel %s: what was called off at %s cannot be read now (%s)", channel, source.token, error.code)
         return before.due, None  # it is read again with the next pull

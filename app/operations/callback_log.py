@@ -12,6 +12,7 @@ from sqlalchemy import Row
 
 from app.domain.body_problems import BodyProblems
 from app.domain.events import Event
+from app.domain.moments import to_ms
 from app.operations import deliveries
 from app.operations.deliveries import DeliveryRow
 from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
@@ -119,7 +120,7 @@ def _named(item: LoggedCallback) -> tuple[str, str, str]:
 
 def _is_between(at: datetime, last: Sequence[int] | None, before: Sequence[int] | None) -> bool:
     """Whether a moment belongs to the page that ends at `last` and follows `before`."""
-    ms = round(at.timestamp() * 1000)
+    ms = to_ms(at)
     return (last is None or ms > last[0]) and (before is None or ms <= before[0])
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from app.domain.moments import to_ms
 from app.operations import acts
 from app.operations.acts import ReleaseOutcome
 from app.operations.operators import Operator
@@ -36,7 +37,7 @@ class RefundRow:
     def shown(self) -> str:
         """Names the standing it is shown in, for `release`."""
         released_at = self.entry.released_at
-        return f"{self.entry.state}.{round(released_at.timestamp() * 1000) if released_at else 0}"
+        return f"{self.entry.state}.{to_ms(released_at) if released_at else 0}"
 
     @property
     def can_be_released(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import delete, insert, text
 
+from app.domain.moments import to_ms
 from app.records import private_files
 from app.records.database import Database
 from app.records.database_errors import DatabaseBusy, DatabaseConflict, DatabaseUnavailable
@@ -88,7 +89,7 @@ class Readiness:
 
     def _write(self) -> None:
         """The new row comes before the old one goes: pages have to be there for it.  Raises `DatabaseUnavailable`."""
-        now_ms = int(self._database.now().timestamp() * 1000)
+        now_ms = to_ms(self._database.now())
         number = now_ms * 1000 + random.randrange(1000)
         content = os.urandom(PROBE_BYTES)
         # What a power cut forgets is no loss, so no disk is waited for.

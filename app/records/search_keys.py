@@ -36,6 +36,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.sql.dml import UpdateBase
 
+from app.domain.moments import to_ms
 from app.domain.texts import mended
 from app.records.statements import Prepared, are_among
 from app.records.tables.operations import IS_TRACKING_KEY, search_keys
@@ -170,7 +171,7 @@ def _rows(channel: str, numbers: Iterable[Number], now: datetime) -> str:
 
 
 def _kept_as(channel: str, numbers: Iterable[Number], now: datetime) -> set[tuple[Any, ...]]:
-    at = int(now.timestamp() * 1000)
+    at = to_ms(now)
     return {
         (channel, order_refnum, kind, written, folded(written), at)
         for order_refnum, kind, number in numbers

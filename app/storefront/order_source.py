@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from app.domain.moments import to_ms
 from app.domain.orders import Candidate, HeldBack, Order, OrderSketch, SourceCancellations
 from app.storefront import order_store
 from app.storefront.order_document import read_document
@@ -84,7 +85,7 @@ class OrderSource:
         # What was cancelled goes whatever it was held back for: nothing is booked of it (R18).
         is_held = bool(document.doubt) and not order.is_cancelled
         offered = HeldBack(stored.refnum, document.doubt) if is_held else order
-        return Candidate(stored.refnum, int(out_at.timestamp() * 1000), offered)
+        return Candidate(stored.refnum, to_ms(out_at), offered)
 
 
 def _moment(ms: int) -> datetime:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, insert, or_, select, update
 
+from app.domain.moments import to_ms
 from app.records import search_keys
 from app.records.search_keys import Number
 from app.records.tables.orders import handed_out
@@ -130,11 +131,7 @@ def moved(connection: Connection, channel: str, places: Mapping[str, int]) -> se
             orders.c.channel == channel, orders.c.refnum.in_(list(places))
         )
     )
-    return {
-        row.refnum
-        for row in rows
-        if row.exportable_at is None or int(row.exportable_at.timestamp() * 1000) != places[row.refnum]
-    }
+    return {row.refnum for row in rows if row.exportable_at is None or to_ms(row.exportable_at) != places[row.refnum]}
 
 
 def of_refnums(connection: Connection, channel: str, refnums: Collection[str]) -> dict[str, StoredOrder]:
