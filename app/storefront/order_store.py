@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, false, func, insert, or_, select, true, update
 
 from app.domain.moments import to_ms
 from app.records import search_keys
@@ -177,9 +177,11 @@ def exportable_since(
     About `limit` of them, but all that share the last one's `exportable_at`, so that the next call can begin one
     millisecond later.  Orders cancelled before RetailOps had them are among them, for it may have seen them.
     """
+    # Looked up for one order after the other: PostgreSQL makes a join of `exists`, and reads all of both tables for it.
+    is_had = func.coalesce(select(true()).where(*_IS_HAD).limit(1).scalar_subquery(), false())
     query = (
         _of(channel)
-        .where(IS_QUEUED, orders.c.exportable_at <= until, ~is_acknowledged())
+        .where(IS_QUEUED, orders.c.exportable_at <= until, ~is_had)
         .order_by(orders.c.exportable_at, orders.c.refnum)
     )
     if since is not None:
@@ -219,13 +221,16 @@ def _of(channel: str) -> Select[Any]:
     return select(orders).where(orders.c.channel == channel)
 
 
+_IS_HAD = (
+    handed_out.c.channel == orders.c.channel,
+    handed_out.c.refnum == orders.c.refnum,
+    or_(handed_out.c.acknowledged_at.is_not(None), handed_out.c.state != "open"),
+)
+
+
 def is_acknowledged() -> ColumnElement[bool]:
     """Orders that RetailOps has, or that are over for it."""
-    return exists().where(
-        handed_out.c.channel == orders.c.channel,
-        handed_out.c.refnum == orders.c.refnum,
-        or_(handed_out.c.acknowledged_at.is_not(None), handed_out.c.state != "open"),
-    )
+    return exists().where(*_IS_HAD)
 
 
 def _first(connection: Connection, query: Select[Any]) -> StoredOrder | None:
