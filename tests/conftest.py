@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -334,22 +335,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 SLOW = (
-    "callbacks/",
-    "channel/",
-    "cli/",
-    "console/",
-    "deliveries/test_troubles.py",
+    "callbacks/test_openapi_fuzz.py",
+    "callbacks/test_routes.py::test_p5_twenty_thousand_mutated_bodies_never_make_a_5xx",
+    "callbacks/test_served.py",
+    "cli/test_begin.py",
+    "cli/test_new_gateway.py",
+    "cli/test_processes.py",
+    "console/test_browser.py",
+    "contract/test_openapi.py",
+    "docs/test_browser.py",
     "docs/test_start_pages.py",
     "gateways/",
-    "records/test_rates.py",
     "records/test_trouble.py",
-    "sandbox/",
+    "sandbox/test_shop.py",
+    "storefront/test_addresses.py::test_the_formats_are_not_read_at_start",
     "system/",
     "test_house.py",
-    "transport/test_client.py",
-    "transport/test_rates.py",
 )
-"""Where tests start servers or processes, walk every vendor, or wait for seconds; PostgreSQL's are slow as well."""
+"""Files and tests that start processes or a browser, walk every vendor or take seconds; so are all of PostgreSQL."""
 
 
 LONGEST = (
@@ -362,13 +365,21 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {path: path.relative_to(ROOT / "tests").as_posix() for path in {item.path for item in items}}
     for item in items:
-        place = item.path.relative_to(ROOT / "tests").as_posix()
-        if place.startswith(SLOW) or item.get_closest_marker("postgresql"):
+        place = f"{places[item.path]}::{item.name}"
+        uses = getattr(item, "fixturenames", ())
+        if place.startswith(SLOW) or "browser" in uses or item.get_closest_marker("postgresql"):
             item.add_marker(pytest.mark.slow)
     # So that at the end of a parallel run no process works on a long file while the others are idle.
-    places = {item.path: item.path.relative_to(ROOT / "tests").as_posix() for item in items}
     items.sort(key=lambda item: _turn(places[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what has been loaded for good, as a server does once it has started."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _turn(place: str) -> int:

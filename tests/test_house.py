@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from collections.abc import Collection
@@ -15,7 +16,7 @@ import pytest
 from app.channel.actions import command_of
 from app.domain.commands import COMMANDS, Refund
 from app.gateways import EXAMPLE, VENDORS
-from tests.conftest import LONGEST
+from tests.conftest import LONGEST, SLOW
 from tests.seeded_faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -233,3 +234,21 @@ def test_every_seeded_fault_fits_the_code() -> None:
     """Whether the tests notice them is seen by `python -m tests.seeded_faults`."""
     times = {fault.name: (ROOT / fault.file).read_text().count(fault.old) for fault in FAULTS}
     assert set(times.values()) == {1}, times
+
+
+STARTS = re.compile(r"sys\.executable|\bplaywright\b|^from tests\.(browser|cli\.test_processes) ", re.MULTILINE)
+"""In the text of a test module: it starts Python processes, or a browser."""
+
+
+def test_what_starts_processes_or_a_browser_is_marked_slow(request: pytest.FixtureRequest) -> None:
+    """So that the quick tests stay quick (`-m "not slow"`); those of PostgreSQL are marked by their mark."""
+    tests = ROOT / "tests"
+    places = {path.relative_to(tests).as_posix(): path.read_text() for path in tests.rglob("test_*.py")}
+    assert [place for place in SLOW if not any(one.startswith(place.partition("::")[0]) for one in places)] == []
+    expected = {place for place, text in places.items() if place.startswith("system/") or STARTS.search(text)}
+    assert len(expected) > 20
+    unmarked = {
+        place for place in expected if not any(slow.startswith(place) or place.startswith(slow) for slow in SLOW)
+    }
+    assert unmarked == set()
+    assert request.node.get_closest_marker("slow"), "by its place in the list"
