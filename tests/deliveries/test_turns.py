@@ -84,3 +84,15 @@ def test_r14_two_quick_vendors_with_much_to_do_leave_a_third_its_part_of_the_thr
             break
         desk.end((FIRST, SECOND)[number % 2], is_quick=True)
     assert desk.inside(third) == 1
+
+
+def test_p15_a_busy_shop_never_keeps_a_call_of_199_others_waiting() -> None:
+    desk = Desk()
+    others = [(f"shop {number}", "rally") for number in range(199)]
+    for other in others:
+        desk.claim(FIRST, due=100)
+        if desk.inside(FIRST) == 2:
+            desk.end(FIRST, is_quick=True)
+        desk.claim(other, due=1)
+        assert desk.inside(other) == 1 and desk.inside(FIRST) <= 2
+        desk.end(other, is_quick=True)
