@@ -2398,6 +2398,15 @@ FAULTS = (
         ("tests/records/test_migrations.py::test_p47_every_migration_says_from_which_code_on_it_can_be_used[sqlite]",),
     ),
     Fault(
+        "keep-the-number-of-a-level-that-is-being-sent",
+        "P27",
+        "app/records/stock.py",
+        "    if not is_leased:\n",
+        "    if True:\n",
+        ("tests/records/test_stock.py::test_p27_p33_pushes_of_many_levels_are_kept_as_pushes_of_few[postgresql]",),
+        on_postgresql=True,
+    ),
+    Fault(
         "answer-writes-whose-commit-failed",
         "P22",
         "app/records/group_commit.py",

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 from app.clock import utc_now
 from app.domain.stock import StockLevel
 from app.records import sync_state
-from app.records.statements import Prepared, chunked
+from app.records.statements import MANY, Prepared, chunked
 from app.records.stock_batches import STOCK
 from app.records.stock_disagreements import NOTE, Disagreement, of_push
 from app.records.tables.stock import HAS_BLANKS, stock
@@ -69,35 +69,49 @@ def accept(
     follow one another: the counter's row is held until the transaction ends.  A `disagreement` in them is counted.
     """
     now_ms = _ms(now or utc_now())
-    merge = _MERGE.format(seq="excluded.seq")
     before_ms = now_ms - int((restate_after_s or 0.0) * 1000)
+    news, which = "true", ""
     if restate_after_s is None:
-        merge = f"{_MERGE.format(seq=_SEQ.format(news=_NEWS))} where {_NEWS} or stock.moved_at is not null"
+        news, which = _NEWS, f"({_NEWS} or stock.moved_at is not null)"
     elif restate_after_s > 0:
-        merge = _MERGE.format(seq=_SEQ.format(news=f"({_NEWS} or coalesce(stock.sent_at, 0) <= :before)"))
+        news = f"({_NEWS} or coalesce(stock.sent_at, 0) <= :before)"
+    change = _CHANGE.format(seq=_SEQ.format(news=news))
+    merge = f"{_ON_CONFLICT} do update set {change}" + (f" where {which}" if which else "")
+    noted = of_push(channel, disagreement, now_ms) if disagreement is not None else {}
     if connection.dialect.name == "sqlite":
-        seq = sync_state.next_seq(connection, channel, gateway)
+        number = sync_state.next_seq(connection, channel, gateway)
         # Numbers that are the same in every row stand in the statement: binding them 10,000 times would cost a tenth.
         connection.exec_driver_sql(
             "insert into stock (channel, gateway, sku, level, seq, stated_at, turn)"
-            f" values (?, ?, ?, ?, {seq:d}, {now_ms:d}, {seq:d}) {merge.replace(':before', f'{before_ms:d}')}",
+            f" values (?, ?, ?, ?, {number:d}, {now_ms:d}, {number:d}) {merge.replace(':before', f'{before_ms:d}')}",
             [(channel, gateway, sku, level) for sku, level in levels.items()],
         )
-        if disagreement is not None:
-            connection.exec_driver_sql(NOTE["sqlite"], of_push(channel, disagreement, now_ms))
+        if noted:
+            connection.exec_driver_sql(NOTE["sqlite"], noted)
         return
-    pushed = {"skus": list(levels), "levels": list(levels.values()), "now": now_ms, "before": before_ms}
-    noted = of_push(channel, disagreement, now_ms) if disagreement is not None else {}
-    beside = f", noted as ({NOTE['postgresql']})" if noted else ""
-    statement = _ACCEPT_ARRAYS.format(beside=beside) + merge.replace(":before", "%(before)s")
-    connection.exec_driver_sql(statement, {"channel": channel, "gateway": gateway, **pushed, **noted})
+    pushed = {"channel": channel, "gateway": gateway, "now": now_ms, "before": before_ms}
+    pushed |= {"skus": list(levels), "levels": list(levels.values())}
+    if len(levels) <= MANY:
+        beside = f", noted as ({NOTE['postgresql']})" if noted else ""
+        statement = _ACCEPT_ARRAYS.format(beside=beside) + merge.replace(":before", "%(before)s")
+        connection.exec_driver_sql(statement, {**pushed, **noted})
+        return
+    pushed["seq"], is_leased = sync_state.next_seq_and_lease(connection, channel, gateway)
+    if not is_leased:
+        # A level that is owed, and that nobody is sending, keeps its number.  Its entries in the indexes then stay as
+        # they are, which takes a third of the time (PostgreSQL's HOT updates), such as while a vendor is away.
+        change = _CHANGE.format(seq=_SEQ.format(news=f"stock.seq <= stock.sent_seq and {news}"))
+    update = _UPDATE_ARRAYS.format(change=change) + (f" and {which}" if which else "")
+    if connection.exec_driver_sql(update.replace(":before", "%(before)s"), pushed).rowcount < len(levels):
+        connection.exec_driver_sql(_INSERT_ARRAYS, pushed)
+    if noted:
+        connection.exec_driver_sql(NOTE["postgresql"], noted)
 
 
 _NEWS: Final = "(stock.level <> excluded.level or stock.refusal <> '' or stock.is_uncertain)"
 _SEQ: Final = "case when {news} then excluded.seq else stock.seq end"
 # A level that changes again before it is sent keeps its turn, or one that changes every minute would never be sent.
-_MERGE: Final = """
-    on conflict (channel, gateway, sku) do update set
+_CHANGE: Final = """
     level = excluded.level, stated_at = excluded.stated_at, moved_at = null,
     seq = {seq},
     is_changed = stock.is_changed or stock.level <> excluded.level,
@@ -105,17 +119,32 @@ _MERGE: Final = """
                 when stock.seq > stock.sent_seq then stock.turn
                 else coalesce(stock.sent_at, 0) end
 """
+_ON_CONFLICT: Final = "on conflict (channel, gateway, sku)"
+# The arrays are binary (%b): writing the levels as text would take as long as all the rest.
+_ARRAYS: Final = "unnest(%(skus)b::text[], %(levels)b::bytea[]) as pushed (sku, level)"
 # One statement, for the next push waits for the counter's row while this one goes to the server and back; it
-# asks for the counter before it touches a level.  The arrays are binary (%b): writing the levels as text would
-# take as long as all the rest.
-_ACCEPT_ARRAYS: Final = """
+# asks for the counter before it touches a level.
+_ACCEPT_ARRAYS: Final = f"""
     with counter as (
         insert into sync_states (channel, gateway, seq) values (%(channel)s, %(gateway)s, 1)
         on conflict (channel, gateway) do update set seq = sync_states.seq + 1 returning seq
-    ){beside}
+    ){{beside}}
     insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
     select %(channel)s::text, %(gateway)s::text, sku, level, counter.seq, %(now)s::bigint, counter.seq
-    from counter, unnest(%(skus)b::text[], %(levels)b::bytea[]) as pushed (sku, level)
+    from counter, {_ARRAYS}
+"""
+# Of many levels most are kept already, and joining them takes less than a conflict for each.  The update sees what the
+# pushes before it have written, for the counter was waited for by a statement of its own; as nobody adds a level
+# without the counter, what it has not found is new.
+_UPDATE_ARRAYS: Final = f"""
+    update stock set {{change}}
+    from (select sku, level, %(seq)s::bigint as seq, %(now)s::bigint as stated_at from {_ARRAYS}) as excluded
+    where stock.channel = %(channel)s::text and stock.gateway = %(gateway)s::text and stock.sku = excluded.sku
+"""
+_INSERT_ARRAYS: Final = f"""
+    insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
+    select %(channel)s::text, %(gateway)s::text, sku, level, %(seq)s::bigint, %(now)s::bigint, %(seq)s::bigint
+    from {_ARRAYS} {_ON_CONFLICT} do nothing
 """
 
 

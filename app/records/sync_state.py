@@ -77,7 +77,9 @@ class _Pause:
 
 _STREAMS: Final = sync_states.c
 _NEXT_SEQ: Final = Prepared(
-    lambda dialect: upserted(dialect, sync_states, {"seq": _STREAMS.seq + 1}, returning=[_STREAMS.seq]),
+    lambda dialect: upserted(
+        dialect, sync_states, {"seq": _STREAMS.seq + 1}, returning=[_STREAMS.seq, _STREAMS.lease_token]
+    ),
     ["channel", "gateway", "seq"],
 )
 _PAUSES: Final[Mapping[Kind, _Pause]] = {
@@ -88,7 +90,13 @@ _PAUSES: Final[Mapping[Kind, _Pause]] = {
 
 def next_seq(connection: Connection, channel: str, gateway: str) -> int:
     """The number of what is accepted now; the counter's row is held until the transaction ends."""
-    return int(_NEXT_SEQ.execute(connection, {"channel": channel, "gateway": gateway, "seq": 1}).scalar_one())
+    return next_seq_and_lease(connection, channel, gateway)[0]
+
+
+def next_seq_and_lease(connection: Connection, channel: str, gateway: str) -> tuple[int, bool]:
+    """The same, and whether the stream is leased: if not, nobody is sending what stands there now."""
+    seq, token = _NEXT_SEQ.execute(connection, {"channel": channel, "gateway": gateway, "seq": 1}).one()
+    return int(seq), token is not None
 
 
 def take(

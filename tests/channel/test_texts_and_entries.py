@@ -292,7 +292,7 @@ def test_p34_twenty_ignored_fields_are_named_and_the_rest_is_counted(retailops: 
 @pytest.fixture
 def nothing_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the routes refuse gets as far as the database."""
-    monkeypatch.setattr(requests_.Request, "read", lambda self, body: Reading())
+    monkeypatch.setattr(requests_.Request, "_judged", lambda self, body: Reading())
 
 
 @pytest.mark.postgresql

@@ -57,6 +57,8 @@ WALKED = {
         ("records/catalogue_rows.py:_is_used", "catalogue"),
         ("records/due_facts.py:due", "catalogue_sync"),
         ("records/due_facts.py:due", "fact_obstacles"),
+        ("records/due_facts.py:due_streams", "catalogue_sync"),
+        ("records/due_facts.py:due_streams", "fact_obstacles"),
     },
     "so many rows from a key on, each once after a start": {
         ("records/search_filling.py:_piece", "catalogue"),

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from app.domain.orders import HeldBack
 from app.domain.stock import StockDetail, StockLevel, StockSent
-from app.records import held_orders, pulls, stock, stock_batches
+from app.records import held_orders, pulls, stock, stock_batches, stock_sync
 from app.records.database import Database
 from app.records.tables.stock import stock as stock_table
 from app.records.tables.stock import sync_states
@@ -195,6 +196,49 @@ def test_p27_ten_thousand_levels_are_accepted_in_one_go(database: Database) -> N
             stock.accept(connection, *STREAM, levels)
         levels = {sku: level(round_number * 7 + number) for number, sku in enumerate(levels)}
     assert owed(database) == 10_000
+
+
+def _kept(database: Database, gateway: str) -> list[sa.Row[Any]]:
+    """All that decides what is sent next; numbers of statements only where the order of sending hangs on them."""
+    rows = stock_table.c
+    columns = (rows.sku, rows.level, rows.sent, rows.seq > rows.sent_seq, rows.refusal, rows.is_changed, rows.turn,
+               rows.is_uncertain, rows.uncertain, rows.stated_at, rows.sent_at, rows.moved_at)  # fmt: skip
+    with database.read() as connection:
+        return list(connection.execute(sa.select(*columns).where(rows.gateway == gateway).order_by(rows.sku)))
+
+
+def test_p27_p33_pushes_of_many_levels_are_kept_as_pushes_of_few(
+    database: Database, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """PostgreSQL writes them by another statement: the same pushes, batches, answers and losses for two gateways."""
+    for gateway, most_of_few in (("few", 1000), ("many", 0)):
+        monkeypatch.setattr(stock, "MANY", most_of_few)
+        dice, now, batch = random.Random(seed), START, None
+        for step in range(60):
+            now += timedelta(seconds=dice.choice([1, 20, 3600]))
+            act, chosen = dice.choice(["push", "push", "claim", "record", "lose", "move"]), dice.sample("ABCDEFGH", 5)
+            with database.write() as connection:
+                if act == "push":
+                    levels = {sku: level(dice.randrange(3)) for sku in chosen}
+                    restate_after_s = dice.choice([0.0, None, 3600.0])
+                    stock.accept(connection, "one", gateway, levels, now=now, restate_after_s=restate_after_s)
+                elif act == "claim" and batch is None:
+                    batch = stock_batches.claim(
+                        connection, "one", gateway, token=f"t{step}", limit=3, now=now, lease_s=30
+                    )
+                elif act == "record" and batch is not None:
+                    refusals = [dice.choice(["", "", "no such SKU"]) for _ in batch.changes]
+                    sent = [
+                        StockSent(change.sku, level(change.level.quantity_available), refusal)
+                        for change, refusal in zip(batch.changes, refusals, strict=True)
+                    ]
+                    stock_batches.record(connection, batch, sent, now=now)
+                    batch = None
+                elif act == "lose":
+                    batch = None
+                elif act == "move":
+                    stock_sync.note_moved(connection, "one", set(chosen), now, gateways=[gateway])
+    assert _kept(database, "many") == _kept(database, "few"), f"seed {seed}"
 
 
 def test_p27_keys_of_any_characters_are_found_as_one_parameter(database: Database) -> None:
