@@ -261,7 +261,7 @@ def create_app(configured: Settings | None = None) -> Flask:
     receiver = Receiver(configured.channels, accepts_test_key=configured.verify_key)
     dispatcher = CallbackDispatcher(services, raises_on_bad_answer=configured.app_env == "development")
 
-    app = Flask(__name__, static_folder=None)
+    app = middleware.Application(__name__, static_folder=None)
     middleware.install(app)
     app.register_blueprint(
         create_routes(contract, receiver, dispatcher, works.journal, max_body=configured.max_body, budget_s=BUDGET_S)

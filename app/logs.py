@@ -51,6 +51,8 @@ class JsonLines(logging.Formatter):
         self._names = names or {}
         found = {form for secret in secrets if len(secret) >= 6 for form in _forms(secret)}
         self._secrets = sorted(found, key=len, reverse=True)
+        self._written = tuple({_in_json(form) for form in found})
+        """How each of them stands in a whole line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -76,6 +78,10 @@ class JsonLines(logging.Formatter):
         """A line from its fields: the channel by its name, secrets blotted out."""
         if self._names:
             fields = {name: self._named(name, value) for name, value in fields.items()}
+        line = msgspec.json.encode(fields).decode()
+        # Nearly no line holds a secret, and with many channels there are hundreds to look for in each of its fields.
+        if not any(secret in line for secret in self._written):
+            return line
         return msgspec.json.encode({name: self._blotted(value) for name, value in fields.items()}).decode()
 
     def _named(self, field: str, value: Any) -> Any:
@@ -96,7 +102,11 @@ class JsonLines(logging.Formatter):
 
 def _forms(secret: str) -> set[str]:
     """How a secret may stand in a text: as it is, in JSON, and in an address."""
-    return {secret, msgspec.json.encode(secret).decode()[1:-1], quote(secret, safe="")}
+    return {secret, _in_json(secret), quote(secret, safe="")}
+
+
+def _in_json(text: str) -> str:
+    return msgspec.json.encode(text).decode()[1:-1]
 
 
 class Tally:

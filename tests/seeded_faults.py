@@ -1066,6 +1066,14 @@ FAULTS = (
         ("tests/test_logs.py::test_p20_a_secret_is_blotted_out_where_it_stands_in_json_or_in_an_address",),
     ),
     Fault(
+        "an-escaped-secret-in-the-log",
+        "P20",
+        "app/logs.py",
+        "tuple({_in_json(form) for form in found})",
+        "tuple(found)",
+        ("tests/test_logs.py::test_p20_a_secret_is_blotted_out_where_it_stands_in_json_or_in_an_address",),
+    ),
+    Fault(
         "unknown-cancellation-is-success",
         "P22",
         "app/channel/commands.py",

@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import msgspec
-from flask import Flask, Response
+from flask import Flask, Request, Response
+from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
+from werkzeug.wsgi import get_host
 
 from app import caller, logs
 from app.channel.dispatch import event_json
@@ -30,6 +34,9 @@ SENDER = "channel.sender"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SLASHES = re.compile("//+")
+
+_KEPT_HOSTS: Final = 256
+"""Hosts of which an application remembers what they are called."""
 
 _StartResponse = Callable[..., Any]
 
@@ -74,6 +81,61 @@ class Middleware:
             caller.end_request()
 
 
+class _NoSessions(SessionInterface):
+    """The console keeps its own, and nothing else has any."""
+
+    _nobody = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return self._nobody
+
+    def is_null_session(self, obj: object) -> bool:
+        return True
+
+
+class Application(Flask):
+    """Flask without what no request of this server needs: it opens a session for each, and asks which host it is for.
+
+    All hosts are served alike: neither `SERVER_NAME` nor `TRUSTED_HOSTS` is set.
+    """
+
+    session_interface = _NoSessions()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._named = lru_cache(_KEPT_HOSTS)(self._names)
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """As Flask does it, but what a host is called is worked out once for all its requests."""
+        if request is None or "HTTP_UPGRADE" in request.environ:
+            return super().create_url_adapter(request)
+        environ = request.environ
+        scheme = environ["wsgi.url_scheme"]
+        host = environ.get("HTTP_HOST"), environ.get("SERVER_NAME"), environ.get("SERVER_PORT")
+        request.host, server_name = self._named(scheme, *host)
+        return MapAdapter(
+            self.url_map,
+            server_name,
+            _decoded(environ.get("SCRIPT_NAME", "")),
+            self.url_map.default_subdomain,
+            scheme,
+            _decoded(environ.get("PATH_INFO", "")),
+            environ["REQUEST_METHOD"],
+            _decoded(environ.get("QUERY_STRING", "")),
+        )
+
+    def _names(self, scheme: str, host: str | None, name: str | None, port: str | None) -> tuple[str, str]:
+        """The host as the client named it, and as addresses name it.  Raises `BadHost`."""
+        environ = {"wsgi.url_scheme": scheme, "HTTP_HOST": host, "SERVER_NAME": name, "SERVER_PORT": port}
+        found = get_host({key: value for key, value in environ.items() if value is not None})
+        return found, self.url_map.bind(found).server_name
+
+
+def _decoded(text: str) -> str:
+    """WSGI hands over bytes as Latin-1."""
+    return text if text.isascii() else text.encode("latin-1").decode(errors="replace")
+
+
 def install(app: Flask) -> None:
     """Put the middleware around an application."""
     app.wsgi_app = Middleware(app.wsgi_app)  # type: ignore[method-assign]
@@ -89,14 +151,22 @@ def install(app: Flask) -> None:
         return reply
 
 
+class JsonReply(Response):
+    """A JSON answer that is encoded already: its headers are complete, and Werkzeug need not look through them."""
+
+    def __init__(self, content: bytes, status: int) -> None:
+        super().__init__(content, status, content_type="application/json")
+
+    def __call__(self, environ: dict[str, Any], start_response: _StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return [self.get_data()]
+
+
 def json_reply(status: int, content: Any) -> Response:
     """A JSON answer."""
-    return json_bytes_reply(status, _encode(content))
-
-
-def json_bytes_reply(status: int, content: bytes) -> Response:
-    """A JSON answer that is encoded already."""
-    return Response(content, status, content_type="application/json")
+    return JsonReply(_encode(content), status)
 
 
 def error_reply(status: int, code: str, message: str) -> Response:

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request
 from app import caller
 from app.callbacks import body
 from app.callbacks.large_bodies import PLACE, FreePlace, LargeBodies
-from app.callbacks.middleware import REQUEST_ID, error_reply, json_bytes_reply, rejection
+from app.callbacks.middleware import REQUEST_ID, JsonReply, error_reply, rejection
 from app.channel.dispatch import CallbackDispatcher
 from app.channel.receiving import Note, Receiver
 from app.contract.schemas import Callback, Contract
@@ -91,14 +91,14 @@ def _reply(
         if not received.is_large:
             understood = receiver.read(callback, body.parse(received.read()), note)
             caller.channel.set(understood.key)
-            return json_bytes_reply(200, dispatcher.answer(understood, request_id, deadline, note))
+            return JsonReply(dispatcher.answer(understood, request_id, deadline, note), 200)
         place = request.environ.get(PLACE) or FreePlace()
         with closing(received), large_bodies.turn(place, received.holder, deadline) as turn:
             if turn is None:
                 return None
             understood = turn.parsed(lambda: receiver.read(callback, body.parse_large(received, max_body), note))
             caller.channel.set(understood.key)
-            return json_bytes_reply(200, dispatcher.answer(understood, request_id, deadline, note, turn.leave))
+            return JsonReply(dispatcher.answer(understood, request_id, deadline, note, turn.leave), 200)
     except HttpError as error:
         note.outcome = error.code
         return rejection(error)

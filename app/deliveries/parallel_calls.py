@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
-from contextvars import copy_context
+from concurrent.futures import Future
+from contextvars import Context, copy_context
+from functools import partial
 from typing import TypeVar
 
 from app import caller
+from app.deliveries.work_threads import WorkThreads
 from app.errors import GatewayError
 
 CALLS_EACH = 4
@@ -27,7 +29,7 @@ class ParallelCalls:
     Nothing waits for a thread: where all of them are busy with other batches, fewer calls are under way together.
     """
 
-    def __init__(self, threads: Executor, at_once: int, is_stopping: Callable[[], bool]) -> None:
+    def __init__(self, threads: WorkThreads, at_once: int, is_stopping: Callable[[], bool]) -> None:
         self._threads = threads
         self._at_once = at_once
         self._is_stopping = is_stopping
@@ -61,7 +63,9 @@ class ParallelCalls:
                 self.untouched.discard(key)
 
         others = min(self._at_once, -(-len(items) // CALLS_EACH)) - 1
-        helpers = [self._threads.submit(copy_context().run, work) for _ in range(others)]
+        helpers = [Future[None]() for _ in range(others)]
+        for helper in helpers:
+            self._threads.submit(partial(_help, helper, copy_context(), work))
         work()
         for helper in helpers:
             if not helper.cancel():
@@ -72,3 +76,12 @@ class ParallelCalls:
             if not isinstance(failure, GatewayError):
                 log.error("a batch of facts broke off inside this server", exc_info=failure)
         return found
+
+
+def _help(helper: Future[None], context: Context, work: Callable[[], None]) -> None:
+    """Unless the batch was over before this thread was free."""
+    if helper.set_running_or_notify_cancel():
+        try:
+            context.run(work)
+        finally:
+            helper.set_result(None)

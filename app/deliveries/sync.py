@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from app.deliveries.failure_log import FailureLog, RefusedFacts
 from app.deliveries.keeping import persistent
 from app.deliveries.parallel_calls import ParallelCalls
 from app.deliveries.transitions import UNTRIED_CODES
+from app.deliveries.work_threads import WorkThreads
 from app.domain.catalogue import ProductSent
 from app.domain.events import about
 from app.domain.facts import PollResult
@@ -156,7 +156,7 @@ class Syncer:
         self._process = process
         self._failures = FailureLog()
         self._refused = RefusedFacts()
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sync")
+        self._threads = WorkThreads(THREADS, "sync-call")
         self._paces: dict[tuple[str, str, str], float] = {}
         """Facts a second of the last batch, by channel, vendor and kind; none after a failure."""
         self.streams = [key for key, gateway in process.gateways.items() if gateway.stock or gateway.catalogue]

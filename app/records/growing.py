@@ -1,6 +1,6 @@
-"""Which tables grow for as long as a server runs, and what SQLite's planner is told of them.
+"""Which tables grow for as long as a server runs, and the figures by which SQLite plans statements on them.
 
-No statement that a request or the background asks may read all rows of a growing table, or all rows of a channel
+No statement of a request or of the background may read all rows of such a table, or all that a channel has in it
 (`tests/records/test_plans.py`).
 """
 
@@ -50,7 +50,7 @@ SMALL: Mapping[str, str] = {
 """Why each of the other tables does not grow."""
 
 ROWS = 1_000_000
-"""Rows of a growing table after some years, as the planner is told."""
+"""Rows that SQLite expects in a growing table: those of some years."""
 
 OF_FEW = frozenset(
     {
@@ -69,13 +69,13 @@ VALUES: Mapping[str, int] = {
     "callback": 10, "channel": 2, "code": 10, "gateway": 2, "is_changed": 2, "kind": 5, "name": 10, "outcome": 10,
     "span_s": 3, "state": 5, "verb": 10,
 }  # fmt: skip
-"""How many values columns have that do not tell one row from others; SQLite takes it that each of them leaves ten."""
+"""How many values columns have that say little of a row; without figures SQLite expects ten rows of each value."""
 
 OTHER_VALUES = ROWS // 5
 """How many any other column has."""
 
 
-def tell_planner(connection: Connection) -> None:
+def write_planner_figures(connection: Connection) -> None:
     """Keep how many rows the growing tables come to have, and how many an index finds by its first columns.
 
     SQLite has no other figures before `ANALYZE` is run, which nothing here does: figures of a server's first days

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from app.records import compatibility
 from app.records.compatibility import MIGRATION_LOCK, UnfitDatabase
 from app.records.database_errors import DatabaseUnavailable, in_words
-from app.records.growing import tell_planner
+from app.records.growing import write_planner_figures
 
 ALONE_LOCK = 727001
 """PostgreSQL's advisory lock of whoever migrates or registers channels."""
@@ -49,7 +49,7 @@ def run(connection: Connection, to: str = "head") -> list[str]:
     if names:
         _upgrade(connection, names[-1])
         if connection.dialect.name == "sqlite":
-            tell_planner(connection)
+            write_planner_figures(connection)
     return names
 
 

@@ -42,11 +42,12 @@ def is_due(channel: str, gateway: str, every_s: float, now: datetime) -> ColumnE
 
 def concerns(channel: str | ColumnElement[str], gateway: str | ColumnElement[str]) -> ColumnElement[bool]:
     """SQL: the vendor received products, or a refused fact waits for something its people may do."""
-    synced, obstacles = catalogue_sync.c, fact_obstacles.c
-    return or_(
-        exists().where(synced.channel == channel, synced.gateway == gateway),
-        exists().where(obstacles.channel == channel, obstacles.gateway == gateway),
+    # Read by the key for each gateway; of two `exists` PostgreSQL would read every product once.
+    received, waits = (
+        select(of.channel).where(of.channel == channel, of.gateway == gateway).limit(1).scalar_subquery().is_not(None)
+        for of in (catalogue_sync.c, fact_obstacles.c)
     )
+    return or_(received, waits)
 
 
 def _is_open(every_s: float, now: datetime) -> ColumnElement[bool]:

@@ -6,10 +6,10 @@ first, in the order in which they changed; the others go longest-unsent first an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
@@ -79,13 +79,8 @@ def accept(
     merge = f"{_ON_CONFLICT} do update set {change}" + (f" where {which}" if which else "")
     noted = of_push(channel, disagreement, now_ms) if disagreement is not None else {}
     if connection.dialect.name == "sqlite":
-        number = sync_state.next_seq(connection, channel, gateway)
-        # Numbers that are the same in every row stand in the statement: binding them 10,000 times would cost a tenth.
-        connection.exec_driver_sql(
-            "insert into stock (channel, gateway, sku, level, seq, stated_at, turn)"
-            f" values (?, ?, ?, ?, {number:d}, {now_ms:d}, {number:d}) {merge.replace(':before', f'{before_ms:d}')}",
-            [(channel, gateway, sku, level) for sku, level in levels.items()],
-        )
+        rows = [(channel, gateway, sku, level) for sku, level in levels.items()]
+        _add_rows(connection, rows, merge, sync_state.next_seq(connection, channel, gateway), now_ms, before_ms)
         if noted:
             connection.exec_driver_sql(NOTE["sqlite"], noted)
         return
@@ -106,6 +101,24 @@ def accept(
         connection.exec_driver_sql(_INSERT_ARRAYS, pushed)
     if noted:
         connection.exec_driver_sql(NOTE["postgresql"], noted)
+
+
+def _add_rows(
+    connection: Connection, rows: Sequence[tuple[Any, ...]], merge: str, seq: int, now_ms: int, before_ms: int
+) -> None:
+    """SQLite: add these rows, or `merge` them with what is there."""
+    # Numbers that are the same in every row stand in the statement: binding them 10,000 times would cost a tenth.
+    # For few rows that would cost most, for SQLite compiles each text anew.
+    values, before = f"{seq:d}, {now_ms:d}, {seq:d}", f"{before_ms:d}"
+    bound: tuple[int, ...] = ()
+    if len(rows) <= MANY:
+        values, before = "?5, ?6, ?5", "?7"
+        bound = (seq, now_ms, before_ms) if ":before" in merge else (seq, now_ms)
+    connection.exec_driver_sql(
+        "insert into stock (channel, gateway, sku, level, seq, stated_at, turn)"
+        f" values (?1, ?2, ?3, ?4, {values}) {merge.replace(':before', before)}",
+        [(*row, *bound) for row in rows] if bound else list(rows),
+    )
 
 
 _NEWS: Final = "(stock.level <> excluded.level or stock.refusal <> '' or stock.is_uncertain)"

@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.benchmarks import (
     bodies,
+    busy_shop,
     callbacks,
     calls,
     catalogue,
@@ -60,6 +61,7 @@ FIGURES: dict[str, Measure] = {
     "S18": growth.s18,
     "S19": scaling.s19,
     "S20": idle.s20,
+    "S20b": busy_shop.s20b,
     "B1": durable.b1,
     "C1": catalogue.c1,
     "D5": slow_clients.d5,

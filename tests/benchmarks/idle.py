@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
-import signal
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -22,7 +20,8 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Engine, event
 
-from tests.benchmarks.bench import ROOT, gunicorn
+from tests.benchmarks.bench import gunicorn
+from tests.benchmarks.busy_shop import working
 from tests.benchmarks.durable import databases
 from tests.benchmarks.rounds import Row
 
@@ -142,7 +141,9 @@ class Running:
         [web] = server.workers()
         self._processes = {"gunicorn": server.process.pid, "web": web}
         if has_worker:
-            self._processes["worker"] = opened.enter_context(_worker(folder, environment))
+            self._processes["worker"] = opened.enter_context(
+                working(folder, environment, "-m", "tests.benchmarks.idle", "work")
+            )
 
     @contextmanager
     def measured(self) -> Iterator[None]:
@@ -157,21 +158,6 @@ class Running:
 
     def _statements(self) -> int:
         return sum(_NUMBER.unpack(path.read_bytes())[0] for path in self._counts.iterdir())
-
-
-@contextmanager
-def _worker(folder: Path, environment: dict[str, str]) -> Iterator[int]:
-    with open(folder / "worker.log", "ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.idle", "work"],
-            cwd=ROOT, env={**os.environ, "APP_ENV": "demo", **environment}, stdout=subprocess.PIPE, stderr=log,
-        )  # fmt: skip
-    try:
-        assert process.stdout is not None and process.stdout.readline().startswith(b"Delivering")
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
 
 
 def _cpu_s(pid: int) -> float:

@@ -74,6 +74,11 @@ def main(port: int, delay_s: float) -> None:
                 peer.sendall(answer)
 
 
+def content_for(head: bytes) -> bytes:
+    """The body of the answer to a request with this head, or path."""
+    return next((value for path, value in _BODIES.items() if path in head), b'{"success":true,"code":200}')
+
+
 def _answer_to(request: bytes) -> bytes | None:
     """The answer once the request is whole."""
     head, mark, body = request.partition(b"\r\n\r\n")
@@ -82,7 +87,7 @@ def _answer_to(request: bytes) -> bytes | None:
     length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
     if length and len(body) < int(length):
         return None
-    content = next((value for path, value in _BODIES.items() if path in head), b'{"success":true,"code":200}')
+    content = content_for(head)
     asked_for = head.partition(b"/shipments/")[2][: len(_ASKED_FOR)]
     content = content.replace(_ASKED_FOR, asked_for)
     return _whole(content)

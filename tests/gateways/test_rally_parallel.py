@@ -152,10 +152,10 @@ def test_p27_calls_for_one_sku_never_overlap_and_the_newest_arrives_last(
 ) -> None:
     roll = random.Random(seed)
     desk = desk_of()
-    desk.rally.delay_s = lambda: roll.choice((0.0, 0.002, 0.01, 0.05))
+    desk.rally.delay_s = lambda: roll.choice((0.0, 0.002, 0.005, 0.01, 0.08))
     desk.offer(10)
     stated: dict[str, int] = {}
-    for turn in range(1, 10):
+    for turn in range(1, 7):
         fresh = {sku: 100 * turn + number for number, sku in enumerate(roll.sample(SKUS, 20))}
         stated |= fresh
         desk.state(**fresh)
@@ -168,7 +168,7 @@ def test_p27_calls_for_one_sku_never_overlap_and_the_newest_arrives_last(
     assert 1 < desk.rally.most_at_once <= FACTS_AT_ONCE
     for sku, newest in stated.items():
         figures = desk.rally.figures[sku]
-        assert figures == sorted(figures) and figures[-1:] in ([newest], []), sku
+        assert figures == sorted(set(figures)) and figures[-1:] in ([newest], []), sku
 
 
 def test_r13_a_refused_sku_costs_its_own_entry_alone(desk: Desk) -> None:

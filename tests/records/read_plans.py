@@ -30,8 +30,8 @@ WORD = re.compile(r"[a-z_]+")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A statement of a function of ours, with the values it was asked with first."""
+class Statement:
+    """A statement of a function of ours, with the values of its first use."""
 
     function: str
     """As `records/pulls.py:count`."""
@@ -49,22 +49,22 @@ class Walk:
 
 
 @contextmanager
-def noting(database: Database) -> Iterator[list[Asked]]:
-    """Every statement of ours that any thread asks in the block, each once."""
-    found: dict[str, Asked] = {}
+def noting(database: Database) -> Iterator[list[Statement]]:
+    """Every statement of ours that any thread sends in the block, each once."""
+    found: dict[str, Statement] = {}
 
     def note(_: Any, __: Any, sql: str, values: Any, *___: Any) -> None:
         function = _function()
         if function and sql not in found and re.match(r"\s*(select|with|insert|update|delete)\b", sql, re.IGNORECASE):
-            found[sql] = Asked(function, sql, values[0] if isinstance(values, list) else values)
+            found[sql] = Statement(function, sql, values[0] if isinstance(values, list) else values)
 
-    asked: list[Asked] = []
+    sent: list[Statement] = []
     sa.event.listen(database.engine, "before_cursor_execute", note)
     try:
-        yield asked
+        yield sent
     finally:
         sa.event.remove(database.engine, "before_cursor_execute", note)
-        asked += found.values()
+        sent += found.values()
 
 
 def _function() -> str:
@@ -80,22 +80,22 @@ def _function() -> str:
     return ""
 
 
-def walks(database: Database, asked: list[Asked]) -> set[Walk]:
+def walks(database: Database, sent: list[Statement]) -> set[Walk]:
     """Those of the statements that walk through what grows."""
     found: set[Walk] = set()
     with database.engine.connect() as connection:
         tables = {} if database.is_sqlite else _tables_of_indexes(connection)
         if not database.is_sqlite:
             connection.exec_driver_sql("set enable_seqscan = off")
-        for one in asked:
+        for one in sent:
             accesses = _of_sqlite(connection, one) if database.is_sqlite else _of_postgresql(connection, one, tables)
             found |= {Walk(one.function, table, how) for table, how in accesses}
     return found
 
 
-def _of_sqlite(connection: sa.Connection, asked: Asked) -> Iterator[tuple[str, str]]:
-    rows = connection.exec_driver_sql(f"explain query plan {asked.sql}", asked.values).all()
-    names = {alias: table for table, alias in re.findall(r"(?:FROM|JOIN|,)\s+(\w+) AS (\w+)", asked.sql)}
+def _of_sqlite(connection: sa.Connection, one: Statement) -> Iterator[tuple[str, str]]:
+    rows = connection.exec_driver_sql(f"explain query plan {one.sql}", one.values).all()
+    names = {alias: table for table, alias in re.findall(r"(?:FROM|JOIN|,)\s+(\w+) AS (\w+)", one.sql)}
     for *_, detail in rows:
         read = re.match(r"(SCAN|SEARCH) (\S+)(?: USING (?:COVERING )?INDEX (\S+))?", detail)
         if read is None:
@@ -108,9 +108,9 @@ def _of_sqlite(connection: sa.Connection, asked: Asked) -> Iterator[tuple[str, s
             yield table, detail
 
 
-def _of_postgresql(connection: sa.Connection, asked: Asked, tables: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _of_postgresql(connection: sa.Connection, one: Statement, tables: dict[str, str]) -> Iterator[tuple[str, str]]:
     # An index that is written to but not searched is none of a plan of INSERT ... VALUES.
-    [[plan]] = connection.exec_driver_sql(f"explain (format json, costs off) {asked.sql}", asked.values).scalars().all()
+    [[plan]] = connection.exec_driver_sql(f"explain (format json, costs off) {one.sql}", one.values).scalars().all()
     nodes = [plan["Plan"]]
     while nodes:
         node = nodes.pop()
@@ -125,7 +125,7 @@ def _of_postgresql(connection: sa.Connection, asked: Asked, tables: dict[str, st
 
 
 def _narrows(table: str, condition: str) -> bool:
-    """Whether a condition names a column that tells a few rows from the others."""
+    """Whether a condition names a column that singles out a few rows."""
     columns = {*metadata.tables[table].columns.keys(), "rowid"} - VALUES.keys()
     return not columns.isdisjoint(WORD.findall(condition))
 

@@ -96,7 +96,7 @@ def test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_g
         built.append(build_app(observed + OBSERVED + sold, CONSOLE_TOKEN=TOKEN, PUBLIC_URL=server.url))
         retailops = Caller(built[0], contract)
         shop = Shop(Caller(built[0], contract, OTHER_KEY, (1201, 33)), rally, server)
-        with noting(retailops.database) as asked:
+        with noting(retailops.database) as sent:
             _sell(shop)
             _hand_out(retailops)
             _look(built[0], retailops.database)
@@ -104,17 +104,17 @@ def test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_g
     built[0].extensions["works"].stop()
     database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
     _grow(database)
-    found = walks(database, asked)
+    found = walks(database, sent)
     database.close()
     allowed = set[tuple[str, str]]().union(*WALKED.values())
     unknown = sorted(walk for walk in found if (walk.function, walk.table) not in allowed)
     assert not unknown, "\n".join(f"{walk.function} {walk.table}: {walk.how}" for walk in unknown)
-    functions = {one.function for one in asked}
-    assert {function for function, _ in allowed} <= functions, "what is allowed has to be asked"
+    functions = {one.function for one in sent}
+    assert {function for function, _ in allowed} <= functions, "what is allowed has to be sent"
 
 
 def _sell(shop: Shop) -> None:
-    """What RetailOps and Rally ask about a shop and its orders."""
+    """What RetailOps and Rally request of a shop."""
     shop.register_hooks()
     shop.offer(**{TEE: 9, MUG: 9})
     shop.push([record(7, " BLANK ", "20.00")])
