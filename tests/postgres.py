@@ -80,6 +80,7 @@ class PostgresServer:
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
+        self._version = 0
         self._run(
             "initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
         )
@@ -99,7 +100,8 @@ class PostgresServer:
         give_up_at = time.monotonic() + 30
         while True:
             try:
-                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+                with psycopg.connect(self.url("postgres"), connect_timeout=2) as connection:
+                    self._version = connection.info.server_version
                 return
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > give_up_at:
@@ -137,8 +139,8 @@ class PostgresServer:
     def database(self, template: str = "template1") -> Iterator[str]:
         """The address of a database that ends with the block: a copy of `template`, which nobody may be using."""
         name = f"test_{next(self._numbers)}"
-        # Copying files needs a checkpoint, and that costs next to nothing where nothing is made durable.
-        copying = "" if self._is_durable else " strategy file_copy"
+        # Copying files needs a checkpoint, which costs little in memory.  Before 15 there was no other way.
+        copying = " strategy file_copy" if self._version >= 150_000 and not self._is_durable else ""
         self._administer("create database {} template {}" + copying, name, template)
         try:
             yield self.url(name)
