@@ -324,7 +324,7 @@ engines.create_engine = partial(engines.create_engine, execution_options={"compi
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both_databases: runs on SQLite and again on PostgreSQL")
     config.addinivalue_line("markers", "unmigrated: begins with an empty database, before the first migration")
-    config.addinivalue_line("markers", "slow: takes seconds; `-m 'not slow'` runs the rest while you edit")
+    config.addinivalue_line("markers", "slow: takes seconds or processes; `-m 'not slow'` runs the rest while you edit")
     config.addinivalue_line("markers", "postgresql: needs a PostgreSQL server; `-m 'not postgresql'` leaves them out")
 
 
@@ -338,28 +338,36 @@ SLOW = (
     "callbacks/test_openapi_fuzz.py",
     "callbacks/test_routes.py::test_p5_twenty_thousand_mutated_bodies_never_make_a_5xx",
     "callbacks/test_served.py",
+    "channel/test_refunds.py",
+    "channel/test_texts_and_entries.py::test_p34_a_key_of_any_length",
     "cli/test_begin.py",
     "cli/test_new_gateway.py",
     "cli/test_processes.py",
+    "cli/test_verify.py",
+    "cli/test_zoo.py",
     "console/test_browser.py",
+    "console/test_pages.py::test_p40_every_link_leads",
     "contract/test_openapi.py",
     "docs/test_browser.py",
     "docs/test_start_pages.py",
+    "domain/test_json_bodies.py::test_p34_a_hostile_body",
+    "domain/test_json_bodies.py::test_p34_what_lies_across_windows",
     "gateways/",
     "records/test_trouble.py",
     "sandbox/test_shop.py",
     "storefront/test_addresses.py::test_the_formats_are_not_read_at_start",
     "system/",
     "test_house.py",
+    "transport/test_rates.py",
 )
 """Files and tests that start processes or a browser, walk every vendor or take seconds; so are all of PostgreSQL."""
 
 
 LONGEST = (
     "system/test_chaos.py", "system/test_install.py", "system/test_rolling.py", "system/test_postgres.py",
+    "docs/test_start_pages.py", "cli/test_begin.py", "cli/test_new_gateway.py", "system/test_memory.py",
     "channel/test_refunds.py", "channel/test_order_life.py", "gateways/test_conformance.py",
-    "gateways/test_rally_gateway.py", "callbacks/test_routes.py", "transport/test_rates.py", "system/test_memory.py",
-    "console/test_browser.py",
+    "gateways/test_rally_gateway.py", "callbacks/test_routes.py", "console/test_browser.py",
 )  # fmt: skip
 """Files that take more than a minute, the longest first; xdist keeps this order (pyproject.toml)."""
 

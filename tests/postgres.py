@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -11,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -23,6 +24,9 @@ MEMORY = Path("/dev/shm")
 
 MEMORY_FREE = 2**30
 """Bytes that have to be free there; containers often have 64 MB."""
+
+PREFIX, LOCK, YOUNG_S = "channel-postgres-", "lock", 10.0
+"""The folder of a server, and in it a file that is locked while its run lives."""
 
 PACKAGE = ["postgresql"]
 """Debian's package; it carries initdb and postgres of the release's version."""
@@ -76,6 +80,7 @@ class PostgresServer:
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
+        self._version = 0
         self._run(
             "initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
         )
@@ -95,7 +100,8 @@ class PostgresServer:
         give_up_at = time.monotonic() + 30
         while True:
             try:
-                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+                with psycopg.connect(self.url("postgres"), connect_timeout=2) as connection:
+                    self._version = connection.info.server_version
                 return
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > give_up_at:
@@ -133,8 +139,8 @@ class PostgresServer:
     def database(self, template: str = "template1") -> Iterator[str]:
         """The address of a database that ends with the block: a copy of `template`, which nobody may be using."""
         name = f"test_{next(self._numbers)}"
-        # Copying files needs a checkpoint, and that costs next to nothing where nothing is made durable.
-        copying = "" if self._is_durable else " strategy file_copy"
+        # Copying files needs a checkpoint, which costs little in memory.  Before 15 there was no other way.
+        copying = " strategy file_copy" if self._version >= 150_000 and not self._is_durable else ""
         self._administer("create database {} template {}" + copying, name, template)
         try:
             yield self.url(name)
@@ -162,7 +168,9 @@ class PostgresServer:
 @contextmanager
 def running_postgres(*, is_durable: bool = False) -> Iterator[PostgresServer]:
     """A server for the length of the block.  Raises `NoPostgres`."""
-    with tempfile.TemporaryDirectory(prefix="channel-postgres-", dir=None if is_durable else _in_memory()) as name:
+    place = None if is_durable else _in_memory()
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=place) as name, open(Path(name) / LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         server = PostgresServer(Path(name), is_durable=is_durable)
         server.start()
         try:
@@ -188,8 +196,16 @@ def limited_role(url: str, connections: int) -> Iterator[str]:
 
 
 def _in_memory() -> Path | None:
-    """Where files need no disk; None where there is no such place with room."""
-    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_FREE else None
+    """Where files need no disk; None where there is no such place with room.  What killed runs left there goes."""
+    if not MEMORY.is_dir():
+        return None
+    for folder in MEMORY.glob(f"{PREFIX}*"):
+        # Its run has the lock as long as it lives, and takes it in the first moment.
+        with suppress(OSError), open(folder / LOCK) as lock:
+            if time.time() - os.fstat(lock.fileno()).st_mtime > YOUNG_S:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+    return MEMORY if shutil.disk_usage(MEMORY).free >= MEMORY_FREE else None
 
 
 def _unprivileged() -> pwd.struct_passwd:

@@ -25,9 +25,9 @@ from app.records.tables.money import refunds
 from app.records.tables.operations import journal
 from app.sandbox.faults import RunningServer
 from tests.channel.money_gateway import Till, serve_till
+from tests.command_line import CommandLine
 from tests.conftest import KEY, PAIR, Caller, codes, eventually
 from tests.gateways.conformance_targets import TARGETS
-from tests.operations.stage import CommandLine
 
 CHANNEL = """
 [[channel]]

@@ -24,10 +24,10 @@ from app.records.tables.storefront import orders
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID, serve_rally
 from app.storefront.retention import CLOCKS
+from tests.command_line import CommandLine
 from tests.conftest import KEY, OTHER_KEY, PAIR, Caller, channel_table, codes, eventually
 from tests.gateways.rally_shop import Shop, channel_text
 from tests.gateways.rally_stage import signature
-from tests.operations.stage import CommandLine
 
 OTHER_PAIR = (1201, 33)
 OTHER_ORGANIZATION = "org-of-another-merchant"

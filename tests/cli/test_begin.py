@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import signal
 import subprocess
@@ -27,10 +26,11 @@ from app.cli.init import init
 from app.contract.schemas import load_contract
 from app.gateways import VENDORS
 from app.sandbox.vendors.retailops import RetailOps
+from tests.command_line import without_ours
 from tests.conftest import eventually
 from tests.system.stage import free_port
 
-BARE = {name: value for name, value in os.environ.items() if name not in settings.ENVIRONMENT_HELP}
+BARE = without_ours()
 ROOT = Path(__file__).parents[2]
 
 

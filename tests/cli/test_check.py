@@ -30,7 +30,8 @@ from app.records.tables.stock import sync_states
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.vendors import rally
 from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.settings import ENVIRONMENT_HELP, load_database_url
+from app.settings import load_database_url
+from tests.command_line import unset_ours
 from tests.conftest import KEY, OTHER_KEY, Caller, Sandbox, channel_table, eventually
 
 Check = Callable[..., Result]
@@ -40,8 +41,7 @@ PASSWORD = "pa55word-of-the-database"
 
 @pytest.fixture
 def check(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Check]:
-    for name in (*ENVIRONMENT_HELP, "DYNO"):
-        monkeypatch.delenv(name, raising=False)
+    unset_ours(monkeypatch)
     before = logging.getLogger("app").handlers[:]
 
     def run(channels: str, *args: str, **environment: str) -> Result:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tests.command_line import CommandLine
 from tests.conftest import Caller, Sandbox, channel_table
-from tests.operations.stage import CommandLine
 
 pytestmark = pytest.mark.both_databases
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -21,7 +20,7 @@ from app import cli, settings
 from app.cli.new_gateway import COPIED
 from app.errors import SettingsFault
 from app.gateways import EXAMPLE, VENDORS
-from app.settings import ENVIRONMENT_HELP
+from tests.command_line import without_ours
 from tests.conftest import ROOT, eventually
 from tests.system.stage import free_port
 
@@ -113,7 +112,7 @@ def test_p29_a_new_vendor_runs_at_once_with_its_stand_in_and_a_server(project: P
     assert CliRunner().invoke(cli.cli, ["new-gateway", "acme", "--into", str(project)]).exit_code == 0
     files = tmp_path / "files"
     files.mkdir()
-    environment = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT_HELP}
+    environment = without_ours()
     environment |= {"PYTHONPATH": str(project), "APP_ENV": "development", "CHANNELS_FILE": str(files / "channels.toml")}
     environment |= {"DATABASE_URL": f"sqlite:///{files}/channel.db"}
     with ExitStack() as stack:

@@ -21,7 +21,7 @@ from app.records.deliveries import OPEN_STATES
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
-from app.settings import ENVIRONMENT_HELP
+from tests.command_line import unset_ours
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 
 pytestmark = pytest.mark.both_databases
@@ -34,8 +34,7 @@ def channel(
     monkeypatch: pytest.MonkeyPatch, retailops: Caller, pipe17: Sandbox, database_url: str
 ) -> Callable[..., Result]:
     """The command line beside the running server."""
-    for name in (*ENVIRONMENT_HELP, "DYNO"):
-        monkeypatch.delenv(name, raising=False)
+    unset_ours(monkeypatch)
     environment = {
         "APP_ENV": "development",
         "DATABASE_URL": database_url,

@@ -20,7 +20,7 @@ from app.records import stock, stock_batches
 from app.records.database import Database
 from app.sandbox.vendors.pipe17 import DEFAULT_KEYS, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO
-from app.settings import ENVIRONMENT_HELP
+from tests.command_line import unset_ours
 from tests.conftest import Sandbox, channel_table, migrate
 
 OWN = f'integration_id = "{INTEGRATION_ID}"\n'
@@ -30,8 +30,7 @@ TEXAS = ("--country", "us", "--city", "Austin", "--state", "TX", "--zip", "78701
 @pytest.fixture
 def channel(monkeypatch: pytest.MonkeyPatch, pipe17: Sandbox, tmp_path: Path) -> Callable[..., Result]:
     """The command line of a channel in front of the sandbox."""
-    for name in (*ENVIRONMENT_HELP, "DYNO"):
-        monkeypatch.delenv(name, raising=False)
+    unset_ours(monkeypatch)
 
     def run(*args: str, api_key: str = INTEGRATION_KEY, more: str = OWN) -> Result:
         table = channel_table(pipe17.url, api_key=api_key, more=more)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,14 +15,14 @@ import msgspec
 import pytest
 import requests
 
-from app.settings import ENVIRONMENT_HELP
+from tests.command_line import without_ours
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "cAnArY0123456789"
 
 
 def environment(**more: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in (*ENVIRONMENT_HELP, "DYNO")}
+    inherited = without_ours()
     return {**inherited, "PYTHONPATH": str(ROOT), **more}
 
 

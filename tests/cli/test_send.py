@@ -16,7 +16,7 @@ from app.cli.exchange import apply_change
 from app.cli.samples import sample
 from app.contract.schemas import Contract
 from app.sandbox.faults import RunningServer, serve
-from app.settings import ENVIRONMENT_HELP
+from tests.command_line import unset_ours
 from tests.conftest import KEY, OTHER_KEY, PAIR, Caller, Sandbox, channel_table
 
 Send = Callable[..., Result]
@@ -31,8 +31,7 @@ def server(retailops: Caller) -> Iterator[RunningServer]:
 
 @pytest.fixture
 def send(monkeypatch: pytest.MonkeyPatch) -> Send:
-    for name in (*ENVIRONMENT_HELP, "DYNO"):
-        monkeypatch.delenv(name, raising=False)
+    unset_ours(monkeypatch)
 
     def run(*args: str, stdin: str = "", **environment: str) -> Result:
         env = {"APP_ENV": "development", "CHANNELS": channel_table("http://127.0.0.1:1"), **environment}

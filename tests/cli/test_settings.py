@@ -14,6 +14,7 @@ from app import cli
 from app.channel_settings import Channel
 from app.gateways import VENDORS
 from app.settings import ENVIRONMENT_HELP
+from tests.command_line import unset_ours
 
 CANARY = "cAnArY0123456789"
 
@@ -40,8 +41,7 @@ SOUND = {
 
 @pytest.fixture(autouse=True)
 def _nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in (*ENVIRONMENT_HELP, "DYNO"):
-        monkeypatch.delenv(name, raising=False)
+    unset_ours(monkeypatch)
     monkeypatch.chdir(tmp_path)
 
 

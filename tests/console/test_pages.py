@@ -34,6 +34,7 @@ from app.records.search_keys import Number
 from app.records.tables.gateways import rates
 from app.records.tables.operations import journal
 from app.transport.rates import RateState
+from tests.command_line import CommandLine
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.console.stage import (
     CHANNEL_TOKEN,
@@ -50,7 +51,6 @@ from tests.console.stage import (
     refused_shipment,
     state_of,
 )
-from tests.operations.stage import CommandLine
 
 PLACES = [place for group in NAVIGATION for _, place in group]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.docs.library import FOLDER
-from app.settings import ENVIRONMENT_HELP
+from tests.command_line import without_ours
 from tests.docs import commands_page, page_runner
 
 PAGES = sorted((FOLDER / "start").glob("*.md"))
@@ -20,7 +20,7 @@ PAGES = sorted((FOLDER / "start").glob("*.md"))
 def test_p43_every_command_of_a_start_page_runs_and_prints_what_the_page_says(page: Path, tmp_path: Path) -> None:
     for folder in ("work", "outputs", "home"):
         (tmp_path / folder).mkdir()
-    bare = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT_HELP}
+    bare = without_ours()
     environment = {
         **bare, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path / "home"),
         "OUTPUTS": str(tmp_path / "outputs"), "COLUMNS": "160", "WEB_CONCURRENCY": "1",

@@ -21,9 +21,9 @@ from app.records.refund_releases import release
 from app.records.tables.deliveries import deliveries
 from app.records.tables.orders import held_back
 from app.records.tables.storefront import orders as orders_table
-from app.settings import ENVIRONMENT_HELP
 from app.storefront import order_expiry
 from app.storefront import order_store as kept
+from tests.command_line import unset_ours
 from tests.conftest import codes, eventually
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, money, opened
 
@@ -63,8 +63,7 @@ def may_still_arrive(shop: Shop) -> bool:
 @pytest.fixture
 def operator(monkeypatch: pytest.MonkeyPatch, shop: Shop, database_url: str) -> Callable[..., Result]:
     """The command line beside the running server."""
-    for name in (*ENVIRONMENT_HELP, "DYNO"):
-        monkeypatch.delenv(name, raising=False)
+    unset_ours(monkeypatch)
     environment = {
         "APP_ENV": "development",
         "DATABASE_URL": database_url,

@@ -22,8 +22,8 @@ from app.records.delivery_rows import DeliveryFilter
 from app.records.operations import Operation
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.stock import sync_states
+from tests.command_line import CommandLine
 from tests.conftest import Caller, Sandbox, channel_table
-from tests.operations.stage import CommandLine
 
 pytestmark = pytest.mark.both_databases
 

@@ -29,9 +29,9 @@ from app.records.search_keys import Number
 from app.records.tables import metadata
 from app.records.tables.storefront import orders, reservations
 from app.storefront import cart_store
+from tests.command_line import CommandLine
 from tests.conftest import eventually, shipment_of
 from tests.gateways.rally_shop import TEE, Shop, channel_text, money, opened
-from tests.operations.stage import CommandLine
 
 pytestmark = pytest.mark.both_databases
 

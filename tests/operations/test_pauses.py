@@ -9,9 +9,9 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.records import operations
+from tests.command_line import CommandLine
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.rally_shop import TEE, Shop, channel_text, opened
-from tests.operations.stage import CommandLine
 
 pytestmark = pytest.mark.both_databases
 

@@ -28,8 +28,8 @@ from app.records.tables.orders import handed_out
 from app.records.tables.stock import stock as stock_table
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
+from tests.command_line import CommandLine
 from tests.conftest import Caller, Sandbox, channel_table, eventually, owed_levels
-from tests.operations.stage import CommandLine
 
 pytestmark = pytest.mark.both_databases
 

@@ -25,7 +25,8 @@ from app.contract.schemas import load_contract
 from app.records.database import Database
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.retailops import RetailOps
-from app.settings import ENVIRONMENT_HELP, load_database_url
+from app.settings import load_database_url
+from tests.command_line import without_ours
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "key+of+the+channel+under+fire+01"
@@ -204,7 +205,7 @@ class Stage:
         return CHANNELS.replace("VENDOR_URL", self.vendor_url).replace("SETTLE_S", f"{self.settle_s}")
 
     def _environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in (*ENVIRONMENT_HELP, "DYNO")}
+        inherited = without_ours()
         own = {
             "APP_ENV": "demo",
             "CHANNELS": self.channels(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import socket
@@ -24,7 +23,8 @@ from app.contract.schemas import Contract
 from app.records.database import Database
 from app.records.tables.deliveries import commands, deliveries
 from app.sandbox.vendors.retailops import RetailOps
-from app.settings import ENVIRONMENT_HELP, Settings, load_database_url
+from app.settings import Settings, load_database_url
+from tests.command_line import without_ours
 from tests.conftest import KEY, PAIR, ROOT, Sandbox, channel_table, eventually, migrate, shipment_of
 from tests.postgres import running_postgres
 
@@ -38,7 +38,7 @@ class Processes:
         self._folder = folder
         self._root = root
         self._running: list[subprocess.Popen[bytes]] = []
-        inherited = {name: value for name, value in os.environ.items() if name not in (*ENVIRONMENT_HELP, "DYNO")}
+        inherited = without_ours()
         self._environment = {
             **inherited, "PYTHONPATH": str(root), "APP_ENV": "production", "DATABASE_URL": database_url,
             "CHANNELS": channels, "DELIVERIES": "worker", "WEB_CONCURRENCY": "1", "WEB_THREADS": "12", **environment,

@@ -17,7 +17,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
-from app.settings import ENVIRONMENT_HELP
+from tests.command_line import without_ours
 from tests.conftest import ROOT, eventually
 from tests.gateways.rally_shop import TEE, Shop, channel_text, opened
 
@@ -32,7 +32,7 @@ def worker(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """`channel deliveries work` beside the shop's server, once it has begun; it ends with the block."""
     log = folder / "worker.log"
-    inherited = {name: value for name, value in os.environ.items() if name not in (*ENVIRONMENT_HELP, "DYNO")}
+    inherited = without_ours()
     own = {
         "APP_ENV": "development", "DATABASE_URL": database_url, "DELIVERIES": "worker", "PUBLIC_URL": shop.server.url,
         "CHANNELS": channel_text(shop.rally.url),
