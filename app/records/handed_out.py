@@ -186,13 +186,13 @@ def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch], w
     With `walk` they are handed out by it now.  Raises `DatabaseConflict` where one is remembered.
     """
     rows = [
-        {
-            "refnum": sketch.refnum,
-            "trimmed_refnum": trimmed if (trimmed := sketch.refnum.strip()) != sketch.refnum else None,
-            "lines": msgspec.json.encode(sketch.lines).decode(),
-            "shipping": units_of(sketch.shipping),
-            "shipping_tax": units_of(sketch.shipping_tax),
-        }
+        (
+            sketch.refnum,
+            trimmed if (trimmed := sketch.refnum.strip()) != sketch.refnum else None,
+            msgspec.json.encode(sketch.lines).decode(),
+            units_of(sketch.shipping),
+            units_of(sketch.shipping_tax),
+        )
         for sketch in sketches
     ]
     if rows:
