@@ -58,12 +58,16 @@ class Number(NamedTuple):
     number: str
 
 
+AsNumber = tuple[str, Kind, str]
+"""A `Number`, or its three parts without the names, which a page of orders makes hundreds of."""
+
+
 def folded(number: str) -> str:
     """The number as it is searched for: without regard to case and to blanks at its ends."""
     return mended(number).strip().casefold()
 
 
-def learn(connection: Connection, channel: str, numbers: Iterable[Number], now: datetime) -> None:
+def learn(connection: Connection, channel: str, numbers: Iterable[AsNumber], now: datetime) -> None:
     """Keep these numbers, those that are known already among them: one statement, none for no numbers.
 
     What went with an order's personal data is not kept again: its tracking numbers, and where the order itself is found
@@ -80,7 +84,7 @@ def learn_each(connection: Connection, learned: Iterable[tuple[str, Number, date
 
 
 def learn_beside(
-    connection: Connection, statement: UpdateBase, values: Mapping[str, Any], channel: str, numbers: Iterable[Number],
+    connection: Connection, statement: UpdateBase, values: Mapping[str, Any], channel: str, numbers: Iterable[AsNumber],
     now: datetime,
 ) -> CursorResult[Any]:  # fmt: skip
     """Carry out another statement and keep these numbers; what that one gives.
@@ -102,7 +106,7 @@ def beside(statement: Callable[[str], UpdateBase]) -> Prepared:
 
 
 def learn_with(
-    connection: Connection, statement: Prepared, values: Mapping[str, Any], channel: str, numbers: Iterable[Number],
+    connection: Connection, statement: Prepared, values: Mapping[str, Any], channel: str, numbers: Iterable[AsNumber],
     now: datetime,
 ) -> CursorResult[*tuple[Any, ...]]:  # fmt: skip
     """`learn_beside` for a statement that `beside` has made."""
@@ -157,7 +161,7 @@ def of_order(connection: Connection, channel: str, order_refnum: str) -> list[Nu
     return [Number(*row) for row in rows]
 
 
-def _learned(channel: str, numbers: Iterable[Number], now: datetime) -> Mapping[str, Any]:
+def _learned(channel: str, numbers: Iterable[AsNumber], now: datetime) -> Mapping[str, Any]:
     """The parameters of `_LEARN`; none for no numbers."""
     rows = _rows(numbers)
     return {"learned": sorted(rows), "of_channel": channel, "learned_at": _ms(now)} if rows else {}
@@ -167,7 +171,7 @@ def _ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _rows(numbers: Iterable[Number]) -> set[tuple[str, ...]]:
+def _rows(numbers: Iterable[AsNumber]) -> set[tuple[str, ...]]:
     """Order, kind, number and folded number of each."""
     return {
         (order_refnum, kind, written, folded(written))
