@@ -35,7 +35,7 @@ def unfit(order: Order) -> str:
         return "it has no lines"
     if not order.ship_service_code:
         return "it names no shipping service and no default is set"
-    keys = [order.refnum, *(payment.refnum for payment in order.payments)]
+    keys = [order.refnum, *[payment.refnum for payment in order.payments]]
     for line in order.lines:
         if line.quantity < 1:
             return "a line has no positive quantity"
