@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from msgspec import to_builtins
 from msgspec.structs import asdict
 
 from app.channel.money import CURRENCIES, as_number, line_tolerance
-from app.domain.attributes import pieces, stands_alone
+from app.domain.attributes import all_stand_alone, pieces
 from app.domain.orders import Attribute, Order, OrderLine, Payment
 from app.domain.texts import are_plain_keys, key_fault
+
+_TO_THE_SECOND = len("2026-01-31T12:00:00")
 
 MOST_TAGS = 100
 """Tags of an order at RetailOps."""
@@ -32,7 +35,7 @@ def unfit(order: Order) -> str:
         return "it has no lines"
     if not order.ship_service_code:
         return "it names no shipping service and no default is set"
-    keys = [order.refnum, *(payment.refnum for payment in order.payments)]
+    keys = [order.refnum, *[payment.refnum for payment in order.payments]]
     for line in order.lines:
         if line.quantity < 1:
             return "a line has no positive quantity"
@@ -108,18 +111,18 @@ def order_json(order: Order) -> dict[str, Any]:
 
 def moment_text(moment: datetime) -> str:
     """RFC 3339 with offset, to the second."""
-    return moment.astimezone(UTC).isoformat("T", "seconds")
+    text: str = to_builtins(moment.astimezone(UTC))  # in a fifth of the time that `isoformat` takes
+    return text[:_TO_THE_SECOND] + "+00:00"
 
 
 def _attributes(given: tuple[Attribute, ...]) -> list[dict[str, str]]:
-    shown: list[dict[str, str]] = []
-    for item in given:
-        if stands_alone(item.value):
-            shown.append(asdict(item))
-            continue
-        for handle, part in pieces(item.handle, item.value):
-            shown.append({"attribute_type": item.attribute_type, "handle": handle, "value": part})
-    return shown
+    if all_stand_alone([item.value for item in given]):
+        return list(map(asdict, given))
+    return [
+        {"attribute_type": item.attribute_type, "handle": handle, "value": part}
+        for item in given
+        for handle, part in pieces(item.handle, item.value)
+    ]
 
 
 def _line(line: OrderLine, currency: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from app.domain.orders import Candidate
 
@@ -45,7 +46,9 @@ def key_of(refnum: str) -> bytes:
 
 def ordered(candidates: Sequence[Candidate]) -> list[Candidate]:
     """In the order in which a walk gives them; the keys of orders are made only where the time does not decide."""
-    alike = Counter(item.created_ms for item in candidates)
+    alike = Counter([item.created_ms for item in candidates])
+    if len(alike) == len(candidates):
+        return sorted(candidates, key=attrgetter("created_ms"))
     return sorted(candidates, key=lambda at: (at.created_ms, key_of(at.refnum) if alike[at.created_ms] > 1 else b""))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from app.domain import texts
@@ -18,9 +18,12 @@ def numbered(named: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield from pieces(handle, value)
 
 
-def stands_alone(value: str) -> bool:
-    """True for a value that `pieces` surely takes as it is, as most are: found out in a tenth of the time."""
-    return SHORTEST <= len(value) <= LONGEST and value.isprintable() and not value.isspace()
+def all_stand_alone(values: Iterable[str]) -> bool:
+    """True for values that `pieces` surely takes as they are, as most are: found out in a tenth of the time."""
+    for value in values:
+        if not SHORTEST <= len(value) <= LONGEST or not value.isprintable() or value.isspace():
+            return False
+    return True
 
 
 def pieces(handle: str, value: str) -> list[tuple[str, str]]:

@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+_NOTHING = Decimal(0)
+
 
 class Address(msgspec.Struct, frozen=True):
     """A postal address; anything unknown is empty."""
@@ -102,10 +104,8 @@ class Order(msgspec.Struct, frozen=True):
     @property
     def shipping_tax(self) -> Decimal:
         """The tax that no line bears; `tax_amount` holds what rounding the tax of units leaves, too."""
-        rounded = sum(
-            [line.unit_tax * line.quantity - line.tax for line in self.lines if line.tax is not None], Decimal(0)
-        )
-        return max(self.tax_amount + rounded, Decimal(0))
+        rounded = [line.unit_tax * line.quantity - line.tax for line in self.lines if line.tax is not None]
+        return max(sum(rounded, self.tax_amount), _NOTHING)
 
 
 class HeldBack(msgspec.Struct, frozen=True):

@@ -51,8 +51,9 @@ def key_fault(text: str, limit: int = KEY_LENGTH) -> str:
 
 
 def are_plain_keys(texts: Sequence[str]) -> bool:
-    """True where each of the texts, at least one, surely can be a key, as most can; else see `key_fault`."""
-    return max(map(len, texts)) <= KEY_LENGTH and "".join(texts).isprintable()
+    """True where each of the texts surely can be a key, as most can; else see `key_fault`."""
+    joined = "".join(texts)
+    return joined.isprintable() and (len(joined) <= KEY_LENGTH or max(map(len, texts)) <= KEY_LENGTH)
 
 
 def stand_in(text: str, limit: int = KEY_LENGTH) -> str:

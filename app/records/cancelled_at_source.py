@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import ClauseElement, Connection, bindparam, exists, or_, select, true, update
+from sqlalchemy import ClauseElement, Connection, bindparam, exists, or_, select, update
 
 from app.records.deliveries import OPEN_STATES
 from app.records.outbox import is_in
@@ -33,41 +33,35 @@ _IS_BEING_CANCELLED = exists().where(
     is_in(deliveries, OPEN_STATES),
 )
 
-_BY_NEED = handed_out.c.cancellation_times, handed_out.c.source_cancelled_at
-_OF_DUE = (
-    select(handed_out.c.refnum, *_BY_NEED)
-    .where(
-        handed_out.c.channel == bindparam("of_channel"),
-        handed_out.c.source_cancelled_at.is_not(None),
-        handed_out.c.cancellation_known_at.is_(None),
-        handed_out.c.state == "open",
-        ~_IS_BEING_CANCELLED,
-    )
-    .order_by(*_BY_NEED)
+_IS_DUE = (
+    handed_out.c.channel == bindparam("of_channel"),
+    handed_out.c.source_cancelled_at.is_not(None),
+    handed_out.c.cancellation_known_at.is_(None),
+    handed_out.c.state == "open",
+    ~_IS_BEING_CANCELLED,
+)
+_DUE = Prepared(
+    select(handed_out.c.refnum)
+    .where(*_IS_DUE)
+    .order_by(handed_out.c.cancellation_times, handed_out.c.source_cancelled_at)
     .limit(bindparam("most"))
 )
-_DUE = Prepared(_OF_DUE)
 
-
-def _standing() -> ClauseElement:
-    """A row for each order that is due; one without where there are open ones and none of them is due."""
-    is_any_open = handed_out.c.channel == bindparam("of_channel"), IS_OPEN_ORDER
-    known = _KNOWN_UNTIL.scalar_subquery().label("until_ms")
-    any_open = select(known).select_from(handed_out).where(*is_any_open).limit(1).subquery("any_open")
-    due = _OF_DUE.subquery("due")
-    rows = select(any_open.c.until_ms, due.c.refnum).select_from(any_open.outerjoin(due, true()))
-    return rows.order_by(due.c.cancellation_times, due.c.source_cancelled_at)
-
-
-_STANDING = Prepared(_standing())
+_STANDING = Prepared(
+    select(
+        exists().where(handed_out.c.channel == bindparam("of_channel"), IS_OPEN_ORDER),
+        _KNOWN_UNTIL.scalar_subquery(),
+        exists().where(*_IS_DUE),
+    )
+)
 
 
 def standing(connection: Connection, channel: str, gateway: str, most: int) -> tuple[bool, int | None, tuple[str, ...]]:
     """Whether RetailOps has any order that is neither cancelled nor completed, and where there is one up to when, by
     the source's clock, it is known which orders it cancelled, None at first, and those that are `due`."""
-    named = {"of_channel": channel, "of_gateway": gateway, "most": most}
-    rows = _STANDING.execute(connection, named).all()
-    return bool(rows), rows[0].until_ms if rows else None, tuple(row.refnum for row in rows if row.refnum is not None)
+    named = {"of_channel": channel, "of_gateway": gateway}
+    has_open, until_ms, has_due = _STANDING.execute(connection, named).one()
+    return bool(has_open), until_ms, tuple(due(connection, channel, gateway, most)) if has_due else ()
 
 
 def concerning(connection: Connection, channel: str, refnums: Collection[str]) -> list[str]:

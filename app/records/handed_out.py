@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,7 +21,7 @@ from app.records import search_keys
 from app.records.parcels import Parcel, parcel_of, shipped_units
 from app.records.pulls import Walk
 from app.records.row_lists import insert_many
-from app.records.search_keys import Number
+from app.records.search_keys import AsNumber
 from app.records.statements import Prepared, among
 from app.records.tables.money import refunds as refund_rows
 from app.records.tables.orders import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, handed_out, packages
@@ -186,13 +186,13 @@ def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch], w
     With `walk` they are handed out by it now.  Raises `DatabaseConflict` where one is remembered.
     """
     rows = [
-        {
-            "refnum": sketch.refnum,
-            "trimmed_refnum": trimmed if (trimmed := sketch.refnum.strip()) != sketch.refnum else None,
-            "lines": msgspec.json.encode(sketch.lines).decode(),
-            "shipping": units_of(sketch.shipping),
-            "shipping_tax": units_of(sketch.shipping_tax),
-        }
+        (
+            sketch.refnum,
+            trimmed if (trimmed := sketch.refnum.strip()) != sketch.refnum else None,
+            msgspec.json.encode(sketch.lines).decode(),
+            units_of(sketch.shipping),
+            units_of(sketch.shipping_tax),
+        )
         for sketch in sketches
     ]
     if rows:
@@ -205,12 +205,11 @@ def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch], w
         search_keys.learn_with(connection, _ADD, values, channel, numbers, learned_at)
 
 
-def _numbers(sketch: OrderSketch) -> Iterator[Number]:
+def _numbers(sketch: OrderSketch) -> list[AsNumber]:
     """What the order is found by, besides what later callbacks state."""
-    yield Number(sketch.refnum, "order", sketch.refnum)
-    yield Number(sketch.refnum, "source_order", sketch.source_number)
-    for payment in sketch.payments:
-        yield Number(sketch.refnum, "payment", payment.refnum)
+    refnum = sketch.refnum
+    own: list[AsNumber] = [(refnum, "order", refnum), (refnum, "source_order", sketch.source_number)]
+    return own + [(refnum, "payment", payment.refnum) for payment in sketch.payments]
 
 
 def replace_lines(connection: Connection, channel: str, refnum: str, lines: tuple[SketchLine, ...]) -> None:

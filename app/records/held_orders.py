@@ -30,7 +30,7 @@ _LET_GO = Prepared(
 
 def hold(connection: Connection, channel: str, held: Iterable[HeldBack], now: datetime) -> set[str]:
     """Name these orders as held back; which of them were not yet."""
-    rows = {item.refnum: {"refnum": item.refnum, "reason": mended(item.reason)} for item in held}
+    rows = {item.refnum: (item.refnum, mended(item.reason)) for item in held}
     if not rows:
         return set()
     named = {"channel": channel, "since": now, "rows": list(rows.values())}

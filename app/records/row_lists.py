@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Dialect,
     Insert,
     LargeBinary,
+    String,
     Table,
     Text,
     bindparam,
@@ -28,13 +29,13 @@ from sqlalchemy.types import TypeDecorator
 from app.records.statements import INSERTS
 
 
-class _Cells(TypeDecorator[Sequence[Mapping[str, Any]]]):
-    """Rows as one parameter: a JSON list of objects."""
+class _Cells(TypeDecorator[Sequence[Sequence[Any]]]):
+    """Rows as one parameter: a JSON list of lists, for a place is found in half the time that a name takes."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Sequence[Mapping[str, Any]] | None, dialect: Dialect) -> str:
+    def process_bind_param(self, value: Sequence[Sequence[Any]] | None, dialect: Dialect) -> str:
         return msgspec.json.encode(value or ()).decode()
 
 
@@ -51,39 +52,41 @@ def _rows(element: _Rows, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 class _Cell(FunctionElement[Any]):
-    """The value of a column in a row of `_Rows`; its type is that of the column."""
+    """The value at a place of a row of `_Rows`; its type is that of the column."""
 
     name = "cell"
     inherit_cache = True
 
-    def __init__(self, row: ColumnElement[Any], column: Column[Any]) -> None:
+    def __init__(self, row: ColumnElement[Any], place: int, column: Column[Any]) -> None:
         self.type = column.type
-        super().__init__(row, literal_column(f"'{column.name}'"))
+        super().__init__(row, literal_column(str(place)))
 
 
 @compiles(_Cell)
 def _cell(element: _Cell, compiler: SQLCompiler, **kw: Any) -> str:
-    row, name = (compiler.process(part, **kw) for part in element.clauses)
+    row, place = (compiler.process(part, **kw) for part in element.clauses)
     is_binary = isinstance(element.type, LargeBinary)
     if compiler.dialect.name == "sqlite":
-        value = f"json_extract({row}, '$.{name[1:-1]}')"
+        value = f"json_extract({row}, '$[{place}]')"
         return f"CAST({value} AS BLOB)" if is_binary else value
     if is_binary:
-        return f"convert_to({row} ->> {name}, 'UTF8')"
-    return f"CAST({row} ->> {name} AS {compiler.dialect.type_compiler_instance.process(element.type)})"
+        return f"convert_to({row} ->> {place}, 'UTF8')"
+    if isinstance(element.type, String):
+        return f"({row} ->> {place})"
+    return f"CAST({row} ->> {place} AS {compiler.dialect.type_compiler_instance.process(element.type)})"
 
 
-def cells_of(table: Table, names: Sequence[str]) -> list[ColumnElement[Any]]:
-    """These columns of the rows in the parameter `rows`, to be selected."""
-    row = _Rows(bindparam("rows", type_=_Cells())).table_valued("value").c.value
-    return [_Cell(row, table.c[name]) for name in names]
+def cells_of(table: Table, names: Sequence[str], rows: str = "rows") -> list[ColumnElement[Any]]:
+    """These columns of the rows in the parameter `rows`, each of which holds them in this order, to be selected."""
+    row = _Rows(bindparam(rows, type_=_Cells())).table_valued("value").c.value
+    return [_Cell(row, place, table.c[name]) for place, name in enumerate(names)]
 
 
 def insert_many(table: Table, of_each: Sequence[str], of_all: Sequence[str] = (), *, dialect: str = "") -> Insert:
     """An INSERT of all rows in the parameter `rows`: one however many, so it is made once and sent once.
 
-    A row holds by name the columns `of_each`, as the database keeps them (text for bytes); a parameter of its own
-    each of the columns `of_all`.  With the name of a dialect, a row that is there already stays as it is; without,
+    A row holds the columns `of_each` in their order, as the database keeps them (text for bytes); a parameter of its
+    own each of the columns `of_all`.  With the name of a dialect, a row that is there already stays as it is; without,
     it is a `DatabaseConflict`.
     """
     cells = cells_of(table, of_each)

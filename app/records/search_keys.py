@@ -6,11 +6,10 @@ they come by the hundred thousand, and nobody would find more by a copy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
-import msgspec
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -21,24 +20,19 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
-    cast,
-    column,
     delete,
     exists,
-    func,
     literal_column,
     or_,
     select,
 )
 from sqlalchemy import bindparam as given
-from sqlalchemy import insert as sqlite_insert
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.sql.dml import UpdateBase
 
 from app.domain.moments import to_ms
 from app.domain.texts import mended
-from app.records.statements import Prepared, are_among
+from app.records.row_lists import cells_of
+from app.records.statements import INSERTS, Prepared, are_among
 from app.records.tables.operations import IS_TRACKING_KEY, search_keys
 from app.records.tables.orders import handed_out
 
@@ -65,42 +59,46 @@ class Number(NamedTuple):
     number: str
 
 
+AsNumber = tuple[str, Kind, str]
+"""A `Number`, or its three parts without the names, which a page of orders makes hundreds of."""
+
+
 def folded(number: str) -> str:
     """The number as it is searched for: without regard to case and to blanks at its ends."""
     return mended(number).strip().casefold()
 
 
-def learn(connection: Connection, channel: str, numbers: Iterable[Number], now: datetime) -> None:
+def learn(connection: Connection, channel: str, numbers: Iterable[AsNumber], now: datetime) -> None:
     """Keep these numbers, those that are known already among them: one statement, none for no numbers.
 
     What went with an order's personal data is not kept again: its tracking numbers, and where the order itself is found
     no more, all but what its money is called.
     """
-    if rows := _rows(channel, numbers, now):
-        _LEARN.execute(connection, {"learned": rows})
+    if learned := _learned(channel, numbers, now):
+        _LEARN.execute(connection, learned)
 
 
 def learn_each(connection: Connection, learned: Iterable[tuple[str, Number, datetime]]) -> None:
     """`learn` numbers of any channels and moments: in the order of their keys, so that no two who learn deadlock."""
-    if rows := {row for channel, number, at in learned for row in _kept_as(channel, (number,), at)}:
-        _LEARN.execute(connection, {"learned": _as_json(rows)})
+    if rows := {(channel, *row, _ms(at)) for channel, number, at in learned for row in _rows((number,))}:
+        _LEARN_EACH.execute(connection, {"learned": sorted(rows)})
 
 
 def learn_beside(
-    connection: Connection, statement: UpdateBase, values: Mapping[str, Any], channel: str, numbers: Iterable[Number],
+    connection: Connection, statement: UpdateBase, values: Mapping[str, Any], channel: str, numbers: Iterable[AsNumber],
     now: datetime,
 ) -> CursorResult[Any]:  # fmt: skip
     """Carry out another statement and keep these numbers; what that one gives.
 
     On PostgreSQL, where each statement is a way to the server and back, they are one.
     """
-    rows = _rows(channel, numbers, now)
-    if not rows:
+    learned = _learned(channel, numbers, now)
+    if not learned:
         return connection.execute(statement, values)
     if connection.dialect.name == "sqlite":
-        _LEARN.execute(connection, {"learned": rows})
+        _LEARN.execute(connection, learned)
         return connection.execute(statement, values)
-    return connection.execute(statement.add_cte(_BESIDE), {**values, "learned": rows})
+    return connection.execute(statement.add_cte(_BESIDE), {**values, **learned})
 
 
 def beside(statement: Callable[[str], UpdateBase]) -> Prepared:
@@ -109,14 +107,14 @@ def beside(statement: Callable[[str], UpdateBase]) -> Prepared:
 
 
 def learn_with(
-    connection: Connection, statement: Prepared, values: Mapping[str, Any], channel: str, numbers: Iterable[Number],
+    connection: Connection, statement: Prepared, values: Mapping[str, Any], channel: str, numbers: Iterable[AsNumber],
     now: datetime,
 ) -> CursorResult[*tuple[Any, ...]]:  # fmt: skip
     """`learn_beside` for a statement that `beside` has made."""
-    rows = _rows(channel, numbers, now) or "[]"
+    learned = _learned(channel, numbers, now) or {"learned": (), "of_channel": channel, "learned_at": 0}
     if connection.dialect.name == "sqlite":
-        _LEARN.execute(connection, {"learned": rows})
-    return statement.execute(connection, {**values, "learned": rows})
+        _LEARN.execute(connection, learned)
+    return statement.execute(connection, {**values, **learned})
 
 
 def forget(connection: Connection, channel: str, *order_refnums: str) -> None:
@@ -164,23 +162,19 @@ def of_order(connection: Connection, channel: str, order_refnum: str) -> list[Nu
     return [Number(*row) for row in rows]
 
 
-def _rows(channel: str, numbers: Iterable[Number], now: datetime) -> str:
-    """Them as JSON, one parameter however many; "" for none."""
-    rows = _kept_as(channel, numbers, now)
-    return _as_json(rows) if rows else ""
+def _learned(channel: str, numbers: Iterable[AsNumber], now: datetime) -> Mapping[str, Any]:
+    """The parameters of `_LEARN`; none for no numbers."""
+    rows = _rows(numbers)
+    return {"learned": sorted(rows), "of_channel": channel, "learned_at": to_ms(now)} if rows else {}
 
 
-def _kept_as(channel: str, numbers: Iterable[Number], now: datetime) -> set[tuple[Any, ...]]:
-    at = to_ms(now)
+def _rows(numbers: Iterable[AsNumber]) -> set[tuple[str, ...]]:
+    """Order, kind, number and folded number of each."""
     return {
-        (channel, order_refnum, kind, written, folded(written), at)
+        (order_refnum, kind, written, folded(written))
         for order_refnum, kind, number in numbers
         if (written := mended(number).strip() if kind != "order" else number) and len(written) <= LONGEST
     }
-
-
-def _as_json(rows: Collection[tuple[Any, ...]]) -> str:
-    return msgspec.json.encode(sorted(rows)).decode()
 
 
 _COLUMNS = [each.name for each in search_keys.columns]
@@ -203,19 +197,16 @@ def _constant(text: str) -> ColumnElement[str]:
 _ORDER, _TRACKING = map(_constant, ("order", "tracking"))
 
 
-def _sqlite() -> Insert:
-    row = func.json_each(given("learned", type_=Text)).table_valued("value")
-    values = [func.json_extract(row.c.value, f"$[{at}]") for at in range(len(_COLUMNS))]
-    learned = select(*values).where(_is_welcome(*values[:3]))
-    return sqlite_insert(search_keys).prefix_with("OR IGNORE").from_select(_COLUMNS, learned)
+def _statement(dialect: str, *, is_each: bool = False) -> Insert:
+    """Learn the rows in the parameter `learned`: whole ones where `is_each`, else those that `_rows` gives."""
+    cells = cells_of(search_keys, _COLUMNS if is_each else _COLUMNS[1:-1], "learned")
+    if not is_each:
+        cells = [given("of_channel", type_=Text), *cells, given("learned_at", type_=BigInteger)]
+    learned = select(*cells).where(_is_welcome(*cells[:3]))
+    kept: Insert = INSERTS[dialect](search_keys).from_select(_COLUMNS, learned).on_conflict_do_nothing()
+    return kept
 
 
-def _postgresql() -> Insert:
-    row = func.jsonb_array_elements(cast(given("learned", type_=Text), JSONB)).table_valued(column("value", JSONB))
-    texts = [row.c.value.op("->>", return_type=Text())(at) for at in range(len(_COLUMNS))]
-    values = select(*texts[:-1], cast(texts[-1], BigInteger)).where(_is_welcome(*texts[:3]))
-    return postgresql_insert(search_keys).from_select(_COLUMNS, values).on_conflict_do_nothing()
-
-
-_LEARN = Prepared(lambda dialect: _sqlite() if dialect == "sqlite" else _postgresql())
-_BESIDE = _postgresql().cte("learned")
+_LEARN = Prepared(_statement)
+_LEARN_EACH = Prepared(lambda dialect: _statement(dialect, is_each=True))
+_BESIDE = _statement("postgresql").cte("learned")

@@ -67,8 +67,11 @@ def _json_list(values: Collection[Any] | None) -> str:
 
 def _array(values: Collection[Any] | None) -> str:
     """As PostgreSQL writes an array: its driver takes thirty times as long to write a list."""
-    quoted = [str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values or ()]
-    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
+    listed = list(map(str, values or ()))
+    joined = "".join(listed)
+    if "\\" in joined or '"' in joined:
+        listed = [value.replace("\\", "\\\\").replace('"', '\\"') for value in listed]
+    return '{"' + '","'.join(listed) + '"}' if listed else "{}"
 
 
 def texts(name: str) -> BindParameter[Collection[str]]:

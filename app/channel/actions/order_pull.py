@@ -22,7 +22,7 @@ from app.contract.outgoing import Judged, mend_page
 from app.contract.reading import entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.orders import Candidate, HeldBack, Order, OrderSketch
-from app.domain.texts import key_fault, stand_in
+from app.domain.texts import are_plain_keys, key_fault, stand_in
 from app.errors import GatewayError, HttpError
 from app.gateways.capabilities import Gateway, OrderSource
 from app.records import cancelled_at_source, handed_out, held_orders, pulls
@@ -198,7 +198,9 @@ def _from_place(
 
 def _set_aside(request: CallbackRequest, candidates: Sequence[Candidate], place: Place) -> tuple[set[str], set[str]]:
     """Of these orders those that RetailOps has, and those that were handed out too often."""
-    known = [item.refnum for item in candidates if not key_fault(item.refnum)]
+    known = [item.refnum for item in candidates]
+    if not are_plain_keys(known):
+        known = [refnum for refnum in known if not key_fault(refnum)]
     if not known:
         return set(), set()
     with request.services.database.read() as connection:
