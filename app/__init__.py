@@ -83,7 +83,7 @@ class Works:
         self.notifier = Notifier(database)
         self.listener = Listener(database, self.notifier, lambda: self.dispatcher.wake())
         self._is_delivering = False
-        # A process that only delivers has its senders of facts inside a vendor besides.
+        # A process that only delivers has its requested checks inside a vendor besides.
         threads = callback_threads or delivery_threads + 2
         tools = Tools(
             "",
