@@ -23,7 +23,7 @@ def s1b(rounds: int, seconds: float, folder: Path) -> Iterator[Row]:
     """The 10-row callback of S1 against FastAPI, pydantic and uvicorn (uvloop, httptools), two processes each.
 
     A pair of rounds begins with the one side and the next with the other.  The CPU of a request in the processes of
-    each side is printed beside it: it does not depend on what the machine does besides.
+    each side is compared too: it depends less on what the machine does besides.
     """
     if missing := [name for name in ("fastapi", "uvicorn", "uvloop", "httptools", "orjson") if not find_spec(name)]:
         raise Skipped(f"{', '.join(missing)} not installed: pip install '.[benchmark]'")
@@ -42,8 +42,10 @@ def s1b(rounds: int, seconds: float, folder: Path) -> Iterator[Row]:
                     cpu_ms[name].append((_cpu_s(process.pid) - before_s) * 1000 / len(found.seconds))
     for name in sides:
         print(f"    {name}: {median(rates[name]):.0f}/s, {median(cpu_ms[name]):.3f} ms of CPU a request")
-    pairs = zip(rates["ours"], rates["FastAPI"], strict=True)
+    pairs = list(zip(rates["ours"], rates["FastAPI"], strict=True))
     yield "S1b", median([ours_per_s / peer_per_s for ours_per_s, peer_per_s in pairs]), ">= 1.0"
+    # Beside other work the client and the machine decide, and the ratio goes to 1 whoever is quicker; this does not.
+    yield "S1b CPU", median(cpu_ms["FastAPI"]) / median(cpu_ms["ours"]), ">= 1.0"
 
 
 @contextmanager

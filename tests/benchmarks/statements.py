@@ -31,6 +31,9 @@ class Counts:
     transactions: float
     wal_bytes: float
 
+    def __add__(self, other: Counts) -> Counts:
+        return self - other * -1
+
     def __sub__(self, other: Counts) -> Counts:
         return Counts(
             self.statements - other.statements,
