@@ -80,7 +80,7 @@ def learn(connection: Connection, channel: str, numbers: Iterable[AsNumber], now
 
 def learn_each(connection: Connection, learned: Iterable[tuple[str, Number, datetime]]) -> None:
     """`learn` numbers of any channels and moments: in the order of their keys, so that no two who learn deadlock."""
-    if rows := {(channel, *row, _ms(at)) for channel, number, at in learned for row in _rows((number,))}:
+    if rows := {(channel, *row, to_ms(at)) for channel, number, at in learned for row in _rows((number,))}:
         _LEARN_EACH.execute(connection, {"learned": sorted(rows)})
 
 
