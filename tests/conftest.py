@@ -335,13 +335,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 SLOW = (
+    "callbacks/test_large_bodies.py",
     "callbacks/test_openapi_fuzz.py",
     "callbacks/test_routes.py::test_p5_twenty_thousand_mutated_bodies_never_make_a_5xx",
     "callbacks/test_served.py",
+    "channel/test_order_histories.py",
     "channel/test_refunds.py",
+    "channel/test_reservations.py",
+    "channel/test_shops_that_change.py",
     "channel/test_texts_and_entries.py::test_p34_a_key_of_any_length",
     "cli/test_begin.py",
     "cli/test_new_gateway.py",
+    "cli/test_operator.py",
     "cli/test_processes.py",
     "cli/test_verify.py",
     "cli/test_zoo.py",
@@ -353,6 +358,8 @@ SLOW = (
     "domain/test_json_bodies.py::test_p34_a_hostile_body",
     "domain/test_json_bodies.py::test_p34_what_lies_across_windows",
     "gateways/",
+    "operations/test_erasure.py",
+    "operations/test_reconcile.py",
     "records/test_trouble.py",
     "sandbox/test_shop.py",
     "storefront/test_addresses.py::test_the_formats_are_not_read_at_start",
