@@ -1,9 +1,10 @@
-"""Group commit: short writes of several threads share one transaction, and each returns once it is committed.
+"""Group commit: short writes of one channel share a transaction, and each returns once it is committed.
 
 A commit is the dearest part of a short write, for it waits for the disk; and on PostgreSQL the next push of a gateway
 waits for it, too.  Whoever finds nobody writing leads: it runs its own write and those that have come by then, on its
 thread.  Nobody waits for others to come.  Where anything fails, nothing is kept of any of them, and each is run again
-in a transaction of its own, so that no write suffers from another's failure.
+in a transaction of its own, so that no write suffers from another's failure.  Channels share nothing here, so that
+none waits for another's locks.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MOST: Final = 32
 """How many writes share a transaction at most: the first of them waits for all."""
 
 LATE_S: Final = 1.0
-"""How much longer than its own time a write is waited for that is under way already."""
+"""How much longer than its own time a write is waited for that is taken already."""
 
 T = TypeVar("T")
 
@@ -35,12 +36,13 @@ _LEADS, _IS_KEPT, _IS_APART = range(3)
 class _Write(Generic[T]):
     """One thread's write; the lock is released when it is settled what becomes of it."""
 
-    __slots__ = ("become", "context", "order", "result", "settled", "work")
+    __slots__ = ("become", "context", "is_given_up", "result", "settled", "work")
     result: T
 
-    def __init__(self, work: Callable[[Connection], T], order: str) -> None:
+    def __init__(self, work: Callable[[Connection], T]) -> None:
         self.work = work
-        self.order = order
+        self.is_given_up = False
+        """Its thread waits no more: begun now, it could be written after what was sent instead of it."""
         self.context: Context = copy_context()
         self.settled = threading.Lock()
         self.settled.acquire()
@@ -52,7 +54,7 @@ class _Write(Generic[T]):
 
 
 class GroupCommit:
-    """The short writes of one process.  Thread-safe."""
+    """The short writes of one channel in one process.  Thread-safe."""
 
     def __init__(self, transaction: Callable[[float], AbstractContextManager[Connection]]) -> None:
         """`transaction`: begins a write transaction within so many seconds and commits it at the end of its block."""
@@ -61,15 +63,14 @@ class GroupCommit:
         self._is_led = False
         self._waiting: deque[_Write[Any]] = deque()
 
-    def run(self, work: Callable[[Connection], T], wait_s: float, order: str) -> T:
+    def run(self, work: Callable[[Connection], T], wait_s: float) -> T:
         """What `work` returns, once everything that it wrote is committed.
 
-        It is short, may run on another thread and more than once, and uses no other connection.  The writes of a group
-        run in the order of their `order`: two that lock the same rows do so under the same one, so that no two groups
-        wait for each other.  Raises what `work` raises, `DatabaseUnavailable` when it has not begun within `wait_s` or
-        is not done much later, and whatever a transaction raises.
+        It is short, may run on another thread and more than once, and uses no other connection.  Raises what `work`
+        raises, `DatabaseUnavailable` when it has not begun within `wait_s` or is not done much later, and whatever a
+        transaction raises.
         """
-        write = _Write(work, order)
+        write = _Write(work)
         give_up_at = time.monotonic() + wait_s
         with self._lock:
             leads = not self._is_led
@@ -82,10 +83,12 @@ class GroupCommit:
             if write.become == _IS_KEPT:
                 return write.result
             leads = write.become == _LEADS
-        left_s = max(give_up_at - time.monotonic(), 0.0)
-        if leads and self._lead(write, left_s):
+        if leads and self._lead(write, max(give_up_at - time.monotonic(), 0.0)):
             return write.result
-        with self._transaction(max(give_up_at - time.monotonic(), 0.0)) as connection:
+        left_s = give_up_at - time.monotonic()
+        if left_s <= 0:
+            raise DatabaseBusy("a commit of several writes failed late")
+        with self._transaction(left_s) as connection:
             return work(connection)
 
     @property
@@ -100,8 +103,9 @@ class GroupCommit:
         try:
             with self._transaction(wait_s) as connection:
                 others = self._take(MOST - 1)
-                for write in sorted((own, *others), key=lambda each: each.order):
-                    write.result = write.context.run(write.work, connection)
+                for write in (own, *others):
+                    if not write.is_given_up:
+                        write.result = write.context.run(write.work, connection)
             become = _IS_KEPT
             return True
         except Exception:
@@ -124,9 +128,8 @@ class GroupCommit:
         """Let whoever has waited longest lead the next group."""
         with self._lock:
             self._is_led = bool(self._waiting)
-            following = self._waiting.popleft() if self._waiting else None
-        if following is not None:
-            following.settle(_LEADS)
+            if self._waiting:
+                self._waiting.popleft().settle(_LEADS)
 
     def _await(self, write: _Write[Any], wait_s: float) -> None:
         """Returns when it is settled.  Raises `DatabaseUnavailable` when that takes too long."""
@@ -137,6 +140,7 @@ class GroupCommit:
                 self._waiting.remove(write)
                 raise DatabaseBusy("other writes of this process hold it")
         if not write.settled.acquire(timeout=LATE_S):
+            write.is_given_up = True
             raise DatabaseUnavailable("a commit takes too long")
         if write.become == _LEADS:  # its time was over just then
             self._promote()

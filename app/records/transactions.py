@@ -15,6 +15,7 @@ import logging
 import math
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -78,7 +79,10 @@ class Transactions:
         """How many this process may have open at most."""
         self._turns = FairTurns(self.connections)
         self._writer = FairTurns(1)
-        self.group_commit = GroupCommit(lambda wait_s: self.write(wait_s=wait_s))
+        self.group_commits = defaultdict[str, GroupCommit](
+            lambda: GroupCommit(lambda wait_s: self.write(wait_s=wait_s))
+        )
+        """By channel."""
         self.served_at_s = -math.inf
         """When it served this process last (monotonic seconds)."""
         self._is_closed = False

@@ -40,10 +40,10 @@ class Group:
         assert begun.wait(10)
         self.happened.clear()
 
-    def begin(self, work: Work, order: str = "", wait_s: float = 10.0) -> Future[str]:
+    def begin(self, work: Work, wait_s: float = 10.0) -> Future[str]:
         """Write on a thread of its own; back when it waits, or is under way."""
         is_first, waiting = not hasattr(self, "first"), self.commits.waiting
-        future = self._threads.submit(self._write, work, order, wait_s)
+        future = self._threads.submit(self._write, work, wait_s)
         eventually(lambda: is_first or self.commits.waiting == waiting + 1)
         return future
 
@@ -56,8 +56,8 @@ class Group:
         self._go.set()
         self._threads.shutdown()
 
-    def _write(self, work: Work, order: str, wait_s: float) -> str:
-        name = self.commits.run(work, wait_s, order)
+    def _write(self, work: Work, wait_s: float) -> str:
+        name = self.commits.run(work, wait_s)
         self.happened.append(name)
         return name
 
@@ -100,10 +100,10 @@ def test_p22_writes_share_a_commit_and_each_returns_after_it(database: Database,
 
         return work
 
-    others = [group.begin(noting(name), order=name) for name in "dbca"]
+    others = [group.begin(noting(name)) for name in "dbca"]
     group.go()
     assert [write.result(10) for write in others] == list("dbca")
-    assert ran == list("abcd"), "in one order, so that no two groups wait for each other"
+    assert ran == list("dbca"), "first come, first written"
     eventually(lambda: len(group.happened) == 7)
     assert group.happened.count("commit") == 2, "of the first and of all others"
     assert set(group.happened[group.happened.index("commit", 1) + 1 :]) >= set("abcd")
@@ -137,12 +137,12 @@ def test_p34_a_write_that_fails_costs_no_other_one_of_its_group(
     assert [others[0].result(10), others[2].result(10)] == ["a", "b"]
     assert others[1].exception(10) is error
     assert kept(database) == ["a", "b", "first"]
-    assert group.commits.run(keep("c"), 10.0, "") == "c"
+    assert group.commits.run(keep("c"), 10.0) == "c"
 
 
 def test_p7_a_write_waits_no_longer_than_its_time(database: Database, group: Group) -> None:
     late = group.begin(keep("late"), wait_s=0.05)
     assert isinstance(late.exception(10), DatabaseBusy)
     group.go()
-    assert group.commits.run(keep("next"), 10.0, "") == "next"
+    assert group.commits.run(keep("next"), 10.0) == "next"
     assert kept(database) == ["first", "next"]

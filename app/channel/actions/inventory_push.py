@@ -187,7 +187,7 @@ def _keep(
 
     database, wait_s = request.services.database, request.deadline.left_s()
     if len(by_sku) <= SHORT:
-        return database.group_commit.run(keep, wait_s, order=channel.key)
+        return database.group_commits[channel.key].run(keep, wait_s)
     with database.write(wait_s=wait_s) as connection:
         return keep(connection)
 
