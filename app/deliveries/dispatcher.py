@@ -153,9 +153,10 @@ class Dispatcher:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            is_busy = False
+            is_busy, pause_s = False, IDLE_S
             try:
                 is_busy = self._turn()
+                pause_s = self._pause_s()
                 if not is_busy:
                     self._idle()
             except DatabaseUnavailable as error:
@@ -167,7 +168,7 @@ class Dispatcher:
             if is_busy:
                 self._stopping.wait(GATHER_S)
             else:
-                self._wake.wait(self._pause_s())
+                self._wake.wait(pause_s)
             self._wake.clear()
         for call in self._slots.take_back():
             self._recorder.put(call, None)
