@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from typing import TypeVar
@@ -63,9 +64,12 @@ class ParallelCalls:
                 self.untouched.discard(key)
 
         others = min(self._at_once, -(-len(items) // CALLS_EACH)) - 1
-        helpers = [Future[None]() for _ in range(others)]
-        for helper in helpers:
-            self._threads.submit(partial(_help, helper, copy_context(), work))
+        helpers: list[Future[None]] = []
+        with suppress(RuntimeError):  # the system gives no thread: fewer calls are under way together
+            for _ in range(others):
+                helper = Future[None]()
+                self._threads.submit(partial(_help, helper, copy_context(), work))
+                helpers.append(helper)
         work()
         for helper in helpers:
             if not helper.cancel():

@@ -6,7 +6,8 @@ One look finds what is due for all gateways; one that has nothing to do costs ne
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Set
+from collections.abc import Callable, Container, Iterator, Set
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -76,12 +77,24 @@ class StreamWork:
                 is_begun = stream not in self._busy
                 (self._busy if is_begun else self._missed).add(stream)
             if is_begun:
-                self._sync_threads.submit(partial(self._work, stream, self._syncer.send))
+                with self._released_on_failure(self._busy, stream):
+                    self._sync_threads.submit(partial(self._work, stream, self._syncer.send))
 
     def _begin_background(self, streams: Set[Stream]) -> None:
         for stream in streams - self._queued:
             self._queued.add(stream)
-            self._background_threads.submit(partial(self._begin_own, stream))
+            with self._released_on_failure(self._queued, stream):
+                self._background_threads.submit(partial(self._begin_own, stream))
+
+    @contextmanager
+    def _released_on_failure(self, held: set[Stream], stream: Stream) -> Iterator[None]:
+        """Where no thread can be had, the stream is begun at another look."""
+        try:
+            yield
+        except RuntimeError:
+            with self._lock:
+                held.discard(stream)
+            raise
 
     def _begin_own(self, stream: Stream) -> None:
         """Its turn has come, which facts need not wait for; one that is being synced does it afterwards anyway."""

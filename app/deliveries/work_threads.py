@@ -31,15 +31,24 @@ class WorkThreads:
         self._is_ending = False
 
     def submit(self, work: Callable[[], object]) -> None:
-        """Have `work` done, now or as soon as a thread is free; returns at once."""
+        """Have `work` done, now or as soon as a thread is free; returns at once.
+
+        Raises `RuntimeError`, and does nothing, where there is no thread and the system gives none.
+        """
         with self._changed:
             self._waiting.append(work)
             if self._idle >= len(self._waiting):
                 self._changed.notify()
             elif len(self._threads) < self._most:
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._threads.add(thread)
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:
+                    if not self._threads:
+                        self._waiting.pop()
+                        raise
+                else:
+                    self._threads.add(thread)
 
     def finish(self) -> None:
         """Wait until all work is done; nothing may be submitted any more."""
