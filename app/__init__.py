@@ -150,7 +150,7 @@ class Works:
         """Something may be due: the process that delivers is to look now."""
         if self._is_delivering:
             self.dispatcher.wake()
-        elif not self.database.is_sqlite:
+        elif may_listen(self.database):  # else the others cannot either, for all have as many connections
             self.notifier.notify()
 
     def stop(self) -> None:

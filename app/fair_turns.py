@@ -174,15 +174,16 @@ class FairTurns:
 
     def __init__(self, limit: int) -> None:
         """`limit`: turns at once, at least 1."""
-        most_each = max(1, limit - 1)
-        self._shares: Shares[_Waiter] = Shares(limit, lambda channel: most_each)
+        self._lasting = 0
+        self._shares: Shares[_Waiter] = Shares(limit, lambda channel: max(1, limit - self._lasting - 1))
         self._holders: set[int] = set()
         self._lock = threading.Lock()
 
     @contextmanager
-    def turn(self, channel: str, wait_s: float) -> Iterator[None]:
+    def turn(self, channel: str, wait_s: float, *, is_lasting: bool = False) -> Iterator[None]:
         """Hold a turn inside the block.  `channel`: the key of whom it is for, "" for the process itself.
 
+        `is_lasting`: it is held for as long as the process runs, so that the others are shared as if they were all.
         Raises `TurnTimeout` when it does not come within `wait_s`, and `NestedTurn`.
         """
         thread = threading.get_ident()
@@ -191,9 +192,11 @@ class FairTurns:
         if not self._take(channel, wait_s):
             raise TurnTimeout
         self._holders.add(thread)
+        self._lasting += is_lasting
         try:
             yield
         finally:
+            self._lasting -= is_lasting
             self._holders.discard(thread)
             self._give_back(channel)
 

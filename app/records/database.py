@@ -144,14 +144,14 @@ class Database(Transactions):
     def connected_apart(self, holder: str = "") -> Iterator[Connection]:
         """A connection to PostgreSQL that may be in use for long; the bound holds for it and the pool's together.
 
-        `holder`: for whom it is, as `FairTurns` shares connections out.  Raises `DatabaseUnavailable`.
+        `holder`: who keeps it for as long as the process runs, "" for nobody.  Raises `DatabaseUnavailable`.
         """
         engine = create_engine(
             self.url, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": CONNECT_S}
         )
         give_up_at = time.monotonic() + patience_s()
         try:
-            with self._turns.turn(holder, patience_s()), as_unavailable():
+            with self._turns.turn(holder, patience_s(), is_lasting=bool(holder)), as_unavailable():
                 cast(KeptConnections, self.engine.pool).close_idle()
                 with self._connected(engine, give_up_at) as connection:
                     yield connection

@@ -17,7 +17,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
@@ -85,8 +84,12 @@ class Notifier:
                 if not self._pending:
                     return
                 contents, self._pending = self._pending, set()
-            with suppress(DatabaseUnavailable):
+            try:
                 self._send(contents)
+            except DatabaseUnavailable:
+                pass  # who listens looks by itself every few seconds
+            except Exception:
+                log.exception("a notification could not be sent")
             if not self._is_stopping:
                 time.sleep(APART_S)
 
