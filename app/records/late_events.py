@@ -150,6 +150,8 @@ def take(connection: Connection, channel: str, digest: str, request_id: str, now
         .limit(SENT_AT_ONCE)
         .with_for_update(skip_locked=True)
     ).all()
+    # PostgreSQL gives rows as they are once they are locked: another answer may just have taken one.
+    rows = [row for row in rows if row.sent_at is None or row.sent_to == digest]
     fresh = [row.id for row in rows if row.sent_at is None]
     if fresh:
         connection.execute(
