@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ from click.testing import CliRunner
 from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import FlakyStrategyDefinition
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from sqlalchemy import select
 
@@ -109,6 +111,8 @@ class Histories(RuleBasedStateMachine):
     """The acts of RetailOps, of Pipe17's people and of the network."""
 
     open_world: Callable[[], World]
+    failed = False
+    """Whether any history so far did."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -391,9 +395,13 @@ class Histories(RuleBasedStateMachine):
     # The end
 
     def teardown(self) -> None:
+        type(self).failed |= isinstance(sys.exc_info()[1], Exception)  # of a rule
         try:
             if self.sent:
                 self.all_ends_true()
+        except Exception:
+            type(self).failed = True
+            raise
         finally:
             self.world.close()
 
@@ -500,15 +508,23 @@ def test_p33_p35_over_random_histories_every_order_ends_and_every_figure_is_the_
     open_world: Callable[[], World], share: float, seed: int
 ) -> None:
     here = type("Here", (Histories,), {"open_world": staticmethod(open_world)})
-    run_state_machine_as_test(
-        hypothesis.seed(seed)(here),
-        settings=settings(
-            max_examples=max(1, round(EXAMPLES * share)),
-            stateful_step_count=STEPS,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-            print_blob=False,
-        ),
+    played = settings(
+        max_examples=max(1, round(EXAMPLES * share)),
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
     )
+    while True:
+        try:
+            run_state_machine_as_test(hypothesis.seed(seed)(here), settings=played)
+        except FlakyStrategyDefinition:
+            # Two histories that began alike met other answers, for here threads run: no fault, but Hypothesis gives up.
+            if here.failed:
+                raise
+            seed += 1
+            print(f"seed {seed}")
+        else:
+            return
