@@ -2423,6 +2423,26 @@ FAULTS = (
         ("tests/records/test_group_commit.py::test_p22_no_write_returns_because_of_a_commit_that_failed[sqlite]",),
     ),
     Fault(
+        "look-at-once-for-a-database-that-is-away",
+        "P5",
+        "app/deliveries/dispatcher.py",
+        "            is_busy, pause_s = False, IDLE_S\n",
+        "            is_busy, pause_s = False, 0.0\n",
+        (
+            "tests/deliveries/test_dispatcher.py::test_p5_a_database_that_is_away_is_looked_at_no_more_often_than_one_that_is_there",
+        ),
+    ),
+    Fault(
+        "write-what-was-given-up",
+        "P26",
+        "app/records/group_commit.py",
+        "                    if not write.is_given_up:\n",
+        "                    if True:\n",
+        (
+            "tests/records/test_group_commit.py::test_p26_a_write_that_was_given_up_is_not_written_after_a_newer_one[sqlite]",
+        ),
+    ),
+    Fault(
         "let-a-write-fail-for-another-of-its-group",
         "P34",
         "app/records/group_commit.py",

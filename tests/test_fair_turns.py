@@ -52,6 +52,17 @@ def test_p15_of_those_that_wait_the_channel_that_holds_least_and_was_served_long
     assert turns.is_idle, "nothing is kept of channels that want nothing"
 
 
+def test_p15_one_channel_never_has_the_last_turn_of_those_that_are_not_held_for_ever() -> None:
+    turns, order = FairTurns(4), []
+    with turns.turn("for ever", 0.0, is_lasting=True):
+        flood = [Held(turns, "flood", order) for _ in range(3)]
+        eventually(lambda: len(order) == 2 and waiting(turns) == 1)
+        in_thread(lambda: take(turns, "quiet", 0.0)).result(5)
+        for each in flood:
+            each.let_go()
+    assert turns.is_idle
+
+
 def test_p15_one_channel_never_has_the_last_turn_and_is_overtaken_by_nobody_for_it() -> None:
     turns, order = FairTurns(3), []
     flood = [Held(turns, "flood", order) for _ in range(4)]

@@ -51,6 +51,23 @@ def test_p15_threads_are_begun_as_needed_and_end_without_work(caplog: pytest.Log
     assert done.total() == 6 and alive("of-this-test") == 0
 
 
+def test_p15_a_thread_that_the_system_does_not_give_costs_neither_a_place_nor_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads, done = WorkThreads(1, "of-this-test", kept_s=0.2), list[str]()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            threads.submit(lambda: done.append("refused"))
+    threads.submit(lambda: done.append("given"))
+    threads.finish()
+    assert done == ["given"]
+
+
 class Vendor(StockSink):
     """Takes all; the first to call waits for the others."""
 

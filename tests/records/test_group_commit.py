@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from app.records import group_commit
 from app.records.database import Database, DatabaseBusy, DatabaseConflict, DatabaseUnavailable
 from app.records.group_commit import GroupCommit
 from app.records.tables.operations import pauses
@@ -146,3 +147,21 @@ def test_p7_a_write_waits_no_longer_than_its_time(database: Database, group: Gro
     group.go()
     assert group.commits.run(keep("next"), 10.0) == "next"
     assert kept(database) == ["first", "next"]
+
+
+def test_p26_a_write_that_was_given_up_is_not_written_after_a_newer_one(
+    database: Database, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "LATE_S", 0.01)
+    go = threading.Event()
+
+    def slow(connection: sa.Connection) -> str:
+        assert go.wait(10)
+        return keep("slow")(connection)
+
+    leads, given_up = group.begin(slow), group.begin(keep("given up"), wait_s=0.3)
+    group.go()
+    assert isinstance(given_up.exception(10), DatabaseUnavailable)
+    go.set()
+    assert leads.result(10) == "slow"
+    assert kept(database) == ["first", "slow"]

@@ -35,8 +35,9 @@ def create_gateway(options: RallyOptions, tools: Tools) -> RallyGateway:
     """The parts of one merchant's gateway.  Raises `Misconfigured` when no key may be sent to the address."""
     merchant = merchant_of(options, tools)
     api = Api(options, tools)
-    # Of Rally's own limits nothing is known (contract 6.3); half of as many as there are threads, like all its calls.
-    at_once = min(options.parallel_calls or FACTS_AT_ONCE, max(1, tools.threads // 2))
+    # Of Rally's own limits nothing is known (contract 6.3).  A cap leaves one call to whoever waits for an answer.
+    cap = max(1, options.parallel_calls - 1) if options.parallel_calls else FACTS_AT_ONCE
+    at_once = min(cap, max(1, tools.threads // 2))
     orders, commands = RallyOrders(merchant), RallyCommands(merchant, api)
     registry = HookRegistry(api, options, tools.public_url)
 
