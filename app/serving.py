@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 from typing import Any
 
 from gunicorn import glogging as _glogging  # type: ignore[import-untyped]
@@ -18,6 +19,8 @@ try:
     _configured = _settings.load(vendors=_VENDORS)
 except SettingsFault as error:
     raise SystemExit(f"the configuration cannot be used:\n{error}") from None
+
+importlib.import_module("app.composition")  # before the fork, so that the workers share its memory
 
 _memory.keep_flat()  # before the fork, so that every worker has it before its first thread
 

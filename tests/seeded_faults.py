@@ -2389,7 +2389,7 @@ FAULTS = (
     Fault(
         "a-process-begun-anew-ends-the-server",
         "P47",
-        "app/__init__.py",
+        "app/composition.py",
         "    except (DatabaseUnavailable, UnfitDatabase) as error:",
         "    except DatabaseUnavailable as error:",
         (
@@ -3191,7 +3191,7 @@ FAULTS = (
     Fault(
         "docs-although-switched-off",
         "P43",
-        "app/__init__.py",
+        "app/composition.py",
         "    if configured.docs:\n",
         "    if True:\n",
         ("tests/docs/test_served.py::test_p43_docs_off_means_that_there_are_none",),

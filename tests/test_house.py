@@ -53,7 +53,7 @@ def _uses(module: str) -> set[str]:
 
 
 def test_p29_flask_and_requests_stay_where_they_belong() -> None:
-    assert _uses("flask") <= {"callbacks", "console", "docs", "cli", "sandbox", "__init__", "gateways"}
+    assert _uses("flask") <= {"callbacks", "console", "docs", "cli", "sandbox", "__init__", "composition", "gateways"}
     assert _uses("requests") <= {"transport", "cli", "sandbox"}
     assert _uses("urllib3") <= {"transport", "cli", "sandbox"}
 
@@ -139,7 +139,8 @@ def test_p29_the_storefront_names_no_vendor() -> None:
 
 
 GROUND_FLOOR = {
-    "__init__": "composes the rooms",
+    "__init__": "`app:create_app()`, and nothing that an import of any module would have to import as well",
+    "composition": "composes the rooms",
     "serving": "gunicorn's settings, composition as well",
     "settings": "what the environment says, and the whole configuration of a process",
     "channel_settings": "what the settings of a channel are",
@@ -164,6 +165,25 @@ GROUND_FLOOR = {
 
 def test_p29_the_ground_floor_holds_what_no_room_can_own() -> None:
     assert {path.stem for path in (ROOT / "app").glob("*.py")} == set(GROUND_FLOOR)
+
+
+NEEDED = """
+import sys
+import app.cli
+print(*sys.modules)
+import app.cli.check, app.cli.deliveries, app.cli.find, app.cli.settings
+print(*sys.modules)
+"""
+
+
+def test_a_command_imports_no_more_than_it_needs() -> None:
+    """Each would start as slowly as the server does."""
+    done = subprocess.run([sys.executable, "-c", NEEDED], cwd=ROOT, capture_output=True, text=True, check=True)
+    by_channel, by_commands = (set(line.split()) for line in done.stdout.splitlines())
+    assert (
+        by_channel & {"sqlalchemy", "flask", "requests", "marshmallow", "rich", "app.records", "app.gateways"} == set()
+    )
+    assert by_commands & {"app.composition", "app.callbacks", "app.console", "app.docs", "flask"} == set()
 
 
 def test_p29_only_settings_reads_the_environment() -> None:

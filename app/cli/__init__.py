@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.env_file import read_env_file
-from app.errors import ChannelError, SettingsFault
-from app.records.database import DatabaseUnavailable
-from app.records.database_errors import in_words
+from app.errors import SettingsFault
 
 COMMANDS = {
     "auth-key": "app.cli.auth_key:auth_key",
@@ -82,18 +79,15 @@ class Commands(click.Group):
             for fault in error.faults:
                 click.echo(f"channel: {fault}", err=True)
             ctx.exit(2)
-        except DatabaseUnavailable as error:
-            raise click.ClickException(f"DATABASE_URL: the database there cannot be used ({error})") from error
-        except SQLAlchemyError as error:
-            # Its own text may hold the address, and with it the password.
-            reason = in_words(getattr(error, "orig", None) or error)
-            raise click.ClickException(f"DATABASE_URL: the database there cannot be used ({reason})") from error
-        except ChannelError as error:
-            raise click.ClickException(str(error)) from error
-        except BrokenPipeError:
-            raise  # click ends quietly when nobody reads on
-        except OSError as error:
-            raise click.ClickException(f"{error.filename or type(error).__name__}: {error.strerror}") from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click shows these itself, and ends quietly when nobody reads on
+        except Exception as error:
+            # Imported only now: it knows what databases raise, and not every command uses one.
+            from app.cli.faults import in_words
+
+            if (shown := in_words(error)) is None:
+                raise
+            raise shown from error
 
 
 def _unloadable(name: str, error: Exception) -> click.Command:

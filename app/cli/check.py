@@ -14,7 +14,6 @@ import click
 from rich.text import Text
 
 from app import settings as configuration
-from app import shared_rates
 from app.channel import registration
 from app.channel_settings import Channel
 from app.cli import public_address
@@ -24,6 +23,7 @@ from app.errors import SettingsFault
 from app.gateways import VENDORS
 from app.operations.health_checks import server as server_checks
 from app.operations.health_checks.report import Checks, Report
+from app.operations.shared_rates import shared_rates
 from app.records.database import Database, DatabaseUnavailable
 from app.settings import Settings
 from app.terminal import console, json_option, new_table, print_json

@@ -12,7 +12,6 @@ import requests
 from sqlalchemy import make_url
 
 from app import settings as configuration
-from app import shared_rates
 from app.cli.acting import ask, operator_of
 from app.cli.record_options import records, remember_names
 from app.cli.vendors import THREADS, channel_named, check_vendor
@@ -21,6 +20,7 @@ from app.gateways.command_context import CommandContext
 from app.gateways.vendor import Tools
 from app.operations import acts
 from app.operations.health_checks import server as server_checks
+from app.operations.shared_rates import shared_rates
 from app.records import channels
 from app.records.database import Database
 from app.settings import Settings

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import click
 
-from app import shared_rates
 from app.channel_settings import Channel
 from app.errors import GatewayError
 from app.gateways import VENDORS
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
+from app.operations.shared_rates import shared_rates
 from app.records.database import Database
 from app.settings import Settings
 

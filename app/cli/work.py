@@ -8,7 +8,7 @@ import threading
 
 import click
 
-from app import Works, logs, memory, settings
+from app import logs, memory, settings
 from app.channel import registration
 from app.gateways import VENDORS
 from app.records.database import Database, DatabaseRejects, DatabaseUnavailable
@@ -36,6 +36,8 @@ def work(as_json: bool) -> None:
     This is the worker process of the Procfile.  A database that is away at the start is waited for.  What is not
     finished at the end stays owed and is taken up by the next worker.  Log lines go to standard error.
     """
+    from app.composition import Works  # the whole server, which no other command of `deliveries` needs
+
     memory.keep_flat()  # before the first thread
     configured = settings.load(vendors=VENDORS)
     logs.configure(configured.log_level, configured.secrets())

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-import app as composition
+from app import composition
 from app.contract.schemas import Contract
 from app.records.tables.deliveries import deliveries
 from tests.conftest import Caller, Sandbox, channel_table, codes

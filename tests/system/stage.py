@@ -65,7 +65,7 @@ def hurry() -> None:
 
     Their order is kept: an attempt ends well before its lease does.  A name that is gone is an error.
     """
-    import app
+    from app import composition
     from app.channel import command_transactions
     from app.deliveries import dispatcher, sync, transitions
     from app.transport import breaker, retries
@@ -76,7 +76,7 @@ def hurry() -> None:
         return min(own_next_try_s(attempt, retry_after_s, roll), 1.5)
 
     for module, name, value in (
-        (app, "BUDGET_S", 4.0),
+        (composition, "BUDGET_S", 4.0),
         (command_transactions, "BUDGET_S", 4.0),
         (command_transactions, "PATIENCE_MARGIN_S", 2.0),
         (command_transactions, "TWIN_WAIT_S", 1.0),

@@ -51,6 +51,7 @@ ARENAS = """
 import ctypes, sys, threading
 import app.serving
 
+assert "app.composition" in sys.modules, "imported before the fork, else every worker has a copy of its own"
 libc = ctypes.CDLL(None)
 libc.fopen.restype = ctypes.c_void_p
 kept, go_on = [], threading.Barrier(13)
