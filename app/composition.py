@@ -77,6 +77,8 @@ class Works:
         self.heartbeat = Heartbeat(self.database.beat, PendingSampler(self.database, streams).turn)
         self.pauses = Pauses(self.database)
         self.regular_work = RegularWork(self.pauses.read)
+        self._can_listen = may_listen(database)
+        """All processes can, or none, for all may have as many connections."""
         self.notifier = Notifier(database)
         self.listener = Listener(database, self.notifier, lambda: self.dispatcher.wake())
         self._is_delivering = False
@@ -139,7 +141,7 @@ class Works:
             self.regular_work.add(OrderQueue(self.database, self.database.clock).turn)
         self._is_delivering = True
         # One that serves callbacks as well is woken by those, and has few connections.
-        if self.configured.deliveries == "worker" and may_listen(self.database):
+        if self.configured.deliveries == "worker" and self._can_listen:
             self.listener.start()
         self.dispatcher.start()
 
@@ -147,7 +149,7 @@ class Works:
         """Something may be due: the process that delivers is to look now."""
         if self._is_delivering:
             self.dispatcher.wake()
-        elif may_listen(self.database):  # else the others cannot either, for all have as many connections
+        elif self._can_listen:
             self.notifier.notify()
 
     def stop(self) -> None:

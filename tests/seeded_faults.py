@@ -2920,7 +2920,8 @@ FAULTS = (
         "migrate-over-a-connection-nobody-counts",
         "P42",
         "app/records/database.py",
-        "            with self._turns.turn(holder, patience_s()), as_unavailable():\n                cast",
+        "            with self._turns.turn(holder, patience_s(), is_lasting=bool(holder)), as_unavailable():\n"
+        "                cast",
         "            with as_unavailable():\n                cast",
         ("tests/records/test_connections.py::test_p42_a_migration_counts_against_the_connections_of_its_process",),
         on_postgresql=True,
@@ -2957,8 +2958,8 @@ FAULTS = (
         "one-channel-takes-the-last-turn",
         "P15",
         "app/fair_turns.py",
-        "most_each = max(1, limit - 1)",
-        "most_each = limit",
+        "max(1, limit - self._lasting - 1)",
+        "limit",
         (
             "tests/records/test_connections.py::test_p15_a_channel_whose_transactions_hang_leaves_the_others_a_connection",
         ),
