@@ -20,10 +20,12 @@ from tests.benchmarks import (
     callbacks,
     calls,
     catalogue,
+    commands,
     database_load,
     durable,
     fairness,
     growth,
+    hooks,
     idle,
     pages,
     peers,
@@ -57,7 +59,9 @@ FIGURES: dict[str, Measure] = {
     "S12": starting.s12,
     "S13": pulls.s13,
     "S14": syncing.s14,
+    "S15": commands.s15,
     "S16": pages.p40,
+    "S17": hooks.s17,
     "S18": growth.s18,
     "S19": scaling.s19,
     "S20": idle.s20,
@@ -147,7 +151,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="a figure of those below; none: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each side runs in a round")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows of P40, S14 and S18, to try them")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="share of the rows of P40, S14, S17 and S18, to try them"
+    )
     options = parser.parse_args()
     if unknown := set(options.names) - set(FIGURES):
         parser.error(f"no figure is called {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
