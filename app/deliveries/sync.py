@@ -23,6 +23,7 @@ from app.deliveries.work_threads import WorkThreads
 from app.domain.catalogue import ProductSent
 from app.domain.events import about
 from app.domain.facts import PollResult
+from app.domain.moments import to_ms
 from app.domain.stock import StockSent
 from app.errors import GatewayError, Misconfigured
 from app.gateways.calls import Call
@@ -223,7 +224,7 @@ class Syncer:
         """Nothing where the vendor cannot be read."""
         call = Call(lease.deadline, f"poll-{turn.token}", "fact")
         try:
-            return poll.since(turn.since_ms, int(lease.now.timestamp() * 1000), waiting, call)
+            return poll.since(turn.since_ms, to_ms(lease.now), waiting, call)
         except GatewayError as error:
             message = "channel %s: the publish requests of %s cannot be read now (%s)"
             log.info(message, turn.channel, turn.gateway, error.code)

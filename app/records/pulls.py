@@ -20,6 +20,7 @@ from sqlalchemy import (
     update,
 )  # fmt: skip
 
+from app.domain.moments import to_ms
 from app.records.statements import Prepared, among
 from app.records.tables.columns import Moment
 from app.records.tables.orders import handed_out, held_back
@@ -90,7 +91,7 @@ class Walk:
     @property
     def moment(self) -> str:
         """As a hand-out is added to `handed_out.hand_outs`."""
-        return f",{int(self.now.timestamp() * 1000)}"
+        return f",{to_ms(self.now)}"
 
 
 class HandOuts(NamedTuple):

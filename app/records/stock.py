@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 
 from app.clock import utc_now
+from app.domain.moments import to_ms
 from app.domain.stock import StockLevel
 from app.records import sync_state
 from app.records.statements import MANY, Prepared, chunked
@@ -62,13 +63,13 @@ def accept(
     restate_after_s: float | None = 0.0,
     disagreement: Disagreement | None = None,
 ) -> None:
-    """Keep the levels; each SKU is owed, with a higher `seq` than all before.
+    """Keep the levels; each SKU is owed, with a higher `seq` than the statement that was last sent of it.
 
     An equal level is owed again if it was last sent `restate_after_s` ago or longer (None: never), and at once if the
     vendor refused it or may have another.  `now` is when it is stated, None: this moment.  Pushes for one gateway
     follow one another: the counter's row is held until the transaction ends.  A `disagreement` in them is counted.
     """
-    now_ms = _ms(now or utc_now())
+    now_ms = to_ms(now or utc_now())
     before_ms = now_ms - int((restate_after_s or 0.0) * 1000)
     news, which = "true", ""
     if restate_after_s is None:
@@ -251,7 +252,3 @@ def notes_of(connection: Connection, channel: str, gateway: str, skus: Collectio
         )
         found |= {row.sku: row.sent for row in rows}
     return found
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

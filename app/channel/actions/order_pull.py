@@ -21,6 +21,7 @@ from app.channel.services import CallbackRequest, CallbackResult
 from app.contract.outgoing import Judged, mend_page
 from app.contract.reading import entries, mapping, opaque, text
 from app.contract.schemas import Reading
+from app.domain.moments import to_ms
 from app.domain.orders import Candidate, HeldBack, Order, OrderSketch
 from app.domain.texts import are_plain_keys, key_fault, stand_in
 from app.errors import GatewayError, HttpError
@@ -274,7 +275,7 @@ def _note_held_back(connection: Connection, request: CallbackRequest, page: _Pag
 
 
 def _now_ms(request: CallbackRequest) -> int:
-    return int(request.services.clock().timestamp() * 1000)
+    return to_ms(request.services.clock())
 
 
 def answer_json(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
