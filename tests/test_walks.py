@@ -20,7 +20,7 @@ from app.sandbox.faults import serve
 from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import Caller, Sandbox, channel_table
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text
-from tests.walk_tracer import Walk, sizes, traced, untraced
+from tests.walk_tracer import Walk, order_acts, sizes, traced, untraced
 
 FIGURES = ("files", "moves between files", "moves between rooms", "statements", "transactions", "decodings")
 """Statements at the cursor, from claim to reply; decodings of the stored body of a command."""
@@ -119,15 +119,7 @@ def test_how_far_an_orders_callbacks_travel(retailops: Caller, walk: Walking) ->
 
     walk("order_pull, a page of 100, again", retailops, pull, pull)
 
-    def acknowledge(order: dict[str, Any]) -> None:
-        assert retailops.acknowledge(order["channel_order_refnum"])["events"] == []
-
-    def ship(order: dict[str, Any]) -> None:
-        assert retailops.ship(order)["events"] == []
-
-    def cancel(order: dict[str, Any]) -> None:
-        assert retailops.cancel(order["channel_order_refnum"])["status"] == "success"
-
+    acknowledge, ship, cancel = order_acts(retailops).values()
     alike = [order for order in orders[20:] if len(order["order_items"]) == 1]  # the odd ones are the first
     shipped, cancelled, acknowledged = alike[:4], alike[4:8], alike[8:11]
     for order in (*shipped, *cancelled):

@@ -13,7 +13,7 @@ import statistics
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from sqlalchemy import event
 
 from app.domain.commands import COMMANDS, OBSERVATIONS
 from app.records.database import Database
+from tests.conftest import Caller
 
 APP = Path(__file__).resolve().parents[1] / "app"
 OUTSIDE = ("sandbox", "cli")
@@ -155,6 +156,21 @@ def untraced() -> Iterator[None]:
         yield
     finally:
         sys.setprofile(before)
+
+
+def order_acts(retailops: Caller) -> dict[str, Callable[[dict[str, Any]], None]]:
+    """The commands about one order that are followed and counted; each must be answered without a word."""
+
+    def acknowledge(order: dict[str, Any]) -> None:
+        assert retailops.acknowledge(order["channel_order_refnum"])["events"] == []
+
+    def ship(order: dict[str, Any]) -> None:
+        assert retailops.ship(order)["events"] == []
+
+    def cancel(order: dict[str, Any]) -> None:
+        assert retailops.cancel(order["channel_order_refnum"])["status"] == "success"
+
+    return {"order_acknowledge": acknowledge, "order_shipment_submit": ship, "order_cancel": cancel}
 
 
 @dataclass(frozen=True)

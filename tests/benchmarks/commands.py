@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from app.sandbox.vendors.pipe17 import serve_pipe17
 from tests.benchmarks.durable import databases
 from tests.benchmarks.rounds import Row
 from tests.conftest import Caller, channel_table
-from tests.walk_tracer import traced
+from tests.walk_tracer import order_acts, traced
 
 TRIES = 4
 """Orders of each command; the least of them counts, now and then one reads anew what a process keeps for seconds."""
@@ -50,24 +49,13 @@ def _counted(retailops: Caller) -> dict[str, tuple[int, int]]:
     """Statements and transactions by command; the first of each is left out, for a process works things out by it."""
     alike = [order for order in retailops.pull()[20:] if len(order["order_items"]) == 1]  # the odd ones are the first
 
-    def acknowledge(order: dict[str, Any]) -> None:
-        assert retailops.acknowledge(order["channel_order_refnum"])["events"] == []
-
-    def ship(order: dict[str, Any]) -> None:
-        assert retailops.ship(order)["events"] == []
-
-    def cancel(order: dict[str, Any]) -> None:
-        assert retailops.cancel(order["channel_order_refnum"])["status"] == "success"
-
-    acts: dict[str, Callable[[dict[str, Any]], None]] = {
-        "order_acknowledge": acknowledge, "order_shipment_submit": ship, "order_cancel": cancel,
-    }  # fmt: skip
     found = {}
+    acts = order_acts(retailops)
     for number, (command, act) in enumerate(acts.items()):
         seen = []
         for order in alike[number * TRIES : (number + 1) * TRIES]:
-            if act is not acknowledge:
-                acknowledge(order)
+            if command != "order_acknowledge":
+                acts["order_acknowledge"](order)
             with (
                 pytest.MonkeyPatch.context() as patch,
                 traced(retailops.database, patch, follows_calls=False) as walked,

@@ -20,13 +20,7 @@ PUSH = "/api/channel/inventory_push_v1"
 KEYS = tuple(f"key+of+the+benchmark+channel000{number}" for number in (1, 2, 3))
 FLOOD, QUIET, SECOND = 0, 1, 2
 
-CHANNEL = """
-[[channel]]
-name = "bench{number}"
-client_id = 1201
-channel_id = {channel_id}
-auth_keys = ["{key}"]
-gateways = ["rally"]
+RALLY = """
 [channel.rally]
 base_url = "https://rally.invalid"
 organization_id = "org{number}"
@@ -39,10 +33,19 @@ price = "5.00"
 countries = ["US"]
 """
 
+CHANNEL = """
+[[channel]]
+name = "bench{number}"
+client_id = 1201
+channel_id = {channel_id}
+auth_keys = ["{key}"]
+gateways = ["rally"]
+"""
+
 
 def _channels() -> str:
     return "".join(
-        CHANNEL.format(number=number, channel_id=32 + number, key=KEYS[number]) for number in range(len(KEYS))
+        (CHANNEL + RALLY).format(number=number, channel_id=32 + number, key=KEYS[number]) for number in range(len(KEYS))
     )
 
 

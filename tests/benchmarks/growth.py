@@ -14,10 +14,7 @@ from flask import Flask
 
 from app import create_app, settings
 from app.contract.schemas import load_contract
-from app.deadline import Deadline
-from app.domain.orders import Candidate, SourceCancellations
 from app.gateways import VENDORS
-from app.gateways.calls import Call
 from app.records.database import Database
 from app.sandbox.faults import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
@@ -27,6 +24,7 @@ from app.storefront.order_document import read_document, write_document
 from tests.benchmarks.bench import KEY
 from tests.benchmarks.durable import CHANNEL, Row, analyze, databases
 from tests.benchmarks.filling import Amounts, fill
+from tests.benchmarks.pulls import Prefetched
 from tests.conftest import Caller
 from tests.gateways.rally_shop import TEE, Shop, channel_text, record
 
@@ -45,24 +43,6 @@ OF_SHOP = ("handed_out", "orders")
 FIND = ("ORDER-1990", "8001990", "request-30", "1Z0000001990", "no-such-number")
 
 
-class _Fetched:
-    """An order source whose orders were fetched before, so that the vendor's pages are left out."""
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        call = Call(Deadline.in_s(60.0), "benchmark", "question")
-        self._chunks: list[list[Candidate]] = list(source.fetch_orders(None, 2**47, call))
-
-    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
-        return iter(self._chunks)
-
-    def fetch_cancellations(self, since_ms: int | None, until_ms: int, call: Call) -> SourceCancellations:
-        return SourceCancellations((), until_ms)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
-
-
 @dataclass
 class Side:
     """A server in this process, on a database with few or many rows; `seconds` are those of each request."""
@@ -75,7 +55,7 @@ class Side:
         self.vendor = Caller(self.app, load_contract(), KEY)
         gateways = self.app.extensions["works"].gateways
         source = gateways[("bench0", "pipe17")]
-        gateways[("bench0", "pipe17")] = replace(source, orders=_Fetched(source.orders))
+        gateways[("bench0", "pipe17")] = replace(source, orders=Prefetched.of(source.orders))
         self.orders = [order["channel_order_refnum"] for order in self.vendor.pull()]
 
     def measure(self, number: int) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy import Engine, event
 from tests.benchmarks.bench import gunicorn
 from tests.benchmarks.busy_shop import working
 from tests.benchmarks.durable import databases
+from tests.benchmarks.fairness import RALLY
 from tests.benchmarks.rounds import Row
 
 MANY = 200
@@ -43,18 +44,7 @@ auth_keys = ["key+of+the+benchmark+channel{number:04d}"]
 gateways = [{gateways}]
 """
 GATEWAYS = {
-    "rally": """
-[channel.rally]
-base_url = "https://rally.invalid"
-organization_id = "org{number}"
-api_key = "rally-key-{number}"
-storefront_client_id = "public"
-[[channel.rally.shipping]]
-id = "standard"
-title = "Standard"
-price = "5.00"
-countries = ["US"]
-""",
+    "rally": RALLY,
     "pipe17": """
 [channel.pipe17]
 base_url = "https://pipe17.invalid"
