@@ -24,8 +24,11 @@ from app.records.database_errors import DatabaseBusy, DatabaseUnavailable
 MOST: Final = 32
 """How many writes share a transaction at most: the first of them waits for all."""
 
+LONGEST_S: Final = 0.02
+"""After how long a group takes no more of those that wait: other channels wait for SQLite's writer meanwhile."""
+
 LATE_S: Final = 1.0
-"""How much longer than its own time a write is waited for that is taken already."""
+"""How much longer than its own time a write is waited for that is under way already."""
 
 T = TypeVar("T")
 
@@ -36,13 +39,11 @@ _LEADS, _IS_KEPT, _IS_APART = range(3)
 class _Write(Generic[T]):
     """One thread's write; the lock is released when it is settled what becomes of it."""
 
-    __slots__ = ("become", "context", "is_given_up", "result", "settled", "work")
+    __slots__ = ("become", "context", "result", "settled", "work")
     result: T
 
     def __init__(self, work: Callable[[Connection], T]) -> None:
         self.work = work
-        self.is_given_up = False
-        """Its thread waits no more: begun now, it could be written after what was sent instead of it."""
         self.context: Context = copy_context()
         self.settled = threading.Lock()
         self.settled.acquire()
@@ -102,9 +103,15 @@ class GroupCommit:
         become = _IS_APART
         try:
             with self._transaction(wait_s) as connection:
-                others = self._take(MOST - 1)
-                for write in (own, *others):
-                    if not write.is_given_up:
+                until_s = time.monotonic() + LONGEST_S
+                most = min(len(self._waiting), MOST - 1)
+                own.result = own.context.run(own.work, connection)
+                for _ in range(most):
+                    if time.monotonic() >= until_s:
+                        break
+                    # Taken when it begins, for one whose thread has given up must not be written any more.
+                    for write in self._take(1):
+                        others.append(write)
                         write.result = write.context.run(write.work, connection)
             become = _IS_KEPT
             return True
@@ -140,7 +147,6 @@ class GroupCommit:
                 self._waiting.remove(write)
                 raise DatabaseBusy("other writes of this process hold it")
         if not write.settled.acquire(timeout=LATE_S):
-            write.is_given_up = True
             raise DatabaseUnavailable("a commit takes too long")
         if write.become == _LEADS:  # its time was over just then
             self._promote()

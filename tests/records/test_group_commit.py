@@ -85,7 +85,8 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def group(database: Database) -> Iterator[Group]:
+def group(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Group]:
+    monkeypatch.setattr(group_commit, "LONGEST_S", 10.0)
     made = Group(database)
     yield made
     made.end()
@@ -149,10 +150,7 @@ def test_p7_a_write_waits_no_longer_than_its_time(database: Database, group: Gro
     assert kept(database) == ["first", "next"]
 
 
-def test_p26_a_write_that_was_given_up_is_not_written_after_a_newer_one(
-    database: Database, group: Group, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(group_commit, "LATE_S", 0.01)
+def test_p26_a_write_that_was_given_up_is_not_written_after_a_newer_one(database: Database, group: Group) -> None:
     go = threading.Event()
 
     def slow(connection: sa.Connection) -> str:
@@ -165,3 +163,11 @@ def test_p26_a_write_that_was_given_up_is_not_written_after_a_newer_one(
     go.set()
     assert leads.result(10) == "slow"
     assert kept(database) == ["first", "slow"]
+
+
+def test_p15_a_group_that_has_run_for_its_time_takes_no_more(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "LONGEST_S", 0.0)
+    others = [group.begin(keep(name)) for name in "abc"]
+    group.go()
+    assert [write.result(10) for write in others] == list("abc")
+    eventually(lambda: group.happened.count("commit") == 4)
