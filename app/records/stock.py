@@ -6,10 +6,10 @@ first, in the order in which they changed; the others go longest-unsent first an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
@@ -80,8 +80,10 @@ def accept(
     merge = f"{_ON_CONFLICT} do update set {change}" + (f" where {which}" if which else "")
     noted = of_push(channel, disagreement, now_ms) if disagreement is not None else {}
     if connection.dialect.name == "sqlite":
-        rows = [(channel, gateway, sku, level) for sku, level in levels.items()]
-        _add_rows(connection, rows, merge, sync_state.next_seq(connection, channel, gateway), now_ms, before_ms)
+        rows = [(sku, level.decode()) for sku, level in levels.items()]
+        pushed = {"channel": channel, "gateway": gateway, "now": now_ms, "before": before_ms}
+        pushed |= {"seq": sync_state.next_seq(connection, channel, gateway), "rows": msgspec.json.encode(rows).decode()}
+        connection.exec_driver_sql(_ACCEPT_JSON + merge, pushed)
         if noted:
             connection.exec_driver_sql(NOTE["sqlite"], noted)
         return
@@ -104,24 +106,6 @@ def accept(
         connection.exec_driver_sql(NOTE["postgresql"], noted)
 
 
-def _add_rows(
-    connection: Connection, rows: Sequence[tuple[Any, ...]], merge: str, seq: int, now_ms: int, before_ms: int
-) -> None:
-    """SQLite: add these rows, or `merge` them with what is there."""
-    # Numbers that are the same in every row stand in the statement: binding them 10,000 times would cost a tenth.
-    # For few rows that would cost most, for SQLite compiles each text anew.
-    values, before = f"{seq:d}, {now_ms:d}, {seq:d}", f"{before_ms:d}"
-    bound: tuple[int, ...] = ()
-    if len(rows) <= MANY:
-        values, before = "?5, ?6, ?5", "?7"
-        bound = (seq, now_ms, before_ms) if ":before" in merge else (seq, now_ms)
-    connection.exec_driver_sql(
-        "insert into stock (channel, gateway, sku, level, seq, stated_at, turn)"
-        f" values (?1, ?2, ?3, ?4, {values}) {merge.replace(':before', before)}",
-        [(*row, *bound) for row in rows] if bound else list(rows),
-    )
-
-
 _NEWS: Final = "(stock.level <> excluded.level or stock.refusal <> '' or stock.is_uncertain)"
 _SEQ: Final = "case when {news} then excluded.seq else stock.seq end"
 # A level that changes again before it is sent keeps its turn, or one that changes every minute would never be sent.
@@ -136,6 +120,12 @@ _CHANGE: Final = """
 _ON_CONFLICT: Final = "on conflict (channel, gateway, sku)"
 # The arrays are binary (%b): writing the levels as text would take as long as all the rest.
 _ARRAYS: Final = "unnest(%(skus)b::text[], %(levels)b::bytea[]) as pushed (sku, level)"
+# One parameter and one step: executing it for each row would let other threads run after each, with the writer's turn.
+_ACCEPT_JSON: Final = """
+    insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
+    select :channel, :gateway, value ->> 0, cast(value ->> 1 as blob), :seq, :now, :seq
+    from json_each(:rows) where true
+"""
 # One statement, for the next push waits for the counter's row while this one goes to the server and back; it
 # asks for the counter before it touches a level.
 _ACCEPT_ARRAYS: Final = f"""
