@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,20 @@ def utc_now() -> datetime:
 def boot_s() -> float:
     """Seconds since the machine was started, those it slept included."""
     return time.clock_gettime(_BOOT_CLOCK)
+
+
+def started_at() -> datetime:
+    """When the machine was started, by its wall clock as that stands now.
+
+    Of three pairs of readings the closest counts: between its two clocks this process may stand still for a while.
+    """
+    readings = []
+    for _ in range(3):
+        before_s = boot_s()
+        now = utc_now()
+        after_s = boot_s()
+        readings.append((after_s - before_s, now - timedelta(seconds=(before_s + after_s) / 2)))
+    return min(readings)[1]
 
 
 @cache

@@ -702,6 +702,14 @@ FAULTS = (
         ("tests/records/test_clocks.py::test_p45_a_process_whose_clock_is_a_day_ahead_decides_as_the_others",),
     ),
     Fault(
+        "believe-the-first-reading-of-two-clocks",
+        "P45",
+        "app/clock.py",
+        "    return min(readings)[1]\n",
+        "    return readings[0][1]\n",
+        ("tests/records/test_clocks.py::test_p45_a_process_that_stands_still_between_its_two_clocks_reads_them_again",),
+    ),
+    Fault(
         "believe-every-lease",
         "P45",
         "app/records/leases.py",

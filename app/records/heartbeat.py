@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, ScalarSelect, func, insert, select, update
 
-from app.clock import boot_id, boot_s, utc_now
+from app.clock import boot_id, boot_s, started_at
 from app.errors import ChannelError
 from app.records.leases import end_leases, wake_after_step_back
 from app.records.tables.server import heartbeat, unseen_steps
@@ -144,8 +144,8 @@ def begin(connection: Connection) -> datetime:
     known = booted_at(connection)
     if known is not None:
         return known
-    now = utc_now()
-    started = now - timedelta(seconds=boot_s())
+    started = started_at()
+    now = started + timedelta(seconds=boot_s())
     if _row(connection).boot_id not in ("", boot_id()):
         end_leases(connection, now)
     connection.execute(update(heartbeat).values(boot_id=boot_id(), booted_at=started))

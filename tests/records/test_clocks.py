@@ -83,6 +83,21 @@ def test_p45_a_clock_that_is_asked_while_the_process_stands_still_is_not_believe
     assert abs(shared().timestamp() - time.time() - 120.0) < 1, "the server's clock was set"
 
 
+def test_p45_a_process_that_stands_still_between_its_two_clocks_reads_them_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = clock.started_at()
+    stops, boot_s = iter([0.0, 0.05, 0.05, 0.05]), clock.boot_s
+
+    def interrupted() -> float:
+        time.sleep(next(stops, 0.0))
+        return boot_s()
+
+    monkeypatch.setattr(clock, "boot_s", interrupted)
+    for _ in range(2):
+        assert abs(clock.started_at() - expected) < timedelta(milliseconds=10)
+
+
 def test_p45_only_time_that_was_seen_passing_counts_for_credits_and_purges(database: Database) -> None:
     with database.read() as connection:
         row = connection.execute(sa.select(heartbeats)).one()
