@@ -29,7 +29,7 @@ from app.gateways import VENDORS
 from app.records import engines, purge
 from app.records.database import Database
 from app.records.tables.server import periodic_work
-from app.sandbox.faults import RunningServer
+from app.sandbox.server import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from tests import sent_codes
 from tests.browser import NoBrowser, axe_source, running_browser

@@ -16,7 +16,7 @@ from flask import Flask
 from app.contract.schemas import Contract
 from app.deliveries.background_work import WorkerProcess
 from app.deliveries.sync import Syncer
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import Caller, Sandbox, channel_table
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text

@@ -11,8 +11,8 @@ import msgspec
 
 from app.cli.init import channels_text, has_example, variables_text
 from app.sandbox import vendors
-from app.sandbox.faults import RunningServer
 from app.sandbox.host import Account, Options
+from app.sandbox.server import RunningServer
 from app.terminal import console, json_option, new_table, print_json, stop_signal
 
 FIRST_PORT = 5100

@@ -13,8 +13,9 @@ from flask import Flask, Response, g, redirect, request
 from werkzeug.exceptions import HTTPException
 
 from app.sandbox.bodies import Failure, Json, converted, json_answer, object_body
-from app.sandbox.faults import Faults, RunningServer, serve
+from app.sandbox.faults import Faults
 from app.sandbox.page import Page, Play
+from app.sandbox.server import RunningServer, serve
 from app.sandbox.state import State
 
 ANY_METHOD: dict[str, Any] = {

@@ -16,7 +16,7 @@ from app import create_app, settings
 from app.contract.schemas import load_contract
 from app.gateways import VENDORS
 from app.records.database import Database
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from app.sandbox.vendors.rally import serve_rally
 from app.settings import load_database_url

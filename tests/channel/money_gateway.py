@@ -27,7 +27,7 @@ from app.gateways.calls import Accepted, Call, Health, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget, Gateway, MoneyMover, OrderSource
 from app.gateways.vendor import Tools, Vendor
 from app.options import option
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from app.transport.client import VendorClient
 from app.transport.replies import raise_for
 

@@ -20,7 +20,7 @@ from app.channel import command_transactions, effects
 from app.contract.schemas import Contract
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables.deliveries import deliveries, late_events
-from app.sandbox.faults import RunningServer
+from app.sandbox.server import RunningServer
 from tests.channel.money_gateway import Till, serve_till
 from tests.channel.test_refunds import CHANNEL, Shop
 from tests.conftest import KEY, PAIR, Caller, codes, eventually

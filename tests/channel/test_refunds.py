@@ -23,7 +23,7 @@ from app.records.refunds import Entry, RefundChoice, page
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.money import refunds
 from app.records.tables.operations import journal
-from app.sandbox.faults import RunningServer
+from app.sandbox.server import RunningServer
 from tests.channel.money_gateway import Till, serve_till
 from tests.command_line import CommandLine
 from tests.conftest import KEY, PAIR, Caller, codes, eventually

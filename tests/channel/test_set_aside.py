@@ -19,7 +19,7 @@ from app.domain.order_limits import RETAILOPS_CURRENCIES
 from app.gateways import VENDORS
 from app.records.database import Database
 from app.records.tables.deliveries import deliveries
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import KEY, OTHER_KEY, PAIR, ROOT, Caller, Sandbox, channel_table, eventually
 from tests.gateways.rally_shop import channel_text

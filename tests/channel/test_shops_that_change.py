@@ -21,7 +21,7 @@ from app.records.retention import Terms
 from app.records.tables import metadata
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.storefront import orders
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID, serve_rally
 from app.storefront.retention import CLOCKS
 from tests.command_line import CommandLine

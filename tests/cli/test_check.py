@@ -27,7 +27,7 @@ from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
 from app.records.tables.orders import handed_out, held_back
 from app.records.tables.stock import sync_states
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors import rally
 from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.settings import load_database_url

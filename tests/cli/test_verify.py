@@ -19,7 +19,8 @@ from werkzeug.test import run_wsgi_app
 
 from app import cli, create_app, settings
 from app.gateways import VENDORS
-from app.sandbox.faults import Faults, RunningServer, serve
+from app.sandbox.faults import Faults
+from app.sandbox.server import RunningServer, serve
 from tests import conftest
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from app.domain.commands import CommandBody
 from app.domain.stock import StockChange
 from app.domain.traffic import VendorCall
 from app.gateways.capabilities import Gateway
-from app.sandbox.faults import RunningServer
+from app.sandbox.server import RunningServer
 
 PATIENCE_S = 0.5
 

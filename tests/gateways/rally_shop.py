@@ -21,7 +21,7 @@ from app.records.refunds import Entry, RefundChoice, page
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.deliveries import deliveries
 from app.records.tables.stock import stock
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH, ORGANIZATION_ID, serve_rally
 from tests.conftest import KEY, PAIR, Caller, eventually
 

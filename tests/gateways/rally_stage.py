@@ -27,7 +27,7 @@ from app.options import read_table
 from app.records import catalogue, cataloguing, stock
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.rally import serve_rally
 from app.sandbox.vendors.rally.state import API_KEY, ORGANIZATION_ID
 from app.storefront import order_store

@@ -22,7 +22,7 @@ from app.domain.traffic import VendorCall
 from app.gateways import VENDORS
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
-from app.sandbox.faults import RunningServer
+from app.sandbox.server import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from app.sandbox.vendors.pipe17.samples import DALLAS
 from tests.gateways.conformance_targets import PATIENCE_S, Target

@@ -27,7 +27,7 @@ from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.vendors.retailrocket.product_api import ProductApi
 from app.records import catalogue, cataloguing, stock
 from app.records.database import Database
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
 from app.sandbox.vendors.rally import serve_rally
 from app.storefront.goods import Unit, line_of

@@ -34,7 +34,7 @@ from app.gateways.vendors.pipe17.orders.shipments import Shipment
 from app.gateways.wire_objects import read
 from app.options import explain, read_table
 from app.records.deliveries import Delivery, Settled
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import AUSTIN, BUNDLE, DALLAS, FOREIGN, LONG_TEXT, RENO
 from tests.conftest import Sandbox

@@ -17,7 +17,7 @@ from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.gateways.vendors.pipe17.products import catalogue, channel_skus
 from app.records import sync_state
 from app.records.tables.stock import sync_states
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import (
     BASE_PATH,
     FOREIGN_INTEGRATION_ID,

@@ -18,7 +18,7 @@ from app.domain.stock import StockChange, StockDetail, StockLevel
 from app.errors import Misconfigured
 from app.records import stock
 from app.records.database import Database
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
 from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, METRE_SKU, RENO
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS

@@ -20,7 +20,7 @@ from app.deliveries.sync import Syncer
 from app.gateways.vendors.rally.gateway import FACTS_AT_ONCE
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.stock import stock, sync_states
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from tests.conftest import Caller, eventually
 from tests.gateways.rally_shop import channel_text, record
 

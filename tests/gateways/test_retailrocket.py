@@ -39,7 +39,7 @@ from app.records import catalogue, cataloguing, due_facts, stock, sync_state
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.tables.orders import handed_out
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
 from app.sandbox.vendors.retailrocket.products import content_hash as vendors_hash
 from tests.channel.money_gateway import Till, serve_till

@@ -22,7 +22,7 @@ from app.errors import BrokenReply, Refused
 from app.gateways.calls import Call
 from app.records.database import Database
 from app.records.feeds import FeedStore
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.retailrocket import API_PATH, CDN_PATH, TRACKING_PATH, serve_retailrocket
 from tests.conftest import Sandbox, codes, eventually
 from tests.gateways.test_retailrocket import Desk

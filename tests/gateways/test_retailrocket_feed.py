@@ -31,7 +31,7 @@ from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.feeds import BuildLost
 from app.records.listed_numbers import Numbers
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
 from app.storefront import reservations
 from tests.conftest import KEY, PAIR, Caller, codes, eventually

@@ -19,7 +19,7 @@ from app.records.purge import Purge
 from app.records.retention import Terms
 from app.records.tables import metadata
 from app.records.tables.orders import IS_TIRED
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
 from app.settings import load_database_url
 from app.storefront import retention as of_shops

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from app.cli.sandbox import sandbox as sandbox_command
 from app.sandbox import vendors
-from app.sandbox.faults import RunningServer
 from app.sandbox.host import Options
+from app.sandbox.server import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_KEY, serve_pipe17
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

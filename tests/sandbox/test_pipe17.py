@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import requests
 
-from app.sandbox.faults import RunningServer
+from app.sandbox.server import RunningServer
 from app.sandbox.vendors.pipe17 import (
     INTEGRATION_ID,
     INTEGRATION_KEY,

@@ -13,7 +13,7 @@ import pytest
 import requests
 from werkzeug import Request, Response
 
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.rally import (
     API_KEY,
     HEADER,

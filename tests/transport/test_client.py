@@ -27,7 +27,8 @@ from app.clock import boot_s
 from app.deadline import Deadline
 from app.domain.traffic import VendorCall
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
-from app.sandbox.faults import Faults, RunningServer, serve
+from app.sandbox.faults import Faults
+from app.sandbox.server import RunningServer, serve
 from app.transport.client import VendorClient
 from app.transport.connections import Attempt, WatchedConnection
 from app.transport.limits import CallLimiter

@@ -10,9 +10,10 @@ import msgspec
 from flask import Flask, Response, request
 
 from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer
-from app.sandbox.faults import Faults, RunningServer
+from app.sandbox.faults import Faults
 from app.sandbox.host import Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play, Result
+from app.sandbox.server import RunningServer
 from app.sandbox.vendors.example_shop.state import ACCOUNT_ID, API_KEY, State
 
 BASE_PATH: Final = "/v1"

@@ -17,9 +17,10 @@ import requests
 from flask import Flask, Response, request
 
 from app.sandbox.bodies import Failure, Json, api_body, encode, json_answer
-from app.sandbox.faults import Faults, RunningServer
+from app.sandbox.faults import Faults
 from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
+from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.pipe17 import fulfilments, masterdata, people, routing, stock
 from app.sandbox.vendors.pipe17.admin import add_admin, is_count

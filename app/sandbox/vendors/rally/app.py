@@ -11,9 +11,10 @@ from pathlib import Path
 from flask import Flask, Response, g, request
 
 from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, readable
-from app.sandbox.faults import Faults, RunningServer
+from app.sandbox.faults import Faults
 from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
+from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.rally import shopping
 from app.sandbox.vendors.rally.admin import add_admin

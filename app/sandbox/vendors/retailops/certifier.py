@@ -13,8 +13,9 @@ from flask import Flask, Response, request
 from app.contract.files import FIXTURES
 from app.contract.schemas import load_contract
 from app.sandbox.bodies import Json, json_answer
-from app.sandbox.faults import Faults, RunningServer
+from app.sandbox.faults import Faults
 from app.sandbox.host import Account, Options, Vendor, serve_sandbox
+from app.sandbox.server import RunningServer
 from app.sandbox.state import State
 
 CERTIFY_PATH = "/integration/channel/certify.json"

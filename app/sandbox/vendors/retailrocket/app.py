@@ -21,9 +21,10 @@ import requests
 from flask import Flask, Response, request
 
 from app.sandbox.bodies import Failure, Json, api_body, json_answer
-from app.sandbox.faults import Faults, RunningServer
+from app.sandbox.faults import Faults
 from app.sandbox.host import Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Field, Play, Result
+from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.retailrocket import products, uploads
 from app.sandbox.vendors.retailrocket.admin import add_admin
