@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,10 +14,12 @@ import msgspec
 from flask import Flask, Response, g, redirect, request
 from werkzeug.exceptions import HTTPException
 
-from app.sandbox.bodies import Failure, Json, converted, json_answer, object_body
+from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, object_body
 from app.sandbox.faults import Faults
 from app.sandbox.page import Page, Play
+from app.sandbox.routes import Routes
 from app.sandbox.server import RunningServer, serve
+from app.sandbox.shapes import Shapes
 from app.sandbox.state import State
 
 ANY_METHOD: dict[str, Any] = {
@@ -56,21 +60,47 @@ class Vendor:
     accounts: Sequence[Account] = ()
     places: Mapping[str, str] = {}
     """Further pages for people: what each is, with its path."""
+    remembers: type[State] = State
+    routes: Sequence[Routes] = ()
+    """Its API, and below `/sandbox` what its people do."""
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """What its API takes: `shapes.json` in its folder."""
+        return Shapes(Path(inspect.getfile(type(self))).parent)
 
     def start(self, port: int, options: Options) -> RunningServer:
-        """The sandbox as `channel sandbox` runs it.  Raises `OSError` when the port is taken."""
-        return serve_sandbox(self, State(state_file=options.state_file), port=port)
+        """The sandbox as `channel sandbox` runs it, with what its file keeps.
+
+        Raises `OSError` when the port is taken, `ValueError`, `LookupError` or `TypeError` for a file of another's.
+        """
+        state = self.remembers(state_file=options.state_file)
+        state.load()
+        return serve_sandbox(self, state, port=port)
 
     def add_routes(self, app: Flask, state: Any, faults: Faults) -> None:
-        """Adds the vendor's API, and below `/sandbox/` what its people do; a `Failure` refuses a request."""
+        """Adds `routes`, and what cannot be said by them; a `Failure` refuses a request."""
+        for routes in self.routes:
+            routes.add_to(app, self, state)
+
+    def body(self, state: Any, shape: str) -> Any:
+        """The JSON body of a call of its API.  Raises `Failure` where it is not as the shape of this name."""
+        body = api_body(has_decimals=state.HAS_DECIMALS)
+        if problems := [str(problem) for problem in self.shapes.problems(shape, body)]:
+            raise Failure(400, problems[0], problems)
+        return body
+
+    def error_body(self, status: int, message: str) -> Json:
+        """The body of an error of its API."""
+        return {"message": message}
 
     def refusal(self, state: Any, failure: Failure) -> Response:
         """A refused request of its API."""
-        return json_answer({"message": failure.message}, failure.status)
+        return json_answer(self.error_body(failure.status, failure.message), failure.status)
 
     def http_error(self, status: int, name: str) -> Response:
         """A path or method that is not there."""
-        return json_answer({"message": name}, status)
+        return json_answer(self.error_body(status, name), status)
 
     def describe_call(self, response: Response) -> Json:
         """What the journal keeps of a call of its API besides the time."""
@@ -147,7 +177,10 @@ def create_sandbox(vendor: Vendor, state: State, faults: Faults) -> Flask:
     def refused(failure: Failure) -> Response:
         if _is_own(request.path):
             return json_answer({"message": failure.message, "errors": failure.errors}, failure.status)
-        return vendor.refusal(state, failure)
+        reply = vendor.refusal(state, failure)
+        if failure.retry_after_s:
+            reply.headers["Retry-After"] = str(failure.retry_after_s)
+        return reply
 
     @app.errorhandler(HTTPException)
     def not_there(error: HTTPException) -> Response:
