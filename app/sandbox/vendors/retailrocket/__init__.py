@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.sandbox.vendors.retailrocket.app import API_PATH, CDN_PATH, TRACKING_PATH, VENDOR, serve_retailrocket
+from app.sandbox.vendors.retailrocket.api import API_PATH, CDN_PATH, TRACKING_PATH
+from app.sandbox.vendors.retailrocket.app import VENDOR, serve_retailrocket
 from app.sandbox.vendors.retailrocket.state import (
     API_KEY,
     PARTNER_ID,

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from app.sandbox.bodies import Json
-from app.sandbox.vendors.retailrocket.fields import LARGEST_ID
+from app.sandbox.vendors.retailrocket.checks import LARGEST_ID
 from app.sandbox.vendors.retailrocket.state import State
 
 PATIENCE_S = 30.0
