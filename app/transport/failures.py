@@ -46,7 +46,7 @@ def failure_of(
         case "connecting":
             why = "in time" if is_late else "there"
             return Unavailable("CONNECT_FAILED", f"nobody answered {why} at {vendor}'s address")
-        case "securing" if isinstance(root, ssl.SSLCertVerificationError):
+        case "securing" if any(isinstance(each, ssl.SSLCertVerificationError) for each in (root, *root.args)):
             return BadCertificate("TLS_FAILED", f"no secure connection to {vendor} could be made (its certificate)")
         case "securing":
             why = "in time" if is_late else "(does it speak TLS, and a proxy on the way?)"
