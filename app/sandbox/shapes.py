@@ -33,6 +33,7 @@ _KINDS = {
 _SENTENCES = {
     "required": "is required",
     "additionalProperties": "is unknown",
+    "unevaluatedProperties": "is unknown",
     "falseSchema": "is unknown",
     "minimum": "must be at least {limit}",
     "maximum": "must be at most {limit}",
@@ -161,7 +162,7 @@ class _Shape:
         match keyword:
             case "required":
                 yield Problem((*path, detail["property"]), rule)
-            case "additionalProperties":
+            case "additionalProperties" | "unevaluatedProperties":
                 yield from (Problem((*path, name), rule, True) for name in detail["unexpected"])
             case "falseSchema":
                 yield Problem(path, rule, True)
