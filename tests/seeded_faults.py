@@ -873,7 +873,7 @@ FAULTS = (
     Fault(
         "follow-redirects",
         "P8",
-        "app/transport/client.py",
+        "app/transport/connections.py",
         "                body = read_body(answer, self._max_reply_bytes)\n",
         "                if 300 <= answer.status < 400 and answer.headers.get('Location'):\n"
         "                    prepared.url = answer.headers['Location']\n"

@@ -12,7 +12,8 @@ import msgspec
 
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.keys import Secret
-from app.cli.verify.target import ADDRESS_RULE, NO_HEADERS, Answer, NoAnswer, Target, is_address
+from app.cli.verify.target import ADDRESS_RULE, NO_HEADERS, NoAnswer, Target, is_address
+from app.transport.replies import Reply
 
 RETAILOPS_URL = "https://api.retailops.com"
 
@@ -119,14 +120,14 @@ def ask_retailops(
     try:
         query = "" if key_in_header else f"apikey={quote(api_key, safe='')}"
         headers = {"apikey": api_key} if key_in_header else NO_HEADERS
-        answer = target.post(target.path(CERTIFY_PATH), msgspec.json.encode(body), query, headers)
+        answer = target.send("POST", target.path(CERTIFY_PATH), msgspec.json.encode(body), query, headers)
     except NoAnswer as error:
         fault = f"{error}; whether RetailOps went on is unknown" if error.rule == "timeout" else str(error)
         return Certification(False, None, "", [], [fault])
     return _judged(answer, actions, secret)
 
 
-def _judged(answer: Answer, actions: Sequence[str], secret: Secret) -> Certification:
+def _judged(answer: Reply, actions: Sequence[str], secret: Secret) -> Certification:
     faults = [] if answer.status == 200 else [_status_fault(answer.status)]
     try:
         said = read_object(answer.body)

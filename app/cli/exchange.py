@@ -12,9 +12,10 @@ import msgspec
 from app.channel_settings import SHORTEST_KEY
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.keys import MASK, Secret
-from app.cli.verify.target import Answer, NoAnswer, Target
+from app.cli.verify.target import NoAnswer, Target
 from app.contract.problems import Problem
 from app.contract.schemas import Callback
+from app.transport.replies import Reply
 
 SHOWN = 2000
 """Characters shown of an answer that is not JSON."""
@@ -101,13 +102,13 @@ def exchange(callback: Callback, body: dict[str, Any], target: Target, url: str,
         request_problems=[secret.masked(problem.message) for problem in found],
     )
     try:
-        answer = target.post(target.path(f"/{callback.name}_v1"), msgspec.json.encode(body))
+        answer = target.send("POST", target.path(f"/{callback.name}_v1"), msgspec.json.encode(body))
     except NoAnswer as error:
         return msgspec.structs.replace(verdict, error=str(error))
     return _judged(verdict, callback, answer, secret)
 
 
-def _judged(verdict: Verdict, callback: Callback, answer: Answer, secret: Secret) -> Verdict:
+def _judged(verdict: Verdict, callback: Callback, answer: Reply, secret: Secret) -> Verdict:
     request_id = re.sub(r"[^\x21-\x7e]", "", answer.headers.get("X-Request-Id", ""))[:64]
     verdict = msgspec.structs.replace(verdict, status=answer.status, ms=answer.ms, request_id=secret.masked(request_id))
     try:
@@ -123,7 +124,7 @@ def _judged(verdict: Verdict, callback: Callback, answer: Answer, secret: Secret
     return msgspec.structs.replace(verdict, ok=not problems, problems=problems)
 
 
-def _status_says(answer: Answer) -> str:
+def _status_says(answer: Reply) -> str:
     if 300 <= answer.status < 400:
         return f"status {answer.status}: a redirect, which is not followed; give --to the address it leads to"
     meaning = {

@@ -13,9 +13,10 @@ from app.cli.verify.plan import Case
 from app.cli.verify.probes import ONCE_PER_CALLBACK, WITH_A_WRONG_KEY, WRONG_KEY, Probe
 from app.cli.verify.reference import BadSchema
 from app.cli.verify.report import Check, Result, Said
-from app.cli.verify.target import Answer, NoAnswer, Target
+from app.cli.verify.target import NoAnswer, Target
 from app.contract.problems import Problem, parts_of
 from app.contract.schemas import Contract
+from app.transport.replies import Reply
 
 _MESSAGE = 200
 """Characters of a server's message that are repeated."""
@@ -167,7 +168,7 @@ class Examiner:
 
     def _send(
         self, case: Case, name: str, method: str, path: str, body: bytes | None, expected: str
-    ) -> tuple[Answer | None, Check]:
+    ) -> tuple[Reply | None, Check]:
         """The exchange and its check, in which so far only a leak or a missing answer can stand."""
         self.log(f"{method} {path} {self._masked(body or b'')}".rstrip())
         begun = time.perf_counter()
@@ -181,7 +182,7 @@ class Examiner:
         self.log(f"{answer.status} in {answer.ms} ms {self._masked(answer.body)}")
         return answer, Check(name, method, path, expected, answer.status, answer.ms, self._leaks(name, answer))
 
-    def _instead_of(self, expected: str, answer: Answer, hint: str = "") -> str:
+    def _instead_of(self, expected: str, answer: Reply, hint: str = "") -> str:
         if 300 <= answer.status < 400:
             place = self._masked(answer.headers.get("Location", "").partition("?")[0].encode())[:120]
             hint = "; ".join(filter(None, [f"redirects are not followed ({place or 'no Location'})", hint]))
@@ -190,7 +191,7 @@ class Examiner:
         hint = hint or _HINTS.get(answer.status, "")
         return f"status {answer.status} came instead of {expected}" + (f"; {hint}" if hint else "")
 
-    def _leaks(self, name: str, answer: Answer) -> list[Problem]:
+    def _leaks(self, name: str, answer: Reply) -> list[Problem]:
         """A key that comes back ends in somebody's log."""
         text = f"the answer for {name} holds the key that was sent"
         found = [
