@@ -60,6 +60,8 @@ class Vendor:
     accounts: Sequence[Account] = ()
     places: Mapping[str, str] = {}
     """Further pages for people: what each is, with its path."""
+    wrong_body: int = 400
+    """Status of a body that is not as its shape."""
     remembers: type[State] = State
     routes: Sequence[Routes] = ()
     """Its API, and below `/sandbox` what its people do."""
@@ -84,10 +86,11 @@ class Vendor:
             routes.add_to(app, self, state)
 
     def body(self, state: Any, shape: str) -> Any:
-        """The JSON body of a call of its API.  Raises `Failure` where it is not as the shape of this name."""
-        body = api_body(has_decimals=state.HAS_DECIMALS)
+        """The JSON body of a call, which has the shape of this name.  Raises `Failure` for any other."""
+        read = object_body if _is_own(request.path) else api_body
+        body = read(has_decimals=state.HAS_DECIMALS)
         if problems := [str(problem) for problem in self.shapes.problems(shape, body)]:
-            raise Failure(400, problems[0], problems)
+            raise Failure(self.wrong_body, problems[0], problems)
         return body
 
     def error_body(self, status: int, message: str) -> Json:
@@ -201,11 +204,6 @@ def _is_own(path: str) -> bool:
 
 
 def _add_control(app: Flask, vendor: Vendor, state: State, faults: Faults) -> None:
-    @app.get("/sandbox/state")
-    def show_state() -> Response:
-        with state.lock:
-            return json_answer({**state.view(), "faults": faults.as_json()})
-
     @app.route("/sandbox/settings", methods=["GET", "PUT"])
     def settings() -> Response:
         with state.lock:

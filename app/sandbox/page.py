@@ -30,7 +30,7 @@ _HEADERS = {
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One input of a form.  `kind` is `text`, `number`, `choice` (of `choices`) or `check`."""
+    """One input of a form.  `kind` is `text`, `number` (from 1 to `most`), `choice` (of `choices`) or `check`."""
 
     name: str
     label: str
@@ -38,6 +38,14 @@ class Field(msgspec.Struct, frozen=True):
     kind: str = "text"
     choices: Mapping[str, str] = {}
     hint: str = ""
+    most: int = 100
+
+    def whole(self, form: Mapping[str, str]) -> int:
+        """The whole number that was filled in.  Raises `Failure` 400."""
+        text = form.get(self.name, "")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= self.most):
+            raise Failure(400, f"{self.label.lower()}: a whole number from 1 to {self.most}")
+        return int(text)
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -82,12 +90,16 @@ class Page:
         self._played: deque[tuple[str, Result]] = deque(maxlen=MOST_PLAYED)
 
     def add_to(self, app: Flask) -> None:
-        """Adds the page: HTML where a browser asks, else the state as JSON."""
+        """Adds the page: HTML where a browser asks, else the state as JSON, which `/sandbox/state` always shows."""
 
         @app.get("/sandbox/")
         def page() -> Response:
             if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
                 return self._shown()
+            return shown()
+
+        @app.get("/sandbox/state")
+        def shown() -> Response:
             with self._state.lock:
                 return json_answer({**self._state.view(), "faults": self._faults.as_json()})
 

@@ -65,7 +65,7 @@ def orders(state: State) -> Json:
         and first <= order["created_at"]
         and (not last or order["created_at"] <= last)
     ]
-    begin = int(request.args.get("after") or 0)
+    begin = request.args.get("after", 0, type=int)
     end = begin + PAGE
     return {"orders": found[begin:end], "next": str(end) if len(found) > end else None}
 
