@@ -10,20 +10,22 @@ from pathlib import Path
 
 from flask import Flask, Response, g, request
 
-from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, readable
+from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, object_body, readable
 from app.sandbox.faults import Faults
 from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
 from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.rally import shopping
-from app.sandbox.vendors.rally.admin import add_admin
+from app.sandbox.vendors.rally.admin import ADMIN
 from app.sandbox.vendors.rally.answers import TOPICS
+from app.sandbox.vendors.rally.checkout import run_checkout
 from app.sandbox.vendors.rally.findings import Findings
-from app.sandbox.vendors.rally.sessions import HostedCheckout, begin_session
-from app.sandbox.vendors.rally.shop import add_shop, page, refuse_other_sites
+from app.sandbox.vendors.rally.sessions import BUTTON, CHECKOUT
+from app.sandbox.vendors.rally.shop import SHOP
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, signed_message
 from app.sandbox.vendors.rally.state import SAMPLES, Merchant, State
+from app.sandbox.vendors.rally.step_requests import Checkout
 from app.sandbox.vendors.rally.webhooks import receive, register_hook, remove_hook
 
 BASE_PATH = "/connector-api/v1"
@@ -44,15 +46,24 @@ class Rally(Vendor):
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_rally(port, state_file=options.state_file)
 
+    routes = (ADMIN, SHOP, BUTTON, CHECKOUT)
+
     def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
+        super().add_routes(app, state, faults)
+
         @app.route(f"{BASE_PATH}/<path:path>", **ANY_METHOD)
         def api(path: str) -> Response:
             g.merchant, g.found, g.problems = None, Findings(), []
             with state.lock:
                 return _answer(state, path)
 
-        _add_storefront(app, state)
-        add_admin(app, state, lambda rule: self.add_fault(state, faults, rule))
+        @app.post("/sandbox/merchants/<organization_id>/checkouts")
+        def checkout(organization_id: str) -> Response:
+            stated = converted(object_body(), Checkout)
+            state.merchant(organization_id)
+            for rule in converted(object_body(has_decimals=False).get("faults", []), list[Json]):
+                self.add_fault(state, faults, {**rule, "merchant": organization_id})
+            return json_answer(run_checkout(state, organization_id, stated))
 
     def refusal(self, state: State, failure: Failure) -> Response:
         errors = failure.errors if isinstance(failure.errors, Mapping) else {}
@@ -60,10 +71,7 @@ class Rally(Vendor):
         for place, reasons in errors.items():
             g.problems += [f"{place} {why}".lstrip() for why in reasons]
         shown = {"errors": failure.errors} if failure.status == 422 else {}
-        answer = json_answer({"message": failure.message, **shown}, failure.status)
-        if failure.status == 429:
-            answer.headers["Retry-After"] = errors["retry_after"][0]
-        return answer
+        return json_answer({"message": failure.message, **shown}, failure.status)
 
     def describe_call(self, response: Response) -> Json:
         return {
@@ -113,35 +121,6 @@ def serve_rally(
     return serve_sandbox(VENDOR, state, port=port)
 
 
-def _add_storefront(app: Flask, state: State) -> None:
-    """What browsers call from the merchant's own pages, hence the open door, and the page they are sent to."""
-
-    @app.route("/api/v1/checkout/auth", methods=["POST", "OPTIONS"])
-    def checkout_auth() -> Response:
-        if request.method == "OPTIONS":
-            return _open_to_browsers(Response(status=204))
-        with state.lock:
-            try:
-                answer = json_answer(begin_session(state, readable(request.get_data()), request.host_url))
-            except Failure as failure:
-                answer = VENDOR.refusal(state, failure)
-        return _open_to_browsers(answer)
-
-    @app.route("/checkout/<session_id>", methods=["GET", "POST"])
-    def checkout_page(session_id: str) -> Response:
-        held = HostedCheckout(state, session_id)
-        if request.method == "POST":
-            refuse_other_sites()
-            held.act(request.form.get("act", ""), request.form)
-            return Response(status=303, headers={"Location": request.path})
-        address = {**SAMPLES.address, **held.session.get("address", {})}
-        shopper = {**SAMPLES.shopper, **held.session.get("customer", {})}
-        shown: Json = {"cart": held.cart, "address": address, "shopper": shopper, "countries": SAMPLES.countries}
-        return page("shop_checkout.html", held.merchant, session=held.session, **shown)
-
-    add_shop(app, state)
-
-
 def _answer(state: State, path: str) -> Response:
     organization_id = _caller(state)
     head, _, rest = path.strip("/").partition("/")
@@ -182,11 +161,5 @@ def _caller(state: State) -> str:
         raise Failure(401, "Invalid HMAC signature")
     wait_s = state.wait_s(merchant.organization_id, state.settings.rate_per_s)
     if wait_s:
-        raise Failure(429, "Too Many Attempts.", {"retry_after": [str(wait_s)]})
+        raise Failure(429, "Too Many Attempts.", retry_after_s=wait_s)
     return merchant.organization_id
-
-
-def _open_to_browsers(answer: Response) -> Response:
-    answer.headers["Access-Control-Allow-Origin"] = "*"
-    answer.headers["Access-Control-Allow-Headers"] = "Content-Type"
-    return answer

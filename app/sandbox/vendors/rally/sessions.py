@@ -7,12 +7,55 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.sandbox.bodies import Failure, Json
+from flask import Response, after_this_request, request
+
+from app.sandbox.bodies import Failure, Json, readable
+from app.sandbox.routes import Routes
 from app.sandbox.vendors.rally.calling import Step
 from app.sandbox.vendors.rally.checkout import lines_of_page, take_step
 from app.sandbox.vendors.rally.findings import look_at
+from app.sandbox.vendors.rally.pages import own_forms_only, page, see_other
 from app.sandbox.vendors.rally.state import SAMPLES, State
 from app.sandbox.vendors.rally.step_requests import StepRequest
+
+
+def _open_to_browsers(state: State, parts: Json) -> None:
+    """What pages of any merchant may call."""
+
+    @after_this_request
+    def open_door(answer: Response) -> Response:
+        answer.headers["Access-Control-Allow-Origin"] = "*"
+        answer.headers["Access-Control-Allow-Headers"] = "Content-Type"
+        return answer
+
+
+BUTTON = Routes("/api/v1/checkout/auth", _open_to_browsers)
+CHECKOUT = Routes("/checkout", own_forms_only)
+
+
+@BUTTON.route("OPTIONS", "")
+def allow_session(state: State) -> Response:
+    return Response(status=204)
+
+
+@BUTTON.route("POST", "")
+def open_session(state: State) -> Json:
+    return begin_session(state, readable(request.get_data()), request.host_url)
+
+
+@CHECKOUT.route("GET", "/<session_id>")
+def show_checkout(state: State, session_id: str) -> Response:
+    held = HostedCheckout(state, session_id)
+    address = {**SAMPLES.address, **held.session.get("address", {})}
+    shopper = {**SAMPLES.shopper, **held.session.get("customer", {})}
+    shown: Json = {"cart": held.cart, "address": address, "shopper": shopper, "countries": SAMPLES.countries}
+    return page("shop_checkout.html", held.merchant, session=held.session, **shown)
+
+
+@CHECKOUT.route("POST", "/<session_id>", is_locked=False)
+def carry_on(state: State, session_id: str) -> Response:
+    HostedCheckout(state, session_id).act(request.form.get("act", ""), request.form)
+    return see_other(request.path)
 
 
 def begin_session(state: State, body: Any, host_url: str) -> Json:

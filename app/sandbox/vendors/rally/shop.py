@@ -10,30 +10,26 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import msgspec
 import requests
-from flask import Blueprint, Flask, Response, redirect, render_template, request
+from flask import Response, redirect, request
 
 from app.sandbox.bodies import Failure, Json, readable
+from app.sandbox.routes import Routes
+from app.sandbox.vendors.rally.pages import own_forms_only, page, see_other
 from app.sandbox.vendors.rally.sessions import begin_session
 from app.sandbox.vendors.rally.state import Copies, Merchant, State, Variant
 
+SHOP = Routes("/shop", own_forms_only)
 MOST_UNITS = 99
 MOST_ORDERS = 50
 BASKET = "basket"
-WITHOUT_DECIMALS = ("JPY", "KRW")
 PATIENCE_S = 5.0
 
 _BUTTON = "<!-- the merchant's snippet -->"
 """Where `cart_button`, HTML of the merchant's own, is put into the page."""
-
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_NO_SCRIPTS = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
 
 
 class Cart(msgspec.Struct, frozen=True):
@@ -45,105 +41,76 @@ class Cart(msgspec.Struct, frozen=True):
     faults: tuple[str, ...] = ()
 
 
-def add_shop(app: Flask, state: State) -> None:
-    """Adds the pages below `/shop/`."""
-    shop = Blueprint("shop", __name__, url_prefix="/shop")
-
-    @shop.get("/")
-    def shops() -> Any:
-        with state.lock:
-            first = next(iter(state.merchants))
-        return redirect(f"/shop/{quote(first, safe='')}/")
-
-    @shop.get("/<organization_id>/")
-    def goods(organization_id: str) -> Response:
-        with state.lock:
-            merchant, copies = state.merchant(organization_id), state.copies[organization_id]
-            shown, left = _goods(copies, {}), copies.stock_by_sku()
-        return page("shop_goods.html", merchant, goods=shown, left=left, basket=_basket())
-
-    @shop.post("/<organization_id>/basket")
-    def change(organization_id: str) -> Response:
-        refuse_other_sites()
-        merchant, basket = state.merchant(organization_id), _basket()
-        sku, quantity = request.form.get("sku", ""), units("quantity", request.form.get("quantity", ""))
-        basket[sku] = quantity + (basket.get(sku, 0) if "more" in request.form else 0)
-        answer = Response(status=303, headers={"Location": _path(merchant, "cart")})
-        kept = {name: count for name, count in basket.items() if 0 < count <= MOST_UNITS}
-        answer.set_cookie(BASKET, quote(json.dumps(kept)), httponly=True, samesite="Lax", path="/shop/")
-        return answer
-
-    @shop.get("/<organization_id>/cart")
-    def cart(organization_id: str) -> Response:
-        with state.lock:
-            merchant, copies = state.merchant(organization_id), state.copies[organization_id]
-            lines = _goods(copies, _basket())
-            address = _carts_address(copies, organization_id)
-        made = made_cart(merchant, address, lines) if lines else Cart()
-        items = [{"title": line.title, "product_id": line.product_id, "variant_id": line.variant_id,
-                  "quantity": line.quantity} for line in lines]  # fmt: skip
-        shown = page(
-            "shop_cart.html", merchant, lines=lines, cart=made, items=items, is_fallback="native" in request.args
-        )
-        if merchant.cart_button:
-            # The merchant's own HTML, as a shop pastes it; it loads Rally's scripts from Rally's address.
-            shown.set_data(shown.get_data(as_text=True).replace(_BUTTON, merchant.cart_button))
-            del shown.headers["Content-Security-Policy"]
-        return shown
-
-    @shop.post("/<organization_id>/checkout")
-    def checkout(organization_id: str) -> Response:
-        """What the button does, without it: opens a session for the cart or for its lines."""
-        refuse_other_sites()
-        body = {"cart_id": request.form.get("cart_id", ""), "cart_currency": request.form.get("cart_currency", "")}
-        with state.lock:
-            merchant, copies = state.merchant(organization_id), state.copies[organization_id]
-            if not body["cart_id"]:
-                body = {"line_items": [_item(line) for line in _goods(copies, _basket())]}  # type: ignore[dict-item]
-            begun = begin_session(state, {"client_id": merchant.client_id, **body}, request.host_url)
-        return Response(status=303, headers={"Location": begun["url"]})
-
-    @shop.get("/<organization_id>/orders")
-    def orders(organization_id: str) -> Response:
-        with state.lock:
-            merchant = state.merchant(organization_id)
-            newest = list(state.copies[organization_id].orders.values())[: -MOST_ORDERS - 1 : -1]
-        return page("shop_orders.html", merchant, orders=newest)
-
-    @shop.get("/<organization_id>/orders/<path:order_id>")
-    def order(organization_id: str, order_id: str) -> Response:
-        with state.lock:
-            merchant = state.merchant(organization_id)
-            held = state.copies[organization_id].orders.get(order_id)
-            if held is None:
-                raise Failure(404, "the shop has no such order")
-            snapshot = held["snapshot"] or {}
-            meta = snapshot.get("meta")
-            parcels = meta.get("fulfillments", []) if isinstance(meta, Mapping) else []
-            lines = snapshot.get("line_items") or held["answer"]["line_items"]
-        titles = {line["external_id"]: line["title"] for line in lines}
-        return page("shop_order.html", merchant, order=held, lines=lines, parcels=parcels, titles=titles)
-
-    app.register_blueprint(shop)
+@SHOP.route("GET", "/")
+def first_shop(state: State) -> Any:
+    return redirect(_path(next(iter(state.merchants)), ""))
 
 
-def page(template: str, merchant: Merchant | None, status: int = 200, **shown: Any) -> Response:
-    """A page without scripts."""
-    text = render_template(template, merchant=merchant, money=_money, **shown)
-    headers = {**_HEADERS, "Content-Security-Policy": _NO_SCRIPTS}
-    return Response(text, status, headers, mimetype="text/html")
+@SHOP.route("GET", "/<organization_id>/")
+def goods(state: State, organization_id: str) -> Response:
+    merchant, copies = state.merchant(organization_id), state.copies[organization_id]
+    shown, left = _goods(copies, {}), copies.stock_by_sku()
+    return page("shop_goods.html", merchant, goods=shown, left=left, basket=_basket())
 
 
-def _money(amount: Any, currency: str) -> str:
-    """An amount with the decimals of its currency."""
-    return f"{amount:.0f}" if currency in WITHOUT_DECIMALS else f"{amount:.2f}"
+@SHOP.route("POST", "/<organization_id>/basket")
+def change_basket(state: State, organization_id: str) -> Response:
+    state.merchant(organization_id)
+    basket, sku = _basket(), request.form.get("sku", "")
+    more = basket.get(sku, 0) if "more" in request.form else 0
+    basket[sku] = units("quantity", request.form.get("quantity", "")) + more
+    kept = {name: count for name, count in basket.items() if 0 < count <= MOST_UNITS}
+    answer = see_other(_path(organization_id, "cart"))
+    answer.set_cookie(BASKET, quote(json.dumps(kept)), httponly=True, samesite="Lax", path="/shop/")
+    return answer
 
 
-def refuse_other_sites() -> None:
-    """Raises `Failure` 403 for a form that another site's page has sent."""
-    origin = request.headers.get("Origin")
-    if origin and urlsplit(origin).netloc != request.host:
-        raise Failure(403, "another site's page may not use this one")
+@SHOP.route("GET", "/<organization_id>/cart", is_locked=False)
+def cart(state: State, organization_id: str) -> Response:
+    with state.lock:
+        merchant, copies = state.merchant(organization_id), state.copies[organization_id]
+        lines, address = _goods(copies, _basket()), _carts_address(copies, organization_id)
+    made = made_cart(merchant, address, lines) if lines else Cart()
+    named = ("title", "product_id", "variant_id", "quantity")
+    items = [{name: getattr(line, name) for name in named} for line in lines]
+    is_fallback = "native" in request.args
+    shown = page("shop_cart.html", merchant, lines=lines, cart=made, items=items, is_fallback=is_fallback)
+    if merchant.cart_button:
+        # The merchant's own HTML, as a shop pastes it; it loads Rally's scripts from Rally's address.
+        shown.set_data(shown.get_data(as_text=True).replace(_BUTTON, merchant.cart_button))
+        del shown.headers["Content-Security-Policy"]
+    return shown
+
+
+@SHOP.route("POST", "/<organization_id>/checkout")
+def checkout(state: State, organization_id: str) -> Response:
+    """What the button does, without it: opens a session for the cart or for its lines."""
+    merchant, copies = state.merchant(organization_id), state.copies[organization_id]
+    body: Json = {name: request.form.get(name, "") for name in ("cart_id", "cart_currency")}
+    if not body["cart_id"]:
+        body = {"line_items": [_item(line) for line in _goods(copies, _basket())]}
+    return see_other(begin_session(state, {"client_id": merchant.client_id, **body}, request.host_url)["url"])
+
+
+@SHOP.route("GET", "/<organization_id>/orders")
+def orders(state: State, organization_id: str) -> Response:
+    merchant = state.merchant(organization_id)
+    newest = list(state.copies[organization_id].orders.values())[: -MOST_ORDERS - 1 : -1]
+    return page("shop_orders.html", merchant, orders=newest)
+
+
+@SHOP.route("GET", "/<organization_id>/orders/<path:order_id>")
+def order(state: State, organization_id: str, order_id: str) -> Response:
+    merchant = state.merchant(organization_id)
+    held = state.copies[organization_id].orders.get(order_id)
+    if held is None:
+        raise Failure(404, "the shop has no such order")
+    snapshot = held["snapshot"] or {}
+    meta = snapshot.get("meta")
+    parcels = meta.get("fulfillments", []) if isinstance(meta, Mapping) else []
+    lines = snapshot.get("line_items") or held["answer"]["line_items"]
+    titles = {line["external_id"]: line["title"] for line in lines}
+    return page("shop_order.html", merchant, order=held, lines=lines, parcels=parcels, titles=titles)
 
 
 def units(name: str, text: str) -> int:
@@ -206,5 +173,5 @@ def _basket() -> dict[str, int]:
         return {}
 
 
-def _path(merchant: Merchant, what: str) -> str:
-    return f"/shop/{quote(merchant.organization_id, safe='')}/{what}"
+def _path(organization_id: str, what: str) -> str:
+    return f"/shop/{quote(organization_id, safe='')}/{what}"
