@@ -33,6 +33,7 @@ from app.sandbox.server import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from tests import sent_codes
 from tests.browser import NoBrowser, axe_source, running_browser
+from tests.passing_time import PassingTime
 from tests.postgres import NoPostgres, PostgresServer, running_postgres
 from tests.system.go_verifier import GoVerifier, NoGo
 
@@ -495,6 +496,12 @@ def set_purge_due(database: Database, at: datetime) -> None:
     """From when on whichever process has time purges again."""
     with database.write() as connection:
         connection.execute(update(periodic_work).values(due_at=at))
+
+
+@pytest.fixture
+def time_passes(monkeypatch: pytest.MonkeyPatch) -> PassingTime:
+    """Lets seconds pass at once, instead of a sleep that shows that nothing happens."""
+    return PassingTime(monkeypatch)
 
 
 @pytest.fixture

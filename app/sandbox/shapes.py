@@ -33,6 +33,7 @@ _KINDS = {
 _SENTENCES = {
     "required": "is required",
     "additionalProperties": "is unknown",
+    "unevaluatedProperties": "is unknown",
     "falseSchema": "is unknown",
     "minimum": "must be at least {limit}",
     "maximum": "must be at most {limit}",
@@ -146,7 +147,7 @@ class _Shape:
         except ValueError:
             return [Problem((), f"must be nested at most {MOST_DEPTH} levels deep")]
         unknown = {problem.path for problem in found if problem.is_unknown}
-        kept = [problem for problem in found if problem.is_unknown or not _is_within(problem.path, unknown)]
+        kept = [problem for problem in found if not _is_moot(problem, unknown)]
         return sorted(kept, key=lambda problem: _rank(problem.path, body))
 
     def _read(self, error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
@@ -161,7 +162,7 @@ class _Shape:
         match keyword:
             case "required":
                 yield Problem((*path, detail["property"]), rule)
-            case "additionalProperties":
+            case "additionalProperties" | "unevaluatedProperties":
                 yield from (Problem((*path, name), rule, True) for name in detail["unexpected"])
             case "falseSchema":
                 yield Problem(path, rule, True)
@@ -200,8 +201,10 @@ def _needs_null(branch: Sequence[jsonschema_rs.ValidationError]) -> bool:
     return all(error.kind.name == "type" and error.kind.as_dict()["types"] == ["null"] for error in branch)
 
 
-def _is_within(path: tuple[str | int, ...], places: set[tuple[str | int, ...]]) -> bool:
-    return any(path[:level] in places for level in range(len(path) + 1))
+def _is_moot(problem: Problem, unknown: set[tuple[str | int, ...]]) -> bool:
+    """True of what is wrong with an unknown field, or inside one."""
+    levels = len(problem.path) + (not problem.is_unknown)
+    return any(problem.path[:level] in unknown for level in range(levels))
 
 
 def _rank(path: tuple[str | int, ...], body: Any) -> list[int]:

@@ -241,9 +241,12 @@ def test_p41_from_nothing_to_an_order_of_a_checkout_played_on_the_page(tmp_path:
             retailops = RetailOps(f"http://127.0.0.1:{port}/api/channel", key, 1201, 31, load_contract())
             stock = {"sku": "SAMPLE-MUG-RED", "quantity_available": 5, "quantity_detail": []}
             assert retailops.call("inventory_push", inventory_updates=[stock]).is_accepted
+            at_rally = f"{rally['admin_url']}merchants/org-demo-1"
+            # Goods are sent in the background: until some are there, nothing can be bought on the page.
+            eventually(lambda: requests.get(f"{at_rally}/products", timeout=5).json()["products"])
             form = {"name": "checkout-org-demo-1", "quantity of SAMPLE-MUG-RED": "2", "is_paid": "on"}
             played = requests.post(f"{rally['admin_url']}page/play", form, headers={"Accept": "text/html"}, timeout=30)
             assert "is placed, charged " in played.text
-            (order,) = requests.get(f"{rally['admin_url']}merchants/org-demo-1/orders", timeout=5).json()["orders"]
+            (order,) = requests.get(f"{at_rally}/orders", timeout=5).json()["orders"]
             assert [pulled["channel_order_refnum"] for pulled in retailops.pull_all()] == [order]
             retailops.close()

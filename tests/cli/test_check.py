@@ -334,7 +334,7 @@ def rally_server() -> Iterator[RunningServer]:
 
 
 def test_rallys_hooks_are_counted(check: Check, rally_server: RunningServer) -> None:
-    merchant = rally.default_merchants()[0]
+    merchant = rally.SAMPLES.merchants[0]
     table = f"""
 [[channel]]
 name = "rally-us"

@@ -36,11 +36,14 @@ from app.options import explain, read_table
 from app.records.deliveries import Delivery, Settled
 from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.vendors.pipe17.samples import AUSTIN, BUNDLE, DALLAS, FOREIGN, LONG_TEXT, RENO
+from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO, SAMPLES
 from tests.conftest import Sandbox
 
 NOW_MS = 2**45
 Start = Callable[..., Sandbox]
+AUSTIN: dict[str, str] = SAMPLES["addresses"]["austin"]
+BUNDLE_SKU = "SET-BREAKFAST"
+BUNDLE: list[dict[str, Any]] = next(row["bundleItems"] for row in SAMPLES["products"] if row["sku"] == BUNDLE_SKU)
 
 
 def call(kind: Kind = "command", budget_s: float = 5.0) -> Call:
@@ -131,7 +134,8 @@ def test_requests_become_orders_with_quantities_and_without_money(pipe17: Sandbo
     kept = {item.handle: item.value for item in blanked.attributes}
     assert (blanked.email, blanked.full_name, blanked.ship_service_code) == ("", "", "FedEx 2Day")
     notes = [kept["shipping_note"], *(kept[f"shipping_note_{number}"] for number in range(2, 25))]
-    assert "".join(notes) == LONG_TEXT.strip() and kept["shipping_carrier"] == "FedEx"
+    [note] = [row["shippingNote"] for row in SAMPLES["queue"] if row["lineItems"][0]["sku"] == "LAMP"]
+    assert "".join(notes) == (note["text"] * note["times"]).strip() and kept["shipping_carrier"] == "FedEx"
     assert (
         kept["ship_cancel_by_date"] and blanked.lines[0].expected_ship_date and blanked.lines[0].expected_arrival_date
     )

@@ -27,7 +27,7 @@ from app.records import due_facts, polls
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.stock import sync_states
 from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.vendors.pipe17.samples import RENO, SETTINGS
+from app.sandbox.vendors.pipe17.samples import RENO, SAMPLES
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.test_pipe17 import Clock, call, connect, fetch, level, package, request
 from tests.gateways.test_pipe17 import codes as event_codes
@@ -266,7 +266,8 @@ def test_a_sku_mapping_is_pairs_or_json_and_its_first_is_pipe17s(written: object
 
 def test_every_field_is_declared_once_read_here_and_known_to_the_sandbox() -> None:
     declared = definition()["settings"]["fields"]
-    assert [item["path"] for item in declared] == list(FIELDS) == [row[0] for row in SETTINGS]
+    known = SAMPLES["integrations"][0]["settings"]["fields"]
+    assert [item["path"] for item in declared] == list(FIELDS) == [field["path"] for field in known]
     assert all(item["options"]["label"] and item["options"]["description"] for item in declared)
     attributes = [attribute for attribute, _ in FIELDS.values()]
     assert attributes == [

@@ -17,9 +17,9 @@ from app.domain.orders import Order
 from app.errors import Refused, Unavailable
 from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
-from app.sandbox.vendors.pipe17.samples import BUNDLE, BUNDLE_SKU, DALLAS, RENO
+from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
 from tests.conftest import Caller, Sandbox, channel_table, codes
-from tests.gateways.test_pipe17 import Clock, Start, call, connect, fetch, package, request
+from tests.gateways.test_pipe17 import BUNDLE, BUNDLE_SKU, Clock, Start, call, connect, fetch, package, request
 from tests.gateways.test_pipe17 import codes as event_codes
 from tests.gateways.test_pipe17_integration import OWN, administrate, grant
 

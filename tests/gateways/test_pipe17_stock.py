@@ -20,7 +20,7 @@ from app.records import stock
 from app.records.database import Database
 from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
-from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, METRE_SKU, RENO
+from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.conftest import Caller, Sandbox, channel_table, eventually, owed_levels
 from tests.gateways.test_pipe17 import call, connect, level, push, stock_of
@@ -102,11 +102,11 @@ def test_what_nobody_tracks_or_has_locked_is_skipped_without_a_word(empty: Sandb
     empty.tell("products/BOWL", {"locationId": places(empty)[RENO], "inventoryNotTracked": True}, "PUT")
     gateway = connect(empty)
     before = {sku: stock_of(empty, sku) for sku in ("PLUG-UK", "BOWL")}
-    changes = [StockChange(sku, level(dallas=(3, 3), reno=(4, 4))) for sku in (METRE_SKU, "PLUG-UK", "BOWL")]
+    changes = [StockChange(sku, level(dallas=(3, 3), reno=(4, 4))) for sku in ("CABLE-PER-METRE", "PLUG-UK", "BOWL")]
     found = push(gateway, *changes)
     assert all(item.is_skipped and not item.refusal for item in found.values())
-    assert found[METRE_SKU].sent == found["PLUG-UK"].sent == b"{}"
-    assert stock_of(empty, "PLUG-UK") == before["PLUG-UK"] and METRE_SKU not in str(empty.state()["inventory"])
+    assert found["CABLE-PER-METRE"].sent == found["PLUG-UK"].sent == b"{}"
+    assert stock_of(empty, "PLUG-UK") == before["PLUG-UK"] and "CABLE-PER-METRE" not in str(empty.state()["inventory"])
     held = stock_of(empty, "BOWL")
     assert (held[DALLAS], held[RENO]) == ((3, 0), before["BOWL"][RENO])
     assert empty.calls("GET /inventory") == empty.calls("GET /products") == 1

@@ -45,6 +45,7 @@ from app.sandbox.vendors.retailrocket.products import content_hash as vendors_ha
 from tests.channel.money_gateway import Till, serve_till
 from tests.conftest import KEY, PAIR, Caller, Sandbox, codes, eventually, migrate, shipment_of
 from tests.gateways.test_retailrocket_feed import PATHS, item, record
+from tests.passing_time import PassingTime
 
 CHANNEL = """
 [[channel]]
@@ -149,7 +150,9 @@ def open_shop(
 
 
 @pytest.mark.both_databases
-def test_an_acknowledged_order_is_reported_once_with_its_own_time_and_prices(open_shop: Callable[..., Shop]) -> None:
+def test_an_acknowledged_order_is_reported_once_with_its_own_time_and_prices(
+    open_shop: Callable[..., Shop], time_passes: PassingTime
+) -> None:
     shop = open_shop(SERVER)
     shop.push("MUG", "TEA")
     shop.sell("WEB-1")
@@ -161,20 +164,20 @@ def test_an_acknowledged_order_is_reported_once_with_its_own_time_and_prices(ope
     assert len({event["body"]["sessionExternalId"] for event in events}) == 1
     shop.caller.acknowledge("WEB-1")
     shop.caller.pull(specific_orders=[{"channel_refnum": "WEB-1"}])
-    time.sleep(1.5)
+    time_passes(shop.caller.app, 1.5)
     assert {item["times"] for item in shop.purchases("WEB-1")} == {1} and len(shop.deliveries()) == 1
 
 
-def test_nothing_is_reported_while_the_site_reports(open_shop: Callable[..., Shop]) -> None:
+def test_nothing_is_reported_while_the_site_reports(open_shop: Callable[..., Shop], time_passes: PassingTime) -> None:
     shop = open_shop()
     shop.push("MUG", "TEA")
     shop.sell("WEB-1")
-    time.sleep(1.5)
+    time_passes(shop.caller.app, 1.5)
     assert shop.rocket.state()["events"] == [] and shop.deliveries() == []
 
 
 def test_at_completion_what_never_ships_is_not_reported_and_a_cancelled_order_is_not_either(
-    open_shop: Callable[..., Shop],
+    open_shop: Callable[..., Shop], time_passes: PassingTime
 ) -> None:
     shop = open_shop(SERVER + 'when = "completion"')
     shop.push("MUG", "TEA")
@@ -186,7 +189,7 @@ def test_at_completion_what_never_ships_is_not_reported_and_a_cancelled_order_is
          "effective_extended_price": 25.0}
     ]  # fmt: skip
     sent = shipment_of({**order, "order_items": order["order_items"][:1]}, 501)
-    time.sleep(1.2)
+    time_passes(shop.caller.app, 1.2)
     assert shop.purchases("WEB-1") == []
     completed = {"channel_order_refnum": "WEB-1", "shipments": [sent], "unshipped_items": unshipped}
     shop.caller.ask("order_complete", order=completed)
@@ -212,7 +215,7 @@ def test_p32_of_an_erased_order_that_its_source_still_gives_no_report_is_kept_ag
 
 @pytest.mark.parametrize("fault", ["reset_after", "hang"])
 def test_p9_a_report_whose_outcome_is_unknown_is_kept_for_the_operator_and_counted_once(
-    fault: str, open_shop: Callable[..., Shop]
+    fault: str, open_shop: Callable[..., Shop], time_passes: PassingTime
 ) -> None:
     shop = open_shop(SERVER + "batch_call_s = 0.5")
     shop.push("MUG", "TEA")
@@ -221,7 +224,7 @@ def test_p9_a_report_whose_outcome_is_unknown_is_kept_for_the_operator_and_count
     parked = eventually(lambda: [row for row in shop.deliveries() if row.state == "parked"])
     assert len(parked) == 1
     shop.rocket.heal()
-    time.sleep(1.0)
+    time_passes(shop.caller.app, 1.0)
     assert {item["times"] for item in shop.purchases("WEB-1")} <= {1}
     # The order's own way goes on, and RetailOps hears nothing of it.
     order = shop.caller.pull(specific_orders=[{"channel_refnum": "WEB-1"}])[0]
@@ -473,7 +476,9 @@ def test_a_large_order_goes_in_several_batches_and_only_the_rest_is_sent_again(
 # Product API mode
 
 
-def test_products_are_sent_whole_and_again_only_when_something_of_them_changed(open_shop: Callable[..., Shop]) -> None:
+def test_products_are_sent_whole_and_again_only_when_something_of_them_changed(
+    open_shop: Callable[..., Shop], time_passes: PassingTime
+) -> None:
     shop = open_shop('mode = "product_api"')
     shop.push("MUG", "TEA", Categories=["A/B", "A", "C"], Vendor="Potter", Sale="9.99")
     shop.push("SHIRT-M", Parent="SHIRT", Options={"Size": "M"})
@@ -489,14 +494,14 @@ def test_products_are_sent_whole_and_again_only_when_something_of_them_changed(o
     calls = len(shop.rocket.state()["calls"])
     shop.push("MUG", "TEA", Categories=["A/B", "A", "C"], Vendor="Potter", Sale="9.99")
     shop.stock(MUG=2)  # fewer, and still there
-    time.sleep(1.2)
+    time_passes(shop.caller.app, 1.2)
     assert len(shop.rocket.state()["calls"]) == calls
     shop.stock(MUG=0)
     eventually(lambda: not shop.products()["Title of MUG"]["isAvailable"])
     assert len(shop.rocket.state()["calls"]) == calls + 1
     shop.push("MUG", Enabled="false")
     shop.stock(MUG=5)
-    time.sleep(1.2)
+    time_passes(shop.caller.app, 1.2)
     assert not shop.products()["Title of MUG"]["isAvailable"], "what is switched off cannot be had"
 
 
@@ -790,7 +795,7 @@ def test_p20_neither_the_key_nor_a_shopper_is_in_a_log_the_journal_or_an_error(
         for number, fault in enumerate(("status", "hang", "html", "reset_after", "redirect")):
             shop.rocket.fault(kind=fault, code=500, location="/elsewhere", times=1)
             shop.sell(f"WEB-{number}")
-            time.sleep(0.6)
+            eventually(lambda: shop.rocket.server.faults.as_json() == [])
         eventually(lambda: len(shop.deliveries()) == 5)
         eventually(lambda: all(row.state in ("parked", "delivered") for row in shop.deliveries()), 30)
         works = shop.caller.app.extensions["works"]

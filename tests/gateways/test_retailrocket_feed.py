@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import random
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -38,6 +37,7 @@ from tests.conftest import KEY, PAIR, Caller, codes, eventually
 from tests.gateways.rally_shop import TEE, channel_text
 from tests.gateways.rally_shop import Shop as RallyShop
 from tests.gateways.rally_shop import record as rally_record
+from tests.passing_time import PassingTime
 
 CHANNEL = """
 [[channel]]
@@ -233,7 +233,9 @@ def test_what_lacks_a_required_element_is_left_out_and_named_to_the_operator(sho
     shop.stock(GOOD=1)  # and RetailOps hears nothing of it (R17)
 
 
-def test_what_is_unchanged_is_answered_with_304_and_what_changed_with_the_new_feed(shop: Shop) -> None:
+def test_what_is_unchanged_is_answered_with_304_and_what_changed_with_the_new_feed(
+    shop: Shop, time_passes: PassingTime
+) -> None:
     shop.push(record("HOSE"))
     shop.await_offers(bool)
     whole = shop.get()
@@ -251,14 +253,14 @@ def test_what_is_unchanged_is_answered_with_304_and_what_changed_with_the_new_fe
     assert shop.get(If_Modified_Since=whole.headers["Last-Modified"]).status_code == 304
     assert shop.get(If_None_Match='"other"', If_Modified_Since=whole.headers["Last-Modified"]).status_code == 200
     shop.push(record("HOSE"))  # said again, nothing is new
-    time.sleep(1.5)
+    time_passes(shop.caller.app, 1.5)
     assert shop.get(If_None_Match=whole.headers["ETag"]).status_code == 304
     shop.push(record("HOSE", Title="Another"))
     shop.await_offers(lambda found: "Another" in found)
     assert shop.get(If_None_Match=whole.headers["ETag"]).status_code == 200
 
 
-def test_only_a_coming_or_going_of_stock_makes_a_new_feed(shop: Shop) -> None:
+def test_only_a_coming_or_going_of_stock_makes_a_new_feed(shop: Shop, time_passes: PassingTime) -> None:
     shop.push(record("HOSE"))
     shop.stock(HOSE=5)
     shop.await_offers(lambda found: found != {} and found["Title of HOSE"].get("available") == "true")
@@ -274,7 +276,7 @@ def test_only_a_coming_or_going_of_stock_makes_a_new_feed(shop: Shop) -> None:
     before = store.report()[1]
     shop.stock(HOSE=4)
     eventually(lambda: not is_owed())
-    time.sleep(1.2)
+    time_passes(shop.caller.app, 1.2)
     assert store.report()[1:] == (before, False)
     shop.stock(HOSE=0)
     shop.await_offers(lambda found: found["Title of HOSE"].get("available") == "false")

@@ -498,6 +498,12 @@ def test_an_order_snapshot_is_examined_field_by_field(rally: Rally, connector: C
     assert rally.api("POST", "webhooks/order-update", snapshot)[0] == 202
     assert rally.order(order_id)["snapshot"]["meta"] == {"fulfillments": []}
     assert rally.see("warnings") == []
+    line = order["line_items"][0]
+    for more in ({"metafields": []}, {"is_removable": True}):
+        assert rally.api("POST", "webhooks/order-update", {**snapshot, "line_items": [{**line, **more}]})[0] == 202
+    assert [warning.partition(" ")[2] for warning in rally.see("warnings")] == [
+        "line_items.0.metafields is unknown", "line_items.0.is_removable is unknown"
+    ]  # fmt: skip
     for name, value in [("status", "canceled"), ("total_price", "65"), ("organization_id", "org-demo-2")]:
         status, answer = rally.api("POST", "webhooks/order-update", {**snapshot, name: value})
         assert (status, list(answer["errors"])) == (422, [name])

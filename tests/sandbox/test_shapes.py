@@ -43,6 +43,12 @@ DOCUMENT = {
             "properties": {"sku": {"$ref": "#/$defs/name"}, "units": {"$ref": "#/$defs/units"}},
             "additionalProperties": False,
         },
+        "person": {"type": "object", "properties": {"name": {"$ref": "#/$defs/name"}}},
+        "guest": {
+            "$ref": "#/$defs/person",
+            "properties": {"seat": {"$ref": "#/$defs/units"}},
+            "unevaluatedProperties": False,
+        },
         "name": {"type": "string", "format": "filled", "errorMessage": "must be a string that is not empty"},
         "units": {"type": "integer", "minimum": 1, "digitsOnly": True},
     },
@@ -107,6 +113,17 @@ def test_a_shape_that_leaves_out_a_field_of_another_does_not_have_it(shapes: Sha
     assert [str(problem) for problem in shapes.problems("order", [])] == ["must be an object"]
     with pytest.raises(KeyError, match="no shape is named none"):
         shapes.problems("none", {})
+
+
+def test_a_shape_that_adds_a_field_to_another_has_those_of_both(shapes: Shapes) -> None:
+    assert shapes.problems("guest", {"name": "Ana", "seat": 3}) == []
+    found = shapes.problems("guest", {"name": 5, "seat": 0, "age": 3})
+    assert [(str(problem), problem.is_unknown) for problem in found] == [
+        ("name must be a string that is not empty", False),
+        ("seat must be at least 1", False),
+        ("age is unknown", True),
+    ]
+    assert shapes.problems("person", {"age": 3}) == []
 
 
 def test_a_body_nested_too_deeply_is_a_fault_and_no_error(shapes: Shapes) -> None:

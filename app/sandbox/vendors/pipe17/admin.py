@@ -8,14 +8,12 @@ import msgspec
 from flask import Flask, Response
 
 from app.sandbox.bodies import Failure, Json, converted, json_answer, object_body
-from app.sandbox.vendors.pipe17 import fulfilments, masterdata, stock
-from app.sandbox.vendors.pipe17.entities import ENTITIES, INVENTORY_QUANTITIES
-from app.sandbox.vendors.pipe17.fields import integer, mappings, refuse_problems
+from app.sandbox.vendors.pipe17 import fulfilments, stock
+from app.sandbox.vendors.pipe17.entities import ENTITIES, SHAPES
 from app.sandbox.vendors.pipe17.seed import add_shipments
-from app.sandbox.vendors.pipe17.state import ApiKey, State
-
-PEOPLE = ApiKey("", None, {})
-"""Who works in Pipe17's own pages."""
+from app.sandbox.vendors.pipe17.state import PEOPLE, ApiKey, State
+from app.sandbox.vendors.pipe17.stock import INVENTORY_QUANTITIES
+from app.sandbox.vendors.pipe17.writes import create
 
 
 class IntegrationChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,9 +33,7 @@ def add_admin(app: Flask, state: State) -> None:
         with state.lock:
             given = body.get("shipment")
             if isinstance(given, dict):
-                entity = ENTITIES["shipments"]
-                refuse_problems(given, entity.create, entity.required)
-                made = [fulfilments.create_shipment(state, None, given)]
+                made = [create(state, PEOPLE, ENTITIES["shipments"], given)]
             elif is_count(body.get("count"), low=1):
                 made = add_shipments(state, int(body["count"]))
             else:
@@ -128,11 +124,8 @@ def add_admin(app: Flask, state: State) -> None:
     def new_location() -> Response:
         """A location that a user makes in Pipe17's pages."""
         body = object_body()
-        entity = ENTITIES["locations"]
         with state.lock:
-            refuse_problems(body, entity.create, entity.required)
-            made = masterdata.create_location(state, PEOPLE, body)
-            return json_answer({"location": made})
+            return json_answer({"location": create(state, PEOPLE, ENTITIES["locations"], body)})
 
     @app.put("/sandbox/inventory/<path:sku>")
     def count(sku: str) -> Response:
@@ -140,9 +133,9 @@ def add_admin(app: Flask, state: State) -> None:
         are `sold` or `returned`."""
         body = object_body()
         location_id = body.pop("locationId", "")
-        known = {"sold", "returned", *INVENTORY_QUANTITIES}
-        if not body or not body.keys() <= known or any(integer(value) for value in body.values()):
-            raise Failure(400, "give locationId and whole numbers of " + ", ".join(sorted(known)))
+        if SHAPES.problems("inventory.byPeople", body):
+            known = sorted({"sold", "returned", *INVENTORY_QUANTITIES})
+            raise Failure(400, "give locationId and whole numbers of " + ", ".join(known))
         with state.lock:
             changed_by = body.pop("returned", 0) - body.pop("sold", 0)
             row = stock.adjust(state, sku, str(location_id), changed_by=changed_by, **body)
@@ -154,11 +147,8 @@ def add_admin(app: Flask, state: State) -> None:
         body = object_body()
         given = body.get("product")
         if isinstance(given, dict):
-            entity = ENTITIES["products"]
             with state.lock:
-                refuse_problems(given, {**entity.create, "published": mappings}, entity.required)
-                made = masterdata.create_product(state, PEOPLE, given)
-                return json_answer({"product": made})
+                return json_answer({"product": create(state, PEOPLE, ENTITIES["products"], given, shape="byPeople")})
         if not is_count(body.get("count"), low=1):
             raise Failure(400, "count must be an integer from 1 to 10000")
         prefix = str(body.get("prefix", "EXTRA-"))

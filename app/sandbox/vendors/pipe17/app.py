@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,50 +22,17 @@ from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
 from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
-from app.sandbox.vendors.pipe17 import fulfilments, masterdata, people, routing, stock
+from app.sandbox.vendors.pipe17 import fulfilments, people, writes
 from app.sandbox.vendors.pipe17.admin import add_admin, is_count
 from app.sandbox.vendors.pipe17.entities import ENTITIES, Entity
-from app.sandbox.vendors.pipe17.fields import refuse_problems
 from app.sandbox.vendors.pipe17.listing import find_one, list_page, requested_keys, shown
+from app.sandbox.vendors.pipe17.samples import SAMPLES
 from app.sandbox.vendors.pipe17.seed import seed as fill
-from app.sandbox.vendors.pipe17.state import (
-    DEFAULT_KEYS,
-    INTEGRATION_ID,
-    INTEGRATION_KEY,
-    LEGACY_KEY,
-    SELLING_INTEGRATION_ID,
-    SELLING_KEY,
-    ApiKey,
-    Settings,
-    State,
-)
+from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS, ApiKey, Settings, State
 
 BASE_PATH = "/api/v3"
 MAX_ARRAY = 500
 _WEBHOOK_PATIENCE_S = 2.0
-
-_CREATE: dict[str, Callable[[State, ApiKey, Json], Json]] = {
-    "orders": routing.create_order,
-    "shipments": fulfilments.create_shipment,
-    "fulfillments": fulfilments.create_fulfillment,
-    "inventory": stock.report,
-    "products": masterdata.create_product,
-    "locations": masterdata.create_location,
-    "webhooks": masterdata.create_webhook,
-    "returns": masterdata.create_return,
-    "receipts": masterdata.create_receipt,
-    "trackings": masterdata.create_tracking,
-}
-_UPDATE: dict[str, Callable[[State, ApiKey, Json, Json], Json]] = {
-    "orders": routing.update_order,
-    "shipments": fulfilments.update_shipment,
-    "products": masterdata.update_product,
-    "locations": masterdata.update_location,
-    "integrations": masterdata.update_integration,
-    "webhooks": masterdata.update_webhook,
-    "returns": masterdata.update_return,
-    "trackings": masterdata.update_tracking,
-}
 
 log = logging.getLogger(__name__)
 
@@ -76,11 +43,7 @@ class Pipe17(Vendor):
     title = "Pipe17"
     base_path = BASE_PATH
     port_offset = 0
-    accounts = (
-        Account(INTEGRATION_KEY, INTEGRATION_ID, "a fulfilments integration, which is what we are"),
-        Account(LEGACY_KEY, None, "a bare API key, which may do everything"),
-        Account(SELLING_KEY, SELLING_INTEGRATION_ID, "a selling integration, which brings orders"),
-    )
+    accounts = tuple(Account(row["key"], row["integration"], row["meaning"]) for row in SAMPLES["keys"])
 
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_pipe17(port, shipments=options.shipments, seed=options.seed, state_file=options.state_file)
@@ -169,31 +132,26 @@ def _answer(state: State, collection: str, identifier: str | None) -> Response:
         return _create(state, entity, caller)
     if identifier is None:
         return _success(list_page(state, entity, caller, query))
-    if request.method == "GET":
-        keys = requested_keys(query)
-        return _success({entity.singular: shown(find_one(state, entity, caller, identifier), entity, keys)})
+    keys = requested_keys(query) if request.method == "GET" else "*"
     found = find_one(state, entity, caller, identifier)
     if request.method == "DELETE":
         state.delete(collection, found[entity.id_field])
         return _success({})
-    body = _body()
-    if not isinstance(body, dict):
-        raise Failure(400, "the body must be an object")
-    if collection == "shipments" and not body.keys().isdisjoint(("lineItems", "shippingAddress")):
-        raise Failure(400, "a shipment cannot be edited: lineItems and shippingAddress are fixed")
-    refuse_problems(body, entity.update)
-    changed = _UPDATE[collection](state, caller, found, body)
-    return _success({entity.singular: shown(changed, entity, "*")})
+    if request.method == "PUT":
+        found = writes.update(state, caller, entity, found, _body())
+    return _success({entity.singular: shown(found, entity, keys)})
 
 
 def _create(state: State, entity: Entity, caller: ApiKey) -> Response:
+    def create(item: object) -> Json:
+        return shown(writes.create(state, caller, entity, item), entity, "*")
+
     body = _body()
     accepts = state.settings.post_accepts if entity.takes_array else "single"
     if isinstance(body, dict):
         if accepts == "array":
             raise Failure(400, "the body must be an array")
-        created = _create_one(state, entity, caller, body)
-        return _success({entity.singular: created}, state.settings.create_status)
+        return _success({entity.singular: create(body)}, state.settings.create_status)
     if accepts == "single":
         raise Failure(400, "the body must be an object")
     if not 1 <= len(body) <= MAX_ARRAY:
@@ -201,18 +159,10 @@ def _create(state: State, entity: Entity, caller: ApiKey) -> Response:
     results = []
     for item in body:
         try:
-            made = _create_one(state, entity, caller, item)
-            results.append({"status": "created", "message": "", entity.singular: made})
+            results.append({"status": "created", "message": "", entity.singular: create(item)})
         except Failure as failure:
             results.append({"status": "failed", "message": failure.message, entity.singular: item})
     return _success({entity.path: results}, state.settings.create_status)
-
-
-def _create_one(state: State, entity: Entity, caller: ApiKey, body: object) -> Json:
-    if not isinstance(body, dict):
-        raise Failure(400, "must be an object")
-    refuse_problems(body, entity.create, entity.required)
-    return shown(_CREATE[entity.path](state, caller, body), entity, "*")
 
 
 def _caller(state: State) -> ApiKey:

@@ -15,9 +15,8 @@ from decimal import Decimal
 from typing import Any
 
 from app.sandbox.bodies import Failure, Json
+from app.sandbox.shapes import moment
 from app.sandbox.vendors.pipe17 import stock
-from app.sandbox.vendors.pipe17.entities import ENTITIES
-from app.sandbox.vendors.pipe17.fields import parse_moment
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 Quantity = int | Decimal
@@ -30,22 +29,21 @@ _LEGAL_SOURCES: dict[str, tuple[str, ...]] = {
 }
 
 
-def create_shipment(state: State, caller: ApiKey | None, body: Json) -> Json:
+def create_shipment(state: State, caller: ApiKey, body: Json) -> Json:
     """The seeding route: what Pipe17's router or a pre-routing ERP sends."""
-    if body.get("locationId", "") not in ("", *state.tables["locations"]):
-        raise Failure(400, "locationId is unknown")
-    if body.get("orderId", "") not in ("", *state.tables["orders"]):
-        raise Failure(400, "orderId is unknown")
-    lines = body.get("lineItems", [])
-    if any(line["quantity"] <= 0 for line in lines):
-        raise Failure(400, "lineItems quantity must be positive")
-    if len({line["uniqueId"] for line in lines}) != len(lines):
-        raise Failure(400, "lineItems uniqueId must be unique within the shipment")
+    refuse_lines(body.get("lineItems", []), "shipment")
     taken = {shipment["extShipmentId"] for shipment in state.tables["shipments"].values()}
     if body.get("extShipmentId") in taken:
         raise Failure(409, "extShipmentId exists already")
-    status = body.get("status")
-    return open_shipment(state, body, status=status, creator=caller.integration if caller else None)
+    return open_shipment(state, body, status=body.get("status"), creator=caller.integration)
+
+
+def refuse_lines(lines: list[Json], whole: str) -> None:
+    """What lines of an order or a shipment have in common.  Raises `Failure` 400."""
+    if any(line["quantity"] <= 0 for line in lines):
+        raise Failure(400, "lineItems quantity must be positive")
+    if len({line["uniqueId"] for line in lines}) != len(lines):
+        raise Failure(400, f"lineItems uniqueId must be unique within the {whole}")
 
 
 def open_shipment(
@@ -83,7 +81,7 @@ def open_shipment(
 
 
 def _first_status(state: State, fields: Mapping[str, Any]) -> str:
-    if "holdUntil" in fields and parse_moment(fields["holdUntil"]) > state.clock():
+    if "holdUntil" in fields and moment(fields["holdUntil"]) > state.clock():
         return "onHold"
     location_id = fields.get("locationId", "")
     is_stocked = all(
@@ -224,8 +222,6 @@ def _order_status(shipments: Iterable[str]) -> str:
 
 
 def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
-    """A repeated `extFulfillmentId` is refused first (409), for a repeat would exceed the open units as well."""
-    refuse_taken(state, caller, "fulfillments", "extFulfillmentId", body)
     shipment = state.tables["shipments"].get(body["shipmentId"])
     if shipment is None:
         raise Failure(400, "shipmentId is unknown")
@@ -233,7 +229,7 @@ def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
         raise Failure(400, "the shipment is routed to another fulfilment integration")
     if shipment["status"] not in (*_TAKES_FULFILLMENTS, "fulfilled"):
         raise Failure(400, f"the shipment is {shipment['status']} and takes no fulfillment")
-    _refuse_lines(state, shipment, body["lineItems"])
+    _refuse_excess(state, shipment, body["lineItems"])
 
     copied: Json = {name: shipment[name] for name in ("extOrderId", "orderId", "locationId") if name in shipment}
     fulfillment = state.add("fulfillments", {**copied, **body}, integration=caller.integration)
@@ -250,17 +246,7 @@ def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
     return fulfillment
 
 
-def refuse_taken(state: State, caller: ApiKey, collection: str, name: str, body: Json) -> None:
-    """A number of the caller's own names one object for ever, also while that is not visible yet.
-
-    Raises `Failure` 409, which names the object that has the number.
-    """
-    for stored in state.tables[collection].values():
-        if name in body and stored.get(name) == body[name] and stored.get("integration") == caller.integration:
-            raise Failure(409, f"{name} exists already", [f"it is that of {stored[ENTITIES[collection].id_field]}"])
-
-
-def _refuse_lines(state: State, shipment: Json, lines: list[Json]) -> None:
+def _refuse_excess(state: State, shipment: Json, lines: list[Json]) -> None:
     if not lines:
         raise Failure(400, "lineItems must not be empty")
     skus = {line["uniqueId"]: line["sku"] for line in shipment["lineItems"]}

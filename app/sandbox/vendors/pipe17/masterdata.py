@@ -1,11 +1,11 @@
-"""Products, locations, integrations, webhooks and documents of returns (contract 2.1 to 2.3, 2.8, 2.9)."""
+"""Products, locations, webhooks and receipts, where they are more than kept (contract 2.2, 2.3, 2.8, 2.9)."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.vendors.pipe17.fulfilments import refuse_taken
+from app.sandbox.vendors.pipe17.entities import ENTITIES
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -17,7 +17,6 @@ def create_product(state: State, caller: ApiKey, body: Json) -> Json:
     _refuse_mapped_product(caller, body)
     mapped = body.get("mappedProduct")
     fields = {name: value for name, value in body.items() if name != "mappedProduct"}
-    fields = {"status": "active", "published": [], **fields}
     product = state.add("products", fields, integration=caller.integration)
     if mapped is not None:
         product["published"] = _upsert(state, caller, product, mapped)
@@ -60,24 +59,9 @@ def _upsert(state: State, caller: ApiKey, product: Json, mapped: Json) -> list[J
     return [*others, {**own, **mapped, **changed}]
 
 
-def create_location(state: State, caller: ApiKey, body: Json) -> Json:
-    _refuse_unknown_integration(state, body)
-    return state.add("locations", {"status": "active", **body}, integration=caller.integration)
-
-
 def update_location(state: State, caller: ApiKey, location: Json, body: Json) -> Json:
-    _refuse_unknown_integration(state, body)
+    state.refuse_unknown(ENTITIES["locations"], body)
     return state.change("locations", location, body)
-
-
-def _refuse_unknown_integration(state: State, body: Json) -> None:
-    integration_id = body.get("fulfillmentIntegrationId", "")
-    if integration_id and integration_id not in state.tables["integrations"]:
-        raise Failure(400, "fulfillmentIntegrationId is unknown")
-
-
-def update_integration(state: State, caller: ApiKey, integration: Json, body: Json) -> Json:
-    return state.change("integrations", integration, body)
 
 
 def create_webhook(state: State, caller: ApiKey, body: Json) -> Json:
@@ -102,37 +86,11 @@ def _refuse_webhook(state: State, body: Json) -> None:
         raise Failure(400, "topics holds an unknown topic")
 
 
-def create_return(state: State, caller: ApiKey, body: Json) -> Json:
-    if body.get("orderId", "") not in ("", *state.tables["orders"]):
-        raise Failure(400, "orderId is unknown")
-    refuse_taken(state, caller, "returns", "extReturnId", body)
-    return state.add("returns", {"status": "pending", **body}, integration=caller.integration)
-
-
-def update_return(state: State, caller: ApiKey, stored: Json, body: Json) -> Json:
-    return state.change("returns", stored, body)
-
-
 def create_receipt(state: State, caller: ApiKey, body: Json) -> Json:
     """A receipt for a return says that its goods are here; the event `receive` belongs to arrivals, which the
     sandbox does not have."""
-    if body["locationId"] not in state.tables["locations"]:
-        raise Failure(400, "locationId is unknown")
-    if body.get("returnId", "") not in ("", *state.tables["returns"]):
-        raise Failure(400, "returnId is unknown")
-    refuse_taken(state, caller, "receipts", "extReceiptId", body)
     receipt = state.add("receipts", body, integration=caller.integration)
     returned = state.tables["returns"].get(body.get("returnId", ""))
     if returned is not None:
         state.change("returns", returned, {"status": "received"})
     return receipt
-
-
-def create_tracking(state: State, caller: ApiKey, body: Json) -> Json:
-    if body["fulfillmentId"] not in state.tables["fulfillments"]:
-        raise Failure(400, "fulfillmentId is unknown")
-    return state.add("trackings", body, integration=caller.integration)
-
-
-def update_tracking(state: State, caller: ApiKey, stored: Json, body: Json) -> Json:
-    return state.change("trackings", stored, body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.pipe17 import stock
-from app.sandbox.vendors.pipe17.fulfilments import CLOSED, cancel_shipment, open_shipment, shipments_of
+from app.sandbox.vendors.pipe17.fulfilments import CLOSED, cancel_shipment, open_shipment, refuse_lines, shipments_of
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 _COPIED_TO_SHIPMENT = (
@@ -20,12 +20,8 @@ def create_order(state: State, caller: ApiKey, body: Json) -> Json:
     same = [order for order in state.tables["orders"].values() if order["extOrderId"] == body["extOrderId"]]
     if any(order.get("integration") == caller.integration for order in same):
         raise Failure(409, "extOrderId exists already")
-    lines = body.get("lineItems", [])
-    if any(line["quantity"] <= 0 for line in lines):
-        raise Failure(400, "lineItems quantity must be positive")
-    if len({line["uniqueId"] for line in lines}) != len(lines):
-        raise Failure(400, "lineItems uniqueId must be unique within the order")
-    order = state.add("orders", {"status": "new", **body}, integration=caller.integration)
+    refuse_lines(body.get("lineItems", []), "order")
+    order = state.add("orders", body, integration=caller.integration)
     email = body.get("shippingAddress", {}).get("email")
     if email:
         order["email"] = email

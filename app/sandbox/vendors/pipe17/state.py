@@ -12,22 +12,12 @@ from typing import Any, Literal
 import msgspec
 
 from app.sandbox import state as host_state
-from app.sandbox.bodies import Json
+from app.sandbox.bodies import Failure, Json
 from app.sandbox.state import Clock, real_clock
-from app.sandbox.vendors.pipe17.entities import ENTITIES
+from app.sandbox.vendors.pipe17.entities import ENTITIES, Entity
+from app.sandbox.vendors.pipe17.samples import SAMPLES
 
 ORG_KEY = "0a17c0de5a4db0c1"
-INTEGRATION_ID = "5a4db0c2b0a71017"
-SELLING_INTEGRATION_ID = "5a4db0c25e111017"
-FOREIGN_INTEGRATION_ID = "5a4db0c2f03e1017"
-
-# Public values: they open nothing but a sandbox on loopback.
-INTEGRATION_KEY = "17a17a17a17a17a17a17a17a17a17a17"
-LEGACY_KEY = "17b17b17b17b17b17b17b17b17b17b17"
-SELLING_KEY = "17c17c17c17c17c17c17c17c17c17c17"
-
-LATE_COLLECTIONS = frozenset({"fulfillments", "returns", "receipts", "trackings"})
-"""What may appear in reads only some time after its creation was answered."""
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -41,37 +31,10 @@ class ApiKey(msgspec.Struct, frozen=True):
         return letter in self.methods.get(collection, "")
 
 
-DEFAULT_KEYS = (
-    ApiKey(
-        INTEGRATION_KEY,
-        INTEGRATION_ID,
-        {
-            "shipments": "rul",
-            "fulfillments": "crl",
-            "products": "crul",
-            "inventory": "crl",
-            "locations": "crul",
-            "integrations": "rul",
-            "mappings": "rl",
-            "returns": "crul",
-            "receipts": "crl",
-            "trackings": "crul",
-            "webhooks": "crudl",
-        },
-    ),
-    ApiKey(LEGACY_KEY, None, dict.fromkeys(ENTITIES, "crudl")),
-    ApiKey(
-        SELLING_KEY,
-        SELLING_INTEGRATION_ID,
-        {
-            "orders": "crudl",
-            "fulfillments": "rl",
-            "shipments": "rl",
-            "inventory": "rl",
-            "integrations": "rul",
-        },
-    ),
-)
+PEOPLE = ApiKey("", None, {})
+"""Who works in Pipe17's own pages."""
+
+DEFAULT_KEYS = msgspec.convert(SAMPLES["keys"], tuple[ApiKey, ...])
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
@@ -145,16 +108,22 @@ class State(host_state.State):
         """Stores a new object, stamped as Pipe17 stamps it, and notes the event for webhooks."""
         entity = ENTITIES[collection]
         now = created_at or self.stamp()
-        stored: Json = {entity.id_field: object_id or self.new_id(collection), **fields}
+        stored: Json = {entity.id_field: object_id or self.new_id(collection), **entity.defaults, **fields}
         if integration is not None:
             stored["integration"] = integration
         stored |= {"createdAt": now, "updatedAt": now, "orgKey": ORG_KEY}
-        if collection in LATE_COLLECTIONS and self.settings.visible_after_s > 0:
+        if entity.is_late and self.settings.visible_after_s > 0:
             stored["_visibleAt"] = self.clock().timestamp() + self.settings.visible_after_s
         self.tables[collection][stored[entity.id_field]] = stored
         self._index(collection, stored)
         self._note(collection, "create", stored[entity.id_field])
         return stored
+
+    def refuse_unknown(self, entity: Entity, body: Json) -> None:
+        """Raises `Failure` 400 for the id of an object that is not there."""
+        for name, collection in entity.references.items():
+            if body.get(name, "") not in ("", *self.tables[collection]):
+                raise Failure(400, f"{name} is unknown")
 
     def change(self, collection: str, stored: Json, changes: Mapping[str, Any]) -> Json:
         if collection == "products" and "sku" in changes:
@@ -201,9 +170,8 @@ class State(host_state.State):
 
     def view(self) -> Json:
         """Keys are left out; the calls are those since the start."""
-        held: Json = {path: list(table.values()) for path, table in self.tables.items()}
         calls = {"calls": dict(self.counts), "recent_calls": list(self.calls)}
-        return {**held, "ledger": self.ledger, **super().view(), **calls}
+        return {**self.held(), "ledger": self.ledger, **super().view(), **calls}
 
     def held(self) -> dict[str, Sequence[Json]]:
         return {path: list(table.values()) for path, table in self.tables.items()}

@@ -1,6 +1,6 @@
 """The other side of the Rally sandbox: what shoppers, merchants and tests do, without any key.
 
-The package's docstring lists every route, body and answer.
+`README.md` lists every route, body and answer.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import msgspec
 from flask import Flask, Response, request
 
 from app.sandbox.bodies import Failure, Json, converted, json_answer, object_body
-from app.sandbox.vendors.rally import objects
-from app.sandbox.vendors.rally.answers import topic_named
-from app.sandbox.vendors.rally.checkout import Checkout, run_checkout, take_step
-from app.sandbox.vendors.rally.fields import look_at
+from app.sandbox.vendors.rally.answers import TOPICS
+from app.sandbox.vendors.rally.checkout import run_checkout, take_step
+from app.sandbox.vendors.rally.findings import look_at
 from app.sandbox.vendors.rally.state import Copies, Merchant, State
-from app.sandbox.vendors.rally.step_requests import StepRequest
+from app.sandbox.vendors.rally.step_requests import Checkout, StepRequest
 from app.sandbox.vendors.rally.webhooks import upsert_product
 
 _MERCHANT = "/sandbox/merchants/<organization_id>"
@@ -54,20 +53,18 @@ def add_admin(app: Flask, state: State, add_fault: Callable[[Json], None]) -> No
                 raise Failure(404, "parts are " + ", ".join(view))
             return json_answer({part: view[part]})
 
-    @app.get(f"{_MERCHANT}/orders/<path:order_id>")
-    def order(organization_id: str, order_id: str) -> Response:
+    @app.get(f"{_MERCHANT}/<any(orders, carts):part>/<path:external_id>")
+    def one_record(organization_id: str, part: str, external_id: str) -> Response:
         with state.lock:
-            return json_answer({"order": _find(state.merchant_view(organization_id)["orders"], order_id)})
-
-    @app.get(f"{_MERCHANT}/carts/<path:cart_id>")
-    def cart(organization_id: str, cart_id: str) -> Response:
-        with state.lock:
-            return json_answer({"cart": _find(state.merchant_view(organization_id)["carts"], cart_id)})
+            known = state.merchant_view(organization_id)[part]
+            if external_id not in known:
+                raise Failure(404, "Rally knows no such one")
+            return json_answer({part.removesuffix("s"): known[external_id]})
 
     @app.put(f"{_MERCHANT}/products/<path:product_id>")
     def product(organization_id: str, product_id: str) -> Response:
         given = object_body().get("product")
-        found = look_at(given, objects.product)
+        found = look_at("Product", given)
         if found.problems or not isinstance(given, dict) or given["external_id"] != product_id:
             raise Failure(400, "product must be a Product with the external_id of the path", found.problems)
         with state.lock:
@@ -77,24 +74,19 @@ def add_admin(app: Flask, state: State, add_fault: Callable[[Json], None]) -> No
 
     @app.post(f"{_MERCHANT}/steps/<path:topic>")
     def step(organization_id: str, topic: str) -> Response:
-        if topic_named(topic) is None:
+        if topic not in TOPICS.hooks:
             raise Failure(404, "no such topic")
         requested = converted(object_body(), StepRequest)
-        _require_merchant(state, organization_id)
+        state.merchant(organization_id)
         return json_answer(take_step(state, organization_id, topic, requested))
 
     @app.post(f"{_MERCHANT}/checkouts")
     def checkout(organization_id: str) -> Response:
         stated = converted(object_body(), Checkout)
-        _require_merchant(state, organization_id)
+        state.merchant(organization_id)
         for rule in converted(object_body(has_decimals=False).get("faults", []), list[dict[str, Any]]):
             add_fault({**rule, "merchant": organization_id})
         return json_answer(run_checkout(state, organization_id, stated))
-
-
-def _require_merchant(state: State, organization_id: str) -> None:
-    with state.lock:
-        state.merchant(organization_id)
 
 
 def _add_merchant(state: State, given: Json) -> Merchant:
@@ -120,9 +112,3 @@ def _refuse_taken(state: State, stated: Merchant) -> None:
         is_other = other.organization_id != stated.organization_id
         if is_other and (other.client_id == stated.client_id or set(other.api_keys) & set(stated.api_keys)):
             raise Failure(409, "api_keys or client_id belong to another merchant")
-
-
-def _find(records: dict[str, Json], external_id: str) -> Json:
-    if external_id not in records:
-        raise Failure(404, "Rally knows no such one")
-    return records[external_id]

@@ -18,13 +18,12 @@ from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.rally import shopping
 from app.sandbox.vendors.rally.admin import add_admin
-from app.sandbox.vendors.rally.fields import Findings
-from app.sandbox.vendors.rally.payloads import WEBHOOKS
-from app.sandbox.vendors.rally.sessions import COUNTRIES, HostedCheckout, begin_session
+from app.sandbox.vendors.rally.answers import TOPICS
+from app.sandbox.vendors.rally.findings import Findings
+from app.sandbox.vendors.rally.sessions import HostedCheckout, begin_session
 from app.sandbox.vendors.rally.shop import add_shop, page, refuse_other_sites
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, signed_message
-from app.sandbox.vendors.rally.state import Merchant, State, default_merchants
-from app.sandbox.vendors.rally.step_requests import ADDRESS, SHOPPER
+from app.sandbox.vendors.rally.state import SAMPLES, Merchant, State
 from app.sandbox.vendors.rally.webhooks import receive, register_hook, remove_hook
 
 BASE_PATH = "/connector-api/v1"
@@ -39,7 +38,7 @@ class Rally(Vendor):
     places: Mapping[str, str] = {"The merchant's shop, to buy something": "/shop/"}
     accounts = tuple(
         Account(one.api_keys[0], one.organization_id, f"{one.name}, client id {one.client_id}")
-        for one in default_merchants()
+        for one in SAMPLES.merchants
     )
 
     def start(self, port: int, options: Options) -> RunningServer:
@@ -135,12 +134,10 @@ def _add_storefront(app: Flask, state: State) -> None:
             refuse_other_sites()
             held.act(request.form.get("act", ""), request.form)
             return Response(status=303, headers={"Location": request.path})
-        address = {**ADDRESS, **held.session.get("address", {})}
-        shopper = {**SHOPPER, **held.session.get("customer", {})}
-        return page(
-            "shop_checkout.html", held.merchant, session=held.session, cart=held.cart, address=address,
-            shopper=shopper, countries=COUNTRIES,
-        )  # fmt: skip
+        address = {**SAMPLES.address, **held.session.get("address", {})}
+        shopper = {**SAMPLES.shopper, **held.session.get("customer", {})}
+        shown: Json = {"cart": held.cart, "address": address, "shopper": shopper, "countries": SAMPLES.countries}
+        return page("shop_checkout.html", held.merchant, session=held.session, **shown)
 
     add_shop(app, state)
 
@@ -150,7 +147,7 @@ def _answer(state: State, path: str) -> Response:
     head, _, rest = path.strip("/").partition("/")
     if head == "hooks":
         return _answer_hooks(state, organization_id, rest)
-    if head != "webhooks" or rest not in WEBHOOKS:
+    if head != "webhooks" or rest not in TOPICS.webhooks:
         raise Failure(404, "Not found")
     if request.method != "POST":
         raise Failure(405, "Method not allowed")

@@ -10,34 +10,21 @@ from typing import Any
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.rally.calling import Step
 from app.sandbox.vendors.rally.checkout import lines_of_page, take_step
-from app.sandbox.vendors.rally.fields import array, filled, look_at, mapping, record, text
-from app.sandbox.vendors.rally.state import State
-from app.sandbox.vendors.rally.step_requests import ADDRESS, SHOPPER, StepRequest
-
-COUNTRIES = {"US": "United States", "CA": "Canada", "GB": "United Kingdom", "DE": "Germany"}
-
-_session_body = record(
-    {"client_id": filled},
-    {
-        "cart_id": text,
-        "cart_currency": text,
-        "cart": lambda value, place, found: None,
-        "line_items": array(mapping),
-        "checkout_session_id": text,
-    },
-)
+from app.sandbox.vendors.rally.findings import look_at
+from app.sandbox.vendors.rally.state import SAMPLES, State
+from app.sandbox.vendors.rally.step_requests import StepRequest
 
 
 def begin_session(state: State, body: Any, host_url: str) -> Json:
     """The storefront's call (contract 5).  Raises `Failure` 401 or 422; hold the state's lock."""
-    found = look_at(body, _session_body)
-    if found.problems or not isinstance(body, dict):
-        raise Failure(422, "The given data was invalid.", found.problems)
+    found = look_at("Session", body)
+    found.raise_problems()
     merchant = next((one for one in state.merchants.values() if one.client_id == body["client_id"]), None)
     if merchant is None:
         raise Failure(401, "Unauthenticated.")
     if not body.get("cart_id") and not body.get("line_items"):
-        raise Failure(422, "The given data was invalid.", {"cart_id": ["is required without line_items"]})
+        found.refuse("cart_id", "is required without line_items")
+        found.raise_problems()
     sessions = state.copies[merchant.organization_id].sessions
     session_id = body.get("checkout_session_id", "")
     if session_id not in sessions:
@@ -90,9 +77,9 @@ class HostedCheckout:
     def _address(self, form: Any) -> Step:
         country = form.get("country_code", "US")
         named = {name: form.get(name, "").strip() for name in ("first_name", "last_name")}
-        self.session["customer"] = {**SHOPPER, **named, "email": form.get("email", "").strip()}
+        self.session["customer"] = {**SAMPLES.shopper, **named, "email": form.get("email", "").strip()}
         self.session["address"] = {
-            **ADDRESS, **named, "country_code": country, "country": COUNTRIES.get(country, country),
+            **SAMPLES.address, **named, "country_code": country, "country": SAMPLES.countries.get(country, country),
             **{name: form.get(name, "").strip() for name in ("address1", "city", "province", "zip")},
         }  # fmt: skip
         cart_id = self.session.get("paid_cart") or self.session["cart_id"]

@@ -8,7 +8,7 @@ items.  The basket is a cookie, so nothing of it is kept here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -18,7 +18,7 @@ from flask import Blueprint, Flask, Response, redirect, render_template, request
 
 from app.sandbox.bodies import Failure, Json, readable
 from app.sandbox.vendors.rally.sessions import begin_session
-from app.sandbox.vendors.rally.state import Copies, Merchant, State
+from app.sandbox.vendors.rally.state import Copies, Merchant, State, Variant
 
 MOST_UNITS = 99
 MOST_ORDERS = 50
@@ -45,18 +45,6 @@ class Cart(msgspec.Struct, frozen=True):
     faults: tuple[str, ...] = ()
 
 
-class BasketLine(msgspec.Struct, frozen=True):
-    """One line of the basket, with what Rally knows of it."""
-
-    sku: str
-    title: str
-    product_id: str
-    variant_id: str
-    price: Any
-    currency: str
-    quantity: int
-
-
 def add_shop(app: Flask, state: State) -> None:
     """Adds the pages below `/shop/`."""
     shop = Blueprint("shop", __name__, url_prefix="/shop")
@@ -71,20 +59,15 @@ def add_shop(app: Flask, state: State) -> None:
     def goods(organization_id: str) -> Response:
         with state.lock:
             merchant, copies = state.merchant(organization_id), state.copies[organization_id]
-            shown = list(_goods(copies, {}))
-            left = {row["sku"]: row["value"] for row in copies.stock.values()}
+            shown, left = _goods(copies, {}), copies.stock_by_sku()
         return page("shop_goods.html", merchant, goods=shown, left=left, basket=_basket())
 
     @shop.post("/<organization_id>/basket")
     def change(organization_id: str) -> Response:
         refuse_other_sites()
-        with state.lock:
-            merchant = state.merchant(organization_id)
-        basket = _basket()
-        sku, quantity = request.form.get("sku", ""), request.form.get("quantity", "")
-        if not (quantity.isascii() and quantity.isdigit() and int(quantity) <= MOST_UNITS):
-            raise Failure(400, f"quantity must be a whole number up to {MOST_UNITS}")
-        basket[sku] = int(quantity) + (basket.get(sku, 0) if "more" in request.form else 0)
+        merchant, basket = state.merchant(organization_id), _basket()
+        sku, quantity = request.form.get("sku", ""), units("quantity", request.form.get("quantity", ""))
+        basket[sku] = quantity + (basket.get(sku, 0) if "more" in request.form else 0)
         answer = Response(status=303, headers={"Location": _path(merchant, "cart")})
         kept = {name: count for name, count in basket.items() if 0 < count <= MOST_UNITS}
         answer.set_cookie(BASKET, quote(json.dumps(kept)), httponly=True, samesite="Lax", path="/shop/")
@@ -94,7 +77,7 @@ def add_shop(app: Flask, state: State) -> None:
     def cart(organization_id: str) -> Response:
         with state.lock:
             merchant, copies = state.merchant(organization_id), state.copies[organization_id]
-            lines = list(_goods(copies, _basket()))
+            lines = _goods(copies, _basket())
             address = _carts_address(copies, organization_id)
         made = made_cart(merchant, address, lines) if lines else Cart()
         items = [{"title": line.title, "product_id": line.product_id, "variant_id": line.variant_id,
@@ -163,7 +146,14 @@ def refuse_other_sites() -> None:
         raise Failure(403, "another site's page may not use this one")
 
 
-def made_cart(merchant: Merchant, address: str, lines: Sequence[BasketLine]) -> Cart:
+def units(name: str, text: str) -> int:
+    """A quantity of a form.  Raises `Failure` 400."""
+    if not (text.isascii() and text.isdigit() and int(text) <= MOST_UNITS):
+        raise Failure(400, f"{name} must be a whole number up to {MOST_UNITS}")
+    return int(text)
+
+
+def made_cart(merchant: Merchant, address: str, lines: Sequence[Variant]) -> Cart:
     """Has the connector make a cart of the lines, as the shop's own server would."""
     if not merchant.storefront_key or not address:
         return Cart(note="no storefront_key: the page names bare line items")
@@ -195,20 +185,13 @@ def _carts_address(copies: Copies, organization_id: str) -> str:
     return f"{base.replace(':orgId', quote(organization_id, safe=''))}/storefront/carts" if last == "carts" else ""
 
 
-def _goods(copies: Copies, basket: Mapping[str, int]) -> Iterable[BasketLine]:
+def _goods(copies: Copies, basket: Mapping[str, int]) -> list[Variant]:
     """What of the basket is sold, in the order of the products; everything for an empty one."""
-    for product in copies.products.values():
-        for variant in product["variants"]:
-            sku = variant["external_sku"]
-            if not basket or sku in basket:
-                options = " / ".join(option["value"] for option in variant.get("options") or [])
-                title = f"{product['title']} ({options})" if options else product["title"]
-                price, ids = variant["prices"][0], (product["external_id"], variant["external_id"])
-                quantity = basket.get(sku, 0)
-                yield BasketLine(sku, title, *ids, price["discounted_price"], price["currency"], quantity)
+    chosen = (variant for variant in copies.variants() if not basket or variant.sku in basket)
+    return [msgspec.structs.replace(variant, quantity=basket.get(variant.sku, 0)) for variant in chosen]
 
 
-def _item(line: BasketLine) -> Json:
+def _item(line: Variant) -> Json:
     """A line as the button sends it (contract 9)."""
     variant = {"variant_id": line.variant_id, "title": line.title, "quantity": line.quantity}
     return {"title": line.title, "product_id": line.product_id, "variants": [variant]}

@@ -8,37 +8,14 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from app.sandbox.bodies import Failure, Json
-from app.sandbox.vendors.rally.calling import Call, as_body
-from app.sandbox.vendors.rally.state import Copies, State
-
-SHOPPER: Json = {"email": "ana@example.test", "first_name": "Ana", "last_name": "Ruiz", "phone": "+15550100"}
-ADDRESS: Json = {
-    "first_name": "Ana",
-    "last_name": "Ruiz",
-    "company": None,
-    "phone": "+15550100",
-    "address1": "1 Elm St",
-    "address2": None,
-    "city": "Austin",
-    "province": "Texas",
-    "country": "United States",
-    "country_code": "US",
-    "zip": "78701",
-}
-PAYMENT_METHOD: Json = {
-    "payment_method_name": "credit_card",
-    "payment_processor_name": "stripe",
-    "card_brand": "visa",
-    "last4": "4242",
-}
-SHOPPER_IP = "203.0.113.9"
+from app.sandbox.bodies import Failure, Json, encode, readable
+from app.sandbox.vendors.rally.state import SAMPLES, Copies, State
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Shopping(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What single steps and whole checkouts have in common; the package's docstring says what each field is for."""
+    """What single steps and whole checkouts have in common; `README.md` says what each field is for."""
 
     cart: str = ""
     line_items: list[Json] = []
@@ -80,57 +57,110 @@ class StepRequest(Shopping, forbid_unknown_fields=True, kw_only=True):
     sign: Literal["right", "wrong", "none"] = "right"
     url: str = ""
 
+    @property
+    def is_made_up(self) -> bool:
+        """Whether Rally is to say what it would say by itself."""
+        return self.body is None and self.raw is None
+
+
+class Checkout(Shopping, forbid_unknown_fields=True, kw_only=True):
+    """A whole checkout; `README.md` says what each field is for."""
+
+    session: str = ""
+    add: list[Json] = []
+    add_skus: dict[str, int] = {}
+    remove: list[Json] = []
+    remove_skus: dict[str, int] = {}
+    is_paid: bool = True
+    create_times: _Count = 1
+    repeat_paid: _Count = 1
+    stop_after: str = ""
+    wrong_signature_at: str = ""
+    faults: list[Json] = []
+
+
+class Call(msgspec.Struct):
+    """One hook to call, as requested; `body` is None for none."""
+
+    topic: str
+    requested: StepRequest
+    resource_id: str = ""
+    body: bytes | None = None
+    query: dict[str, int] = {}
+
+    def sent(self) -> Json:
+        """The body as the connector reads it, {} where it is no object."""
+        parsed = readable(self.body or b"")
+        return parsed if isinstance(parsed, dict) else {}
+
+    @property
+    def names_payment(self) -> bool:
+        """Whether the body says how the shopper paid."""
+        return bool(self.sent().get("payment_method"))
+
 
 def make_call(state: State, organization_id: str, topic: str, requested: StepRequest) -> Call:
     """The call for a requested step.  Raises `Failure` 400, 404 or 409; hold the state's lock."""
     copies = state.copies[organization_id]
-    call = Call(
-        topic,
-        sign=requested.sign,
-        key=requested.key,
-        is_offers_only=requested.offers_only,
-        url=requested.url,
-        patience_s=requested.patience_s,
-    )
     if requested.key and requested.key not in state.merchant(organization_id).api_keys:
         raise Failure(400, "key is none of the merchant's api_keys")
-    made: Json | None = None
-    match topic.partition("/")[0]:
-        case "cart":
-            call.resource_id = "" if topic == "cart/create" else _newest(copies.carts, requested.cart, "cart")
-            made = _cart_body(copies, topic, call.resource_id, requested)
-        case "order" if topic == "order/create":
-            call.resource_id = _newest(copies.carts, requested.cart, "cart")
-            if _is_made_up(requested):
-                made = _order_body(state, _known(copies.carts, call.resource_id, "cart"), requested)
-        case "order":
-            call.resource_id = _newest(copies.orders, requested.order, "order")
-            if topic == "order/update" and _is_made_up(requested):
-                made = _update_body(state, copies, _known(copies.orders, call.resource_id, "order"), requested)
-        case "orders":
-            page = {"per_page": requested.per_page, "current_page": requested.current_page}
-            call.query = {name: number for name, number in page.items() if number is not None}
-        case "products":
-            made = (
-                {"product_id": requested.external_product_id}
-                if requested.external_product_id
-                else {"title": requested.title or ""}
-            )
-        case "categories":
-            made = {"category_id": requested.category_id} if requested.category_id else {"title": requested.title or ""}
-        case "register":
-            made = {"organization_id": organization_id}
+    call = Call(topic, requested)
+    if topic in ("cart/fetch", "cart/update", "cart/add", "cart/remove", "order/create"):
+        call.resource_id = _newest(copies.carts, requested.cart, "cart")
+    elif topic in ("order/update", "order/fetch"):
+        call.resource_id = _newest(copies.orders, requested.order, "order")
+    elif topic == "orders/list":
+        page = {"per_page": requested.per_page, "current_page": requested.current_page}
+        call.query = {name: number for name, number in page.items() if number is not None}
     if requested.raw is not None:
         call.body = requested.raw.encode()
     elif requested.body is not None:
-        call.body = as_body(requested.body)
-    elif made is not None:
-        call.body = as_body({**made, **requested.more})
+        call.body = encode(requested.body)
+    else:
+        made = _made_up(state, organization_id, call)
+        call.body = None if made is None else encode({**made, **requested.more})
     return call
 
 
-def _is_made_up(requested: StepRequest) -> bool:
-    return requested.body is None and requested.raw is None
+def _newest(known: Mapping[str, Json], stated: str, what: str) -> str:
+    """The external id to use; one that Rally does not know may be named, for connectors must meet those, too."""
+    if not stated and not known:
+        raise Failure(404, f"Rally knows no {what} of this merchant yet: name one or check out first")
+    return stated or list(known)[-1]
+
+
+def _made_up(state: State, organization_id: str, call: Call) -> Json | None:
+    """What Rally would send by itself; None for a hook without a body."""
+    copies, requested = state.copies[organization_id], call.requested
+    cart: Json | None = copies.carts.get(call.resource_id, {}).get("answer")
+    match call.topic:
+        case "cart/create" | "cart/add":
+            return {"line_items": wanted_lines(copies, requested.line_items, requested.skus)}
+        case "cart/fetch":
+            return {}
+        case "cart/update":
+            return _shopper(call.resource_id, requested) | {
+                "line_items": requested.line_items,
+                "discounts": _discounts(cart, requested),
+                "selected_shipping_line_external_id": requested.shipping or _chosen_shipping(cart),
+                "notes": requested.notes,
+            }
+        case "cart/remove":
+            held, skus = cart["line_items"] if cart else [], requested.skus
+            named = [line for line in held if line["sku"] in skus]
+            lines = [{"external_id": line["external_id"], "quantity": skus[line["sku"]]} for line in named]
+            return {"line_items": requested.line_items or lines}
+        case "order/create":
+            return _order_body(state, _known(copies.carts, call.resource_id, "cart"), requested)
+        case "order/update":
+            return _update_body(state, copies, _known(copies.orders, call.resource_id, "order"), requested)
+        case "products/fetch":
+            return _search("product_id", requested.external_product_id, requested)
+        case "categories/fetch":
+            return _search("category_id", requested.category_id, requested)
+        case "register/callback":
+            return {"organization_id": organization_id}
+    return None
 
 
 def _known(copies: Mapping[str, Json], external_id: str, what: str) -> Json:
@@ -139,71 +169,43 @@ def _known(copies: Mapping[str, Json], external_id: str, what: str) -> Json:
     return copies[external_id]
 
 
-def _newest(known: dict[str, Json], stated: str, what: str) -> str:
-    """The external id to use; one that Rally does not know may be named, for connectors must meet those, too."""
-    if stated:
-        return stated
-    if not known:
-        raise Failure(404, f"Rally knows no {what} of this merchant yet: name one or check out first")
-    return next(reversed(known))
+def _search(name: str, external_id: str, requested: StepRequest) -> Json:
+    return {name: external_id} if external_id else {"title": requested.title or ""}
 
 
 def wanted_lines(copies: Copies, line_items: list[Json], skus: Mapping[str, int]) -> list[Json]:
     """Lines for a cart; without any requested one unit of the first product in stock.  Raises `Failure` 409."""
     if line_items:
         return line_items
-    if skus:
-        return [_line(copies, sku, quantity) for sku, quantity in skus.items()]
-    for row in copies.stock.values():
-        if row["value"] > 0:
-            return [_line(copies, row["sku"], 1)]
-    raise Failure(409, "Rally knows no product in stock: name line_items, or fetch products first")
+    in_stock = [sku for sku, units in copies.stock_by_sku().items() if units > 0]
+    if not skus and not in_stock:
+        raise Failure(409, "Rally knows no product in stock: name line_items, or fetch products first")
+    return _lines(copies, skus or {in_stock[0]: 1})
 
 
-def _line(copies: Copies, sku: str, quantity: int) -> Json:
-    for product in copies.products.values():
-        for variant in product["variants"]:
-            if variant["external_sku"] == sku:
-                return {
-                    "external_product_id": product["external_id"],
-                    "external_variant_id": variant["external_id"],
-                    "quantity": quantity,
-                    "price": variant["prices"][0]["discounted_price"],
-                }
-    raise Failure(409, "skus: Rally knows no such product; fetch products first")
-
-
-def _cart_body(copies: Copies, topic: str, cart_id: str, requested: StepRequest) -> Json:
-    cart = copies.carts.get(cart_id, {}).get("answer")
-    match topic:
-        case "cart/create" | "cart/add":
-            return {"line_items": wanted_lines(copies, requested.line_items, requested.skus)}
-        case "cart/remove":
-            return {"line_items": requested.line_items or _lines_of_skus(cart, requested.skus)}
-        case "cart/update":
-            return _shopper(cart_id, requested) | {
-                "line_items": requested.line_items,
-                "discounts": _discounts(cart, requested),
-                "selected_shipping_line_external_id": requested.shipping or _chosen_shipping(cart),
-                "notes": requested.notes,
-            }
-    return {}
-
-
-def _lines_of_skus(cart: Json | None, skus: Mapping[str, int]) -> list[Json]:
-    lines = cart["line_items"] if cart else []
+def _lines(copies: Copies, skus: Mapping[str, int]) -> list[Json]:
+    sold = {variant.sku: variant for variant in reversed(list(copies.variants()))}
+    if not skus.keys() <= sold.keys():
+        raise Failure(409, "skus: Rally knows no such product; fetch products first")
     return [
-        {"external_id": line["external_id"], "quantity": skus[line["sku"]]} for line in lines if line["sku"] in skus
+        {
+            "external_product_id": sold[sku].product_id,
+            "external_variant_id": sold[sku].variant_id,
+            "quantity": quantity,
+            "price": sold[sku].price,
+        }
+        for sku, quantity in skus.items()
     ]
 
 
 def _shopper(cart_id: str, requested: StepRequest) -> Json:
     """Who buys and where it goes, in the two places a connector may look."""
-    customer = {"external_id": f"guest-{cart_id}", **SHOPPER, "consent": {"email": True}, **requested.customer}
+    customer = {"external_id": f"guest-{cart_id}", **SAMPLES.shopper, "consent": {"email": True}, **requested.customer}
     if not requested.is_address_known:
         return {"customer": customer}
-    shipping = {**ADDRESS, **requested.address}
-    billing = shipping if requested.billing_address is None else {**ADDRESS, **requested.billing_address}
+    shipping = {**SAMPLES.address, **requested.address}
+    stated = requested.billing_address
+    billing = shipping if stated is None else {**SAMPLES.address, **stated}
     addresses = {"billing_address": billing, "shipping_address": shipping}
     is_same = {"is_billing_equal_shipping": billing == shipping}
     return {"customer": {**customer, **addresses, **is_same}, **addresses}
@@ -217,12 +219,11 @@ def _discounts(cart: Json | None, requested: StepRequest) -> list[Json]:
 
 
 def _chosen_shipping(cart: Json | None) -> str | None:
-    if not cart:
-        return None
-    chosen = cart["selected_shipping_line_external_id"]
-    offered = {line["external_id"]: line["total"] for line in cart["shipping_lines"]}
+    """What the cart has chosen as long as it is offered, else the cheapest."""
+    chosen: str | None = cart["selected_shipping_line_external_id"] if cart else None
+    offered = {line["external_id"]: line["total"] for line in cart["shipping_lines"]} if cart else {}
     if chosen in offered or not offered:
-        return str(chosen) if chosen else None
+        return chosen or None
     cheapest: str = min(offered, key=lambda line: (offered[line], line))
     return cheapest
 
@@ -233,9 +234,9 @@ def _order_body(state: State, cart: Json, requested: StepRequest) -> Json:
     if requested.transactions is not None:
         cart["transactions"] = requested.transactions
     elif not cart["transactions"]:
-        cart["transactions"] = [charge(state, answer["total"], answer["currency"])]
+        cart["transactions"] = [_charge(state, answer["total"], answer["currency"])]
     shown = (cart.get("earlier_lines") if requested.shows_earlier_lines else []) or answer["line_items"]
-    payment = {"payment_method": PAYMENT_METHOD} if requested.names_payment else {}
+    payment = {"payment_method": SAMPLES.payment_method} if requested.names_payment else {}
     return _shopper(answer["external_id"], requested) | {
         "cart": {"external_id": answer["external_id"]},
         "line_items": requested.line_items or shown,
@@ -245,19 +246,17 @@ def _order_body(state: State, cart: Json, requested: StepRequest) -> Json:
         **payment,
         "transactions": cart["transactions"],
         **_review(requested),
-        "device_information": {"device_ip_address": SHOPPER_IP},
-        "meta": {"autoCreateCustomers": False},
-        "status": "pending",
+        **SAMPLES.order,
     }
 
 
 def _update_body(state: State, copies: Copies, order: Json, requested: StepRequest) -> Json:
-    offers = requested.offers or [_line(copies, sku, quantity) for sku, quantity in requested.offer_skus.items()]
+    offers = requested.offers or _lines(copies, requested.offer_skus)
     fresh = requested.transactions
     if fresh is None:
         extra = sum((Decimal(offer["price"]) * offer["quantity"] for offer in offers), Decimal())
         extra += Decimal((requested.offer_shipping or {}).get("total", 0))
-        fresh = [charge(state, extra, order["currency"])] if extra else []
+        fresh = [_charge(state, extra, order["currency"])] if extra else []
     body: Json = {
         "external_id": order["external_id"],
         "transactions": [*(order["transactions"] if requested.repeat_transactions else []), *fresh],
@@ -267,26 +266,19 @@ def _update_body(state: State, copies: Copies, order: Json, requested: StepReque
     if requested.offer_shipping is not None:
         body["shipping_costs"] = {"new": requested.offer_shipping}
     if requested.status:
-        body["status"] = requested.status
-        body |= _review(requested)
+        body |= {"status": requested.status, **_review(requested)}
     if requested.status.lower() == "paid":
-        body["payment_method"] = PAYMENT_METHOD
+        body["payment_method"] = SAMPLES.payment_method
     return body
 
 
 def _review(requested: StepRequest) -> Json:
     if requested.is_held:
-        return {"fraud_review_transaction": {"external_id": "fraud-review", "status": "pending_review"}}
+        return {"fraud_review_transaction": SAMPLES.fraud_review}
     return {"fraud_review_transaction": {}} if requested.mentions_review else {}
 
 
-def charge(state: State, amount: Any, currency: str) -> Json:
+def _charge(state: State, amount: Any, currency: str) -> Json:
     """A transaction as Rally might name it; only id and amount are sure (contract 4.9)."""
-    return {
-        "external_id": f"ch_{state.next_number('transaction'):04d}",
-        "amount": amount,
-        "type": "charge",
-        "status": "succeeded",
-        "currency": currency,
-        "payment_method_name": PAYMENT_METHOD["payment_method_name"],
-    }
+    number = state.next_number("transaction")
+    return {"external_id": f"ch_{number:04d}", "amount": amount, "currency": currency, **SAMPLES.transaction}
