@@ -371,7 +371,7 @@ FAULTS = (
         "list-calls-of-an-order-by-one-number-alone",
         "P38",
         "app/cli/callbacks.py",
-        "orders = orders_with(database, _scope(channel), number, _channels(configured, channel))",
+        "orders = orders_with(database, scope_of(channel), number, _channels(configured, channel))",
         "orders = [(key, number) for key in _channels(configured, channel)]",
         (
             "tests/cli/test_find.py::"
@@ -481,7 +481,7 @@ FAULTS = (
         "erase-all-but-what-stands-in-the-log-of-sqlite",
         "P32",
         "app/cli/orders.py",
-        "dry_run or database.empty_log()",
+        "act.is_dry_run or database.empty_log()",
         "True",
         (
             "tests/operations/test_erasure.py::"
@@ -593,6 +593,30 @@ FAULTS = (
         "app/sandbox/host.py",
         "                state.save()\n",
         "                pass\n",
+        ("tests/sandbox/test_host.py::test_a_new_vendors_sandbox_is_a_folder_and_nothing_else",),
+    ),
+    Fault(
+        "sandbox-admits-any-key",
+        "P41",
+        "app/sandbox/routes.py",
+        "if not any(hmac",
+        "if False and not any(hmac",
+        ("tests/sandbox/test_host.py::test_a_new_vendors_sandbox_is_a_folder_and_nothing_else",),
+    ),
+    Fault(
+        "sandbox-takes-any-body",
+        "P41",
+        "app/sandbox/host.py",
+        "for problem in self.shapes.problems(shape, body)]",
+        "for problem in ()]",
+        ("tests/sandbox/test_host.py::test_a_new_vendors_sandbox_is_a_folder_and_nothing_else",),
+    ),
+    Fault(
+        "sandbox-reads-another-vendors-file",
+        "P41",
+        "app/sandbox/state.py",
+        "msgspec.convert(whole[name], kind))",
+        "whole[name])",
         ("tests/sandbox/test_host.py::test_a_new_vendors_sandbox_is_a_folder_and_nothing_else",),
     ),
     Fault(
@@ -1951,8 +1975,8 @@ FAULTS = (
         "what-a-person-could-not-send-is-forgotten",
         "P33",
         "app/cli/facts.py",
-        "        if any(item.owed or item.moved for item in found.values()):\n",
-        "        if any(item.owed for item in found.values()):\n",
+        "        if not act.is_dry_run and any(item.owed or item.moved for item in found.values()):\n",
+        "        if not act.is_dry_run and any(item.owed for item in found.values()):\n",
         ("tests/operations/test_send_again.py::test_p33_moved_figures_are_named_and_left_whoever_sends_them[sqlite]",),
     ),
     Fault(

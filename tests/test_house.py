@@ -168,8 +168,10 @@ def test_p29_the_ground_floor_holds_what_no_room_can_own() -> None:
 
 
 NEEDED = """
-import sys
+import contextlib, io, sys
 import app.cli
+with contextlib.redirect_stdout(io.StringIO()):
+    app.cli.cli(["--help"], standalone_mode=False)
 print(*sys.modules)
 import app.cli.check, app.cli.deliveries, app.cli.find, app.cli.settings
 print(*sys.modules)

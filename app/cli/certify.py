@@ -29,10 +29,10 @@ from app.cli.verify.show import Progress
 from app.cli.verify.target import Target
 from app.contract.files import FIXTURES, SCHEMAS
 from app.contract.schemas import load_contract
-from app.terminal import console, json_option, new_table, print_json
+from app.terminal import console, json_option, print_cells, print_json
 
 
-@click.command(cls=GoFlags, short_help="Have a channel server certified by RetailOps.")
+@click.command(cls=GoFlags)
 @click.option("--base-url", required=True, help="Address under which RetailOps reaches the server: https, no query.")
 @click.option("--integration-name", required=True, help="Name of the channel at RetailOps, no underscores or blanks.")
 @click.option("--api-key", help="Key of RetailOps' API.  Other users see it in the list of processes.")
@@ -179,11 +179,9 @@ def _verified(base_url: str, actions: list[str], stored: StoredKey, out: Console
 
 def _show(outcome: Certification, name: str, out: Console) -> None:
     if outcome.actions:
-        table = new_table("RetailOps says", "Action", "Result", "Message")
-        for result in outcome.actions:
-            verdict = Text("ok", "green") if result.ok else Text("FAILED", "bold red")
-            table.add_row(result.action, verdict, result.message)
-        out.print(table)
+        verdicts = {True: Text("ok", "green"), False: Text("FAILED", "bold red")}
+        rows = [(result.action, verdicts[result.ok], result.message) for result in outcome.actions]
+        print_cells("RetailOps says", ("Action", "Result", "Message"), rows)
     for fault in outcome.faults:
         out.print(fault, soft_wrap=True)
     if outcome.ok:

@@ -7,12 +7,13 @@ import click
 from app import settings as configuration
 from app.channel import registration
 from app.cli.acting import operator_of
+from app.cli.db import database_alone
 from app.errors import SettingsFault
 from app.gateways import VENDORS
 from app.operations import acts
 from app.records import channels, forgetting
 from app.records.database import Database
-from app.terminal import console, json_option, new_table, print_json, reason_options
+from app.terminal import json_option, print_cells, print_json, reason_options
 
 WORDS = {
     "source_cancellation_cursors": "marks of how far cancellations were read",
@@ -49,7 +50,7 @@ WORDS = {
 """What the rows of each table are, for people."""
 
 
-@click.command(short_help="Remove what is kept of a channel that is gone.")
+@click.command()
 @click.argument("name")
 @reason_options()
 @json_option
@@ -62,8 +63,7 @@ def forget(name: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
     configuration but that of DATABASE_URL.
     """
     operator = operator_of(by, reason, needs_reason=yes)
-    database = Database(configuration.load_database_url())
-    try:
+    with database_alone() as database:
         database.prepare()
         with database.read() as connection:
             found = channels.named(connection, name)
@@ -80,17 +80,13 @@ def forget(name: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
             )
         if yes:
             acts.forget(database, operator, key, name, database.now())
-    finally:
-        database.close()
     outcome = ("forgotten" if counts or forgotten_at is None else "already forgotten") if yes else "would be forgotten"
     if as_json:
         print_json({"channel": name, "outcome": outcome, "dry_run": not yes, "rows": counts, "open": str(what)})
         return
     if counts:
-        table = new_table(f"Kept of channel '{name}'", "Rows", "What")
-        for kind, count in counts.items():
-            table.add_row(str(count), WORDS[kind])
-        console().print(table)
+        rows = [(count, WORDS[kind]) for kind, count in counts.items()]
+        print_cells(f"Kept of channel '{name}'", ("Rows", "What"), rows)
     if what:
         click.echo(f"It has {what}.")
     if yes:

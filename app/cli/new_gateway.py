@@ -40,7 +40,7 @@ class Made(msgspec.Struct, frozen=True):
     files: list[str]
 
 
-@click.command("new-gateway", short_help="Write the folder of a new vendor.")
+@click.command("new-gateway")
 @click.argument("name")
 @click.option(
     "--into",

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.acting import ask, operator_of
+from app.cli.facts import MOVED
 from app.cli.reconcile_tables import UNITS, show_result
-from app.cli.record_options import iso, records
+from app.cli.record_options import gateway_option, limit_option, plural, records, row_json
 from app.cli.vendors import build, channel_named, check_vendor
 from app.clock import utc_now
 from app.errors import GatewayError
@@ -40,12 +41,12 @@ class Compared:
     catalogue: SendAgain = field(default_factory=SendAgain)
 
 
-@click.command(short_help="Compare what RetailOps stated with what a vendor holds.")
+@click.command()
 @click.argument("channel")
-@click.option("--gateway", "vendor", default="", metavar="VENDOR", help="Only this vendor, such as pipe17.")
+@gateway_option
 @click.option("--send", "is_sent", is_flag=True, help="Send our side of every stock and product difference again.")
 @click.option("--even-if-moved", is_flag=True, help="With --send: also figures that were moved since they were stated.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Rows a table shows of a kind.")
+@limit_option(100, "Rows a table shows of a kind.")
 @reason_options()
 @json_option
 @click.pass_context
@@ -129,7 +130,7 @@ def _send(
     if not count:
         return
     if not yes:
-        ask(f"Send {count} SKU{'s' * (count != 1)} again as RetailOps stated them?")
+        ask(f"Send {plural(count, 'SKU')} again as RetailOps stated them?")
     now = database.now()
     for item in found:
         skus, products = differing.get(item.vendor, ([], []))
@@ -166,37 +167,22 @@ def _show_sent(found: Sequence[Compared]) -> None:
     for item in found:
         for what, sent in (("stock", item.stock), ("products", item.catalogue)):
             if sent.owed:
-                count = f"{len(sent.owed)} SKU{'s' * (len(sent.owed) != 1)}"
+                count = plural(len(sent.owed), "SKU")
                 click.echo(f"{item.vendor}: pending again: {what} of {count}; the server sends it.")
             if sent.moved:
-                why = f"{item.vendor}: left, for a shipment or an order moved it since it was stated (STOCK_STALE)"
-                click.echo(f"{why}: {', '.join(sent.moved[:20])}", err=True)
+                click.echo(f"{item.vendor}: {MOVED}: {', '.join(sent.moved[:20])}", err=True)
 
 
 def _as_json(item: Compared) -> dict[str, Any]:
     result = item.result
-    shown: dict[str, Any] = {"vendor": item.vendor, "is_readable": item.is_readable, "failure": item.failure}
+    shown = row_json(item, "vendor is_readable failure")
     if result is None:
         return shown
+    names = "kind subject place vendor_sku field ours theirs stated_at sent_at note"
     return {
         **shown,
-        "compared": result.compared,
-        "left_out": result.left_out,
-        "differences": [
-            {
-                "kind": difference.kind,
-                "subject": difference.subject,
-                "place": difference.place,
-                "vendor_sku": difference.vendor_sku,
-                "field": difference.field,
-                "ours": difference.ours,
-                "theirs": difference.theirs,
-                "stated_at": iso(difference.stated_at),
-                "sent_at": iso(difference.sent_at),
-                "note": difference.note,
-            }
-            for difference in result.differences
-        ],
+        **row_json(result, "compared left_out"),
+        "differences": [row_json(difference, names) for difference in result.differences],
         "unstated_skus": result.unstated,
         "skipped_skus": result.skipped,
         "refused_skus": result.refused,

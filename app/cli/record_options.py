@@ -1,4 +1,4 @@
-"""Parameter types and options that the operator's commands share: moments, calls, and the records they read."""
+"""Options that the operator's commands share, the records they read, and how both name channels and moments."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from app import settings
 from app.channel import registration
 from app.clock import utc_now
 from app.gateways import VENDORS
+from app.operations.scope import Scope
 from app.records import channels
 from app.records.channels import Names
 from app.records.database import Database, UnfitDatabase
@@ -39,6 +40,30 @@ def moment(text: str) -> datetime:
     except (ValueError, OverflowError):
         raise click.BadParameter("write it as 30m, 2h, 7d or 2026-02-03T15:00:00Z") from None
     return given if given.tzinfo else given.replace(tzinfo=UTC)
+
+
+channel_option = click.option("--channel", default="", help="Only this channel, by its name in channels.toml.")
+gateway_option = click.option(
+    "--gateway", "vendor", default="", metavar="VENDOR", help="Only this vendor, such as pipe17."
+)
+
+
+def limit_option(default: int, help: str = "How many, newest first.") -> Callable[[Command], Command]:
+    """--limit, which the command takes as `limit`."""
+    return click.option("--limit", default=default, show_default=True, type=click.IntRange(1, 10_000), help=help)
+
+
+def period_options(what: str) -> Callable[[Command], Command]:
+    """--since and --until; `what` happened then."""
+
+    def add(command: Command) -> Command:
+        until = click.option("--until", type=moment, metavar="WHEN", help=f"{what} before then.")
+        since = click.option(
+            "--since", type=moment, metavar="WHEN", help=f"{what} since then: 30m, 2h, 7d or an ISO time."
+        )
+        return since(until(command))
+
+    return add
 
 
 @contextmanager
@@ -85,6 +110,11 @@ def shown_channel(key: str) -> str:
     return found.shown.get(key, key) if found else key
 
 
+def scope_of(channel: str) -> Scope:
+    """What may be seen of the channel of this name; everything for ""."""
+    return Scope(frozenset((key_of(channel),))) if channel else Scope()
+
+
 def when(at: datetime | None) -> str:
     """A moment for people: UTC to the second."""
     return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
@@ -111,24 +141,25 @@ def iso(at: datetime | None) -> str | None:
     return at.isoformat(timespec="milliseconds") if at else None
 
 
+def row_json(row: object, names: str, **others: object) -> dict[str, Any]:
+    """The named attributes of a row and some others, for programs: each moment in ISO 8601."""
+    found = {name: getattr(row, name) for name in names.split()} | others
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in found.items()}
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 SKU", "2 SKUs"."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def call_filters(states: Sequence[str]) -> Callable[[Command], Command]:
     """The options that choose among the calls to vendors."""
 
     def add(command: Command) -> Command:
-        for option in reversed(
-            [
-                click.option("--order", default="", help="Only calls for this order (the channel's number)."),
-                click.option("--channel", default="", help="Only this channel, by its name in channels.toml."),
-                click.option("--vendor", default="", help="Only calls to this vendor, such as pipe17."),
-                click.option("--state", "states", multiple=True, type=click.Choice(states), help="May be repeated."),
-                click.option(
-                    "--since", type=moment, metavar="WHEN", help="Owed since then: 30m, 2h, 7d or an ISO time."
-                ),
-                click.option("--until", type=moment, metavar="WHEN", help="Owed before then."),
-            ]
-        ):
-            command = option(command)
-        return command
+        order = click.option("--order", default="", help="Only calls for this order (the channel's number).")
+        vendor = click.option("--vendor", default="", help="Only calls to this vendor, such as pipe17.")
+        state = click.option("--state", "states", multiple=True, type=click.Choice(states), help="May be repeated.")
+        return order(channel_option(vendor(state(period_options("Owed")(command)))))
 
     return add
 

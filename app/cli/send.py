@@ -40,7 +40,7 @@ class _Caller:
     settings: Settings | None
 
 
-@click.command(short_help="Send one callback as RetailOps would, and judge the answer.")
+@click.command()
 @click.argument("name", metavar="CALLBACK")
 @click.option(
     "--channel", "channel_name", help="Send as this channel of channels.toml.  Needed where there are several."

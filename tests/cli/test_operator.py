@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from rich.console import Console
 from sqlalchemy import func, insert, select, update
 
 from app import cli
@@ -324,8 +322,7 @@ def test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it
 ) -> None:
     number = parked(retailops, pipe17, orders[0])
     eventually(lambda: value(retailops, select(journal.c.id).where(journal.c.name == "order_shipment_submit")))
-    for room in ("callbacks", "deliveries", "settings", "timelines"):
-        monkeypatch.setattr(f"app.cli.{room}.console", lambda: Console(file=sys.stdout, width=80, markup=False))
+    monkeypatch.setattr("app.terminal.PIPED_WIDTH", 80)
     listed = channel("callbacks", "list").stdout
     [line] = [line for line in listed.splitlines() if "order_shipment_submit" in line]
     assert "OWED" in line

@@ -35,7 +35,7 @@ CLICKS = (
 """What to click first on the operator's pages."""
 
 
-@click.command(short_help="Play a whole order life on this machine.")
+@click.command()
 @click.option("--once", is_flag=True, help="Stop everything at the end; exit 0 only if every step held.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def demo(once: bool, as_json: bool) -> None:

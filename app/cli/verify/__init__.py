@@ -30,7 +30,7 @@ _ELSEWHERE = {
 _MORE = "every request that failed: --all; for programs: --json, --junit FILE"
 
 
-@click.command(cls=GoFlags, short_help="Verify a channel server, more strictly than the SDK's tool.")
+@click.command(cls=GoFlags)
 @click.argument("command", required=False, metavar="")
 @click.argument("rest", nargs=-1, metavar="")
 @click.option(

@@ -19,7 +19,7 @@ from app.gateways.vendors.pipe17.connection.locations import name_key
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.records import channels, refused
 from app.records.database import DatabaseUnavailable
-from app.terminal import console, json_option, new_table, print_json, reason_options
+from app.terminal import Column, json_option, print_json, print_table, reason_options
 
 PATIENCE_S = 60.0
 """How long one command may take, with all its calls."""
@@ -32,12 +32,32 @@ LEGACY = (
 )
 """What is lost with the legacy way (contract 1.2)."""
 
+PLACES: Sequence[Column[Place]] = (
+    Column("Id", lambda item: item.location_id),
+    Column("Name", lambda item: item.name),
+    Column("Status", lambda item: item.status),
+    Column("3PL integration", lambda item: item.owner, wraps=True),
+    Column("Facility", lambda item: item.facility),
+    Column("Served", lambda item: "yes" if item.is_served else "no"),
+)
+
+STEPS: Sequence[Column[Step]] = (
+    Column("Facility", lambda item: item.facility),
+    Column("Location", lambda item: item.location),
+    Column("Id", lambda item: item.location_id),
+    Column("Done", lambda item: item.done),
+    Column("To do", lambda item: item.note),
+)
+
 channel_option = click.option("--channel", help="Only this channel of channels.toml.  Default: all of them.")
 
 
-@click.group(short_help="Set up a Pipe17 account.")
+@click.group()
 def commands() -> None:
-    """Set up a Pipe17 account: its locations and the setting fields of our connector."""
+    """Set up a Pipe17 account.
+
+    Its locations, and the setting fields of our connector.
+    """
 
 
 @commands.command("settings-definition")
@@ -68,7 +88,7 @@ def list_locations(ctx: click.Context, channel: str | None, as_json: bool) -> No
         print_json({"channels": [{"channel": name, "locations": places} for name, places in found.items()]})
     else:
         for name, places in found.items():
-            _show_places(name, places)
+            print_table(f"Locations of channel '{name}'", PLACES, places)
     ctx.exit(0 if all(any(place.is_served for place in places) for places in found.values()) else 1)
 
 
@@ -120,7 +140,7 @@ def sync_locations(
         print_json({"dry_run": is_dry, "channels": [{"channel": name, "steps": item} for name, item in done.items()]})
     else:
         for name, steps in done.items():
-            _show_steps(name, steps)
+            print_table(f"Facilities of channel '{name}'", STEPS, steps)
     ctx.exit(1 if any(step.done == "failed" for steps in done.values() for step in steps) else 0)
 
 
@@ -189,20 +209,3 @@ def _gateways(ctx: click.Context, channel: str | None) -> Iterator[tuple[str, Pi
 
 def _call() -> Call:
     return Call(Deadline.in_s(PATIENCE_S), "channel-pipe17", "command")
-
-
-def _show_places(channel: str, places: Sequence[Place]) -> None:
-    table = new_table(
-        f"Locations of channel '{channel}'", "Id", "Name", "Status", "3PL integration", "Facility", "Served"
-    )
-    for item in places:
-        served = "yes" if item.is_served else "no"
-        table.add_row(item.location_id, item.name, item.status, item.owner, item.facility, served)
-    console().print(table)
-
-
-def _show_steps(channel: str, steps: Sequence[Step]) -> None:
-    table = new_table(f"Facilities of channel '{channel}'", "Facility", "Location", "Id", "Done", "To do")
-    for item in steps:
-        table.add_row(item.facility, item.location, item.location_id, item.done, item.note)
-    console().print(table)

@@ -17,7 +17,7 @@ from app.gateways.vendors.rally.cart_button import snippet
 from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, HookReport, Step
 from app.gateways.vendors.rally.options import RallyOptions
 from app.settings import Settings
-from app.terminal import console, json_option, new_table, print_json
+from app.terminal import json_option, print_cells, print_json
 
 RUN_S = 180.0
 """How long a run of some forty calls may take."""
@@ -91,10 +91,9 @@ def list_(context: CommandContext, name: str, as_json: bool) -> None:
     else:
         base = _shared_base([hook["url"] for hook in shown])
         below = f", addresses below {base}" if base else ""
-        table = new_table(f"{len(found)} hooks, {len(TOPICS)} are needed{below}", "type", "id", "method", "address")
-        for hook in shown:
-            table.add_row(hook["type"], hook["id"], hook["method"], hook["url"].removeprefix(base))
-        console().print(table)
+        rows = [(hook["type"], hook["id"], hook["method"], hook["url"].removeprefix(base)) for hook in shown]
+        title = f"{len(found)} hooks, {len(TOPICS)} are needed{below}"
+        print_cells(title, ("type", "id", "method", "address"), rows)
         click.echo(finding.sentence, err=not is_whole)
     if not is_whole:
         raise SystemExit(1)
@@ -183,11 +182,10 @@ def _show(channel: Channel, action: str, report: HookReport, as_json: bool) -> N
     else:
         steps = (*report.removed, *report.added)
         base = _shared_base([step.url for step in steps])
-        table = new_table(f"Addresses below {base}" if base else "", "hook", "outcome", "address", "why")
-        for step in steps:
-            table.add_row(step.name, step.outcome, step.url.removeprefix(base), step.why)
-        if report.removed or report.added:
-            console().print(table)
+        rows = [(step.name, step.outcome, step.url.removeprefix(base), step.why) for step in steps]
+        if rows:
+            title = f"Addresses below {base}" if base else ""
+            print_cells(title, ("hook", "outcome", "address", "why"), rows)
         if report.registered is not None:
             click.echo(f"Rally lists {report.registered} hooks now.")
         for why in filter(None, (report.trouble, report.shop_info)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import click
@@ -17,7 +17,7 @@ from app.records import catalogue, catalogue_sync
 from app.records.database import Database
 from app.records.feeds import BuildReport, FeedStore, LeftOut
 from app.settings import Settings
-from app.terminal import console, is_wide, json_option, new_table, print_json, shortened
+from app.terminal import Column, console, json_option, print_json, print_table, shortened
 
 
 class Feed(msgspec.Struct, frozen=True):
@@ -52,6 +52,12 @@ WHERE_FROM = (
     "catalogue each is read; `channel settings` shows it."
 )
 """What a reason means, for who reads one for the first time."""
+
+LEFT_OUT: Sequence[Column[LeftOut]] = (
+    Column("sku", lambda unit: shortened(unit.sku, 60), narrow=lambda unit: shortened(unit.sku, 26)),
+    Column("product", lambda unit: shortened(unit.product_id, 30), narrow=lambda unit: shortened(unit.product_id, 13)),
+    Column("reason", lambda unit: unit.reason),
+)
 
 PAGE = 250
 """Products read at a time."""
@@ -196,11 +202,7 @@ def _show(found: list[Feed]) -> None:
         out.print(f"{item.channel}: {item.address}")
         out.print(f"{item.offers} offers ({item.gone} gone and unavailable), built {built}{waiting}")
         if item.left_out_count:
-            length = 60 if is_wide(out) else 26
-            table = new_table(f"{item.left_out_count} units left out", "sku", "product", "reason")
-            for unit in item.left_out:
-                table.add_row(shortened(unit.sku, length), shortened(unit.product_id, length // 2), unit.reason)
-            out.print(table)
+            print_table(f"{item.left_out_count} units left out", LEFT_OUT, item.left_out)
             if item.left_out_count > len(item.left_out):
                 out.print(f"{item.left_out_count - len(item.left_out)} more.")
             out.print(WHERE_FROM)

@@ -20,29 +20,10 @@ _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _VALID_TILL = re.compile(r"\d{14}")
 
 
-def _known_store(state: State, parts: Json) -> None:
-    _refuse_store(state, parts.pop("partner"))
-
-
-def _known_caller(state: State, parts: Json) -> None:
-    partner = request.args.get("partnerId", "")
-    _refuse_key(partner, request.args.get("apiKey", ""))
-    _refuse_store(state, partner)
-
-
-def _known_uploader(state: State, parts: Json) -> None:
-    partner = parts.pop("partner")
-    _refuse_key(partner, request.args.get("apikey", ""))
-    _refuse_store(state, partner)
-
-
-def _refuse_key(partner: str, given: str) -> None:
-    expected = KEYS.get(partner, "")
-    if not expected or not hmac.compare_digest(expected.encode(), given.encode()):
+def _admit(state: State, partner: str, key: str | None = None) -> None:
+    """Refuses a store that is not known or may not call, and a key that is not the store's."""
+    if key is not None and not hmac.compare_digest(KEYS.get(partner, "").encode(), key.encode()):
         raise Failure(401, "this key is not the store's")
-
-
-def _refuse_store(state: State, partner: str) -> None:
     if partner not in KEYS:
         raise Failure(401, "no such store")
     if partner in state.settings.blocked:
@@ -51,12 +32,24 @@ def _refuse_store(state: State, partner: str) -> None:
         raise Failure(429, "too many requests", retry_after_s=state.settings.retry_after_s)
 
 
-EVENTS = Routes(TRACKING_PATH, _known_caller)
-BROWSER = Routes("/tracking/1.0", _known_store)
-PRODUCTS = Routes(f"{CDN_PATH}/1.0/partner/<partner>", _known_store)
-ITEMS = Routes(f"{API_PATH}/1.0/partner/<partner>", _known_store)
-UPLOADS = Routes(f"{API_PATH}/2.0/partner/<partner>", _known_uploader)
-RECOMMENDATIONS = Routes("/externalapi/api/3.0", _known_caller)
+def _by_key(state: State, parts: Json) -> None:
+    _admit(state, request.args.get("partnerId", ""), request.args.get("apiKey", ""))
+
+
+def _by_store(state: State, parts: Json) -> None:
+    _admit(state, parts.pop("partner"))
+
+
+def _by_store_and_key(state: State, parts: Json) -> None:
+    _admit(state, parts.pop("partner"), request.args.get("apikey", ""))
+
+
+EVENTS = Routes(TRACKING_PATH, _by_key)
+BROWSER = Routes("/tracking/1.0", _by_store)
+PRODUCTS = Routes(f"{CDN_PATH}/1.0/partner/<partner>", _by_store)
+ITEMS = Routes(f"{API_PATH}/1.0/partner/<partner>", _by_store)
+UPLOADS = Routes(f"{API_PATH}/2.0/partner/<partner>", _by_store_and_key)
+RECOMMENDATIONS = Routes("/externalapi/api/3.0", _by_key)
 
 ROUTES = (EVENTS, BROWSER, PRODUCTS, ITEMS, UPLOADS, RECOMMENDATIONS)
 

@@ -18,6 +18,7 @@ import msgspec
 import requests
 
 from app.sandbox.bodies import Failure, Json
+from app.sandbox.calls import call
 from app.sandbox.host import Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Field, Play, Result
 from app.sandbox.server import RunningServer
@@ -98,11 +99,9 @@ def serve_retailrocket(
 
 def _poll_on(url: str, every_s: float) -> None:
     """Until the sandbox is stopped."""
-    with requests.Session() as session:
-        session.trust_env = False
-        while True:
-            time.sleep(every_s)
-            try:
-                session.post(f"{url}/sandbox/poll", timeout=60)
-            except requests.RequestException:
-                return
+    while True:
+        time.sleep(every_s)
+        try:
+            call("POST", f"{url}/sandbox/poll", patience_s=60)
+        except requests.RequestException:
+            return
