@@ -51,6 +51,7 @@ class Rally(Vendor):
     def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
         super().add_routes(app, state, faults)
 
+        # One route for all: whoever has no key or signature is not told which paths and methods there are.
         @app.route(f"{BASE_PATH}/<path:path>", **ANY_METHOD)
         def api(path: str) -> Response:
             g.merchant, g.found, g.problems = None, Findings(), []

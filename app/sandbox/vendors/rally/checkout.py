@@ -9,8 +9,9 @@ from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.rally.calling import Step, call_hook
 from app.sandbox.vendors.rally.effects import take_answer
 from app.sandbox.vendors.rally.findings import Findings
+from app.sandbox.vendors.rally.hook_bodies import make_call, wanted_lines
 from app.sandbox.vendors.rally.state import State
-from app.sandbox.vendors.rally.step_requests import Checkout, Shopping, StepRequest, make_call, wanted_lines
+from app.sandbox.vendors.rally.step_requests import Checkout, Shopping, StepRequest
 from app.sandbox.vendors.rally.webhooks import add_refund, set_status
 
 
