@@ -2872,7 +2872,7 @@ FAULTS = (
         "P33",
         "app/cli/reconcile.py",
         "        if is_sent:\n            _send(",
-        "        if True:\n            yes = True\n            _send(",
+        "        if True:\n            act = Act(act.operator, False, True, act.as_json)\n            _send(",
         (
             "tests/operations/test_reconcile.py::"
             "test_p33_what_people_changed_there_is_shown_with_both_figures_sent_and_gone_afterwards[sqlite]",
