@@ -18,9 +18,8 @@ from app.cli.demo.console import Walk
 from app.cli.demo.playing import Step, Steps, play
 from app.cli.demo.stage import Stage, staged
 
-ACTS = (pipe17, rally, retailrocket)
-"""One for each vendor: `channel` gives its table, `OrderLife` its steps."""
-
+TABLES = {vendor.VENDOR: vendor.SETTINGS for vendor in (rally, pipe17, retailrocket)}
+"""Further settings of each vendor.  Retail Rocket, which brings no orders, joins the channel of the first."""
 
 LOOKS = ("channel check", "channel callbacks list", "channel callbacks show --order NUMBER", "channel deliveries list")
 """Commands that show what the demo left, in the folder it runs in."""
@@ -47,9 +46,9 @@ def demo(once: bool, as_json: bool) -> None:
 
     with staged() as stage:
         console.print("Starting the vendors' sandboxes and the channel server ...")
-        for act in ACTS:
-            stage.start_sandbox(act.VENDOR)
-        stage.start_server("".join(act.channel(stage) for act in ACTS))
+        for vendor in TABLES:
+            stage.start_sandbox(vendor)
+        stage.start_server(TABLES)
         steps: list[Step] = []
         all_held = True
         for title, acts in _plays(stage):
@@ -72,8 +71,13 @@ def demo(once: bool, as_json: bool) -> None:
 
 
 def _plays(stage: Stage) -> Iterator[tuple[str, Steps]]:
-    for act in ACTS:
-        yield act.VENDOR, act.OrderLife(stage, stage.retailops(act.KEY, act.PAIR)).steps()
+    ours, theirs = stage.retailops, stage.sandbox_url
+    life = pipe17.Pipe17(ours(pipe17.VENDOR), theirs(pipe17.VENDOR))
+    yield pipe17.VENDOR, [*life.steps(), *pipe17.Outage(life, stage).steps()]
+    yield rally.VENDOR, rally.Rally(ours(rally.VENDOR), theirs(rally.VENDOR), stage.run).steps()
+    name = retailrocket.VENDOR
+    feed_url = f"{stage.server_url}/feeds/{name}/{stage.channel(name)['name']}.xml"
+    yield name, retailrocket.RetailRocket(ours(name), theirs(name), feed_url).steps()
     yield "console", Walk(stage).steps()
 
 
@@ -92,9 +96,11 @@ def _stay_up(stage: Stage, console: Console) -> None:
     console.print(
         f"\nThe channel server:  {stage.server_url}/api/channel  (openapi at {stage.server_url}/openapi.json)"
     )
-    for act in ACTS:
-        console.print(f"{act.VENDOR} holds:  {stage.sandbox_url(act.VENDOR)}/sandbox/")
-        console.print(f"  its channel's key (demo only): {act.KEY}, client_id {act.PAIR[0]}, channel {act.PAIR[1]}")
+    for vendor in TABLES:
+        channel = stage.channel(vendor)
+        numbers = f"client_id {channel['client_id']}, channel {channel['channel_id']}"
+        console.print(f"{vendor} holds:  {stage.sandbox_url(vendor)}/sandbox/")
+        console.print(f"  its channel's key (demo only): {channel['auth_keys'][0]}, {numbers}", soft_wrap=True)
     console.print(f"\nThe operator's pages:  {stage.server_url}/console/", soft_wrap=True)
     console.print(f"  sign in with any name and this token (demo only): {stage.console_token}", soft_wrap=True)
     for click_on in CLICKS:
