@@ -26,10 +26,10 @@ def run(
     plan: Plan,
     target: Target,
     key: str,
+    on_result: Callable[[Result], None],
     *,
     jobs: int = 1,
     stop_on_error: bool = False,
-    on_result: Callable[[Result], None] = lambda _: None,
     log: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Examine every case; results are handed on in the plan's order as soon as they are there."""
