@@ -110,8 +110,9 @@ def certify(
         )
     finally:
         target.close()
-    _show(outcome, integration_name, out)
-    if as_json:
+    if not as_json:
+        _show(outcome, integration_name, out)
+    else:
         print_json({"ok": outcome.ok, "verify": report, "certification": outcome, "doubts": doubts})
     ctx.exit(0 if outcome.ok else 1)
 

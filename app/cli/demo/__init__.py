@@ -6,17 +6,15 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 
 import click
-import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from app.cli.demo import pipe17, rally, retailrocket
 from app.cli.demo.console import Walk
 from app.cli.demo.playing import Step, Steps, play
 from app.cli.demo.stage import Stage, staged
+from app.terminal import json_option, print_cells, print_json
 
 TABLES = {vendor.VENDOR: vendor.SETTINGS for vendor in (rally, pipe17, retailrocket)}
 """Further settings of each vendor.  Retail Rocket, which brings no orders, joins the channel of the first."""
@@ -36,7 +34,7 @@ CLICKS = (
 
 @click.command()
 @click.option("--once", is_flag=True, help="Stop everything at the end; exit 0 only if every step held.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@json_option
 def demo(once: bool, as_json: bool) -> None:
     """Play RetailOps through a whole order life against a real server and sandboxed vendors, on loopback."""
     console = Console(stderr=as_json)
@@ -57,10 +55,10 @@ def demo(once: bool, as_json: bool) -> None:
             all_held = all_held and len(played) == len(acts) and all(step.held for step in played)
             steps += played
         if as_json:
-            result = {"held": all_held, "steps": [asdict(step) for step in steps]}
-            click.echo(msgspec.json.encode(result).decode())
+            print_json({"held": all_held, "steps": steps})
         else:
-            console.print(_table(steps))
+            rows = [(step.name, "yes" if step.held else "NO", f"{step.seconds:.1f}", step.detail) for step in steps]
+            print_cells("", ("Step", "Held", "s", "What was seen"), rows)
             console.print("Every step held." if all_held else "[bold]A step did not hold.[/bold]")
         if not once and all_held:
             _stay_up(stage, console)
@@ -79,17 +77,6 @@ def _plays(stage: Stage) -> Iterator[tuple[str, Steps]]:
     feed_url = f"{stage.server_url}/feeds/{name}/{stage.channel(name)['name']}.xml"
     yield name, retailrocket.RetailRocket(ours(name), theirs(name), feed_url).steps()
     yield "console", Walk(stage).steps()
-
-
-def _table(steps: list[Step]) -> Table:
-    table = Table(show_lines=False)
-    table.add_column("step")
-    table.add_column("held")
-    table.add_column("s", justify="right")
-    table.add_column("what was seen")
-    for step in steps:
-        table.add_row(step.name, "yes" if step.held else "NO", f"{step.seconds:.1f}", step.detail)
-    return table
 
 
 def _stay_up(stage: Stage, console: Console) -> None:
