@@ -804,7 +804,7 @@ FAULTS = (
         "value-in-problem",
         "P6",
         "app/contract/problems.py",
-        "yield Problem.at(pointer_to(place, pointer), rule, _sentence(rule, detail, self._owner(error)))",
+        "yield Problem.at(pointer_to(place, pointer), rule, sentence(rule, detail, self._owner(error)))",
         "yield Problem.at(pointer_to(place, pointer), rule, f'{value}')",
         ("tests/callbacks/test_routes.py::test_p6_no_value_of_a_refused_body_is_repeated_in_reply_or_log",),
     ),
