@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
@@ -24,6 +21,7 @@ from app.records.tables.deliveries import deliveries, late_events
 from tests.channel.money_gateway import Till, serve_till
 from tests.channel.test_refunds import CHANNEL, Shop
 from tests.conftest import KEY, PAIR, Caller, codes, eventually
+from tests.databases import nothing_written
 from tests.passing_time import PassingTime
 
 LEASE_S = BUDGET_S + PATIENCE_MARGIN_S
@@ -48,23 +46,6 @@ def shop(
         gateway = f'repeat = "{repeat}"\npatience_s = 5.0'
         text = CHANNEL.format(pair=PAIR, key=KEY, url=server.url, channel="", gateway=gateway)
         yield Shop(till, server, Caller(build_app(text), contract))
-
-
-@contextmanager
-def nothing_written(database: Database) -> Iterator[None]:
-    """Every connection to PostgreSQL is ended; on both databases nothing can be written until the end of the block."""
-    if database.is_sqlite:
-        blocker = sqlite3.connect(database.url.database or "", isolation_level=None)
-        blocker.execute("begin immediate")
-        yield
-        blocker.close()
-        return
-    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
-        other.execute("set lock_timeout = '3s'")  # a turn of the dispatcher may hold it
-        other.execute("lock table deliveries in exclusive mode")
-        others = "datname = current_database() and pid <> pg_backend_pid()"
-        other.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
-        yield
 
 
 def open_calls(database: Database) -> list[tuple[str, str]]:

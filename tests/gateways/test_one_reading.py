@@ -197,13 +197,6 @@ def _amount(text: str | None) -> Decimal:
     return Decimal(text or "0")
 
 
-@pytest.fixture
-def database(database_url: str) -> Any:
-    found = Database(database_url)
-    yield found
-    found.close()
-
-
 def agree(sku: str, unit: Item, rally: Said, feed: Said, api: Said, pipe17: Said) -> None:
     """Whatever two vendors are both told of the SKU is one and the same."""
     assert (feed.is_offered, feed.title, feed.price, feed.full_price, feed.pictures, feed.url, feed.is_available) == (

@@ -22,11 +22,10 @@ from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
-from tests.channel.test_known_outcomes import nothing_written
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually, shipment_of
+from tests.databases import nothing_written, open_database
 from tests.gateways.test_pipe17 import connect, level, push, request, stock_of
 from tests.gateways.test_pipe17_stock import places, set_field
-from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
 

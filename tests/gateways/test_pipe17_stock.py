@@ -23,8 +23,8 @@ from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KE
 from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.conftest import Caller, Sandbox, channel_table, eventually, owed_levels
+from tests.databases import open_database
 from tests.gateways.test_pipe17 import call, connect, level, push, stock_of
-from tests.records.test_migrations import open_database
 
 Start = Callable[..., Sandbox]
 MANY = int(os.environ.get("STOCK_SKUS", "1000"))

@@ -43,7 +43,8 @@ from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
 from app.sandbox.vendors.retailrocket.products import content_hash as vendors_hash
 from tests.channel.money_gateway import Till, serve_till
-from tests.conftest import KEY, PAIR, Caller, Sandbox, codes, eventually, migrate, shipment_of
+from tests.conftest import KEY, PAIR, Caller, Sandbox, codes, eventually, shipment_of
+from tests.databases import migrate
 from tests.gateways.test_retailrocket_feed import PATHS, item, record
 from tests.passing_time import PassingTime
 
@@ -328,15 +329,6 @@ class Desk:
 
     def report(self, purchase: Purchase) -> None:
         self.gateway.commands.report_purchase(purchase, Call(Deadline.in_s(5), "r-1", "command"))
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    url = settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": f"sqlite:///{tmp_path}/own.db"})
-    opened = Database(url)
-    opened.prepare()
-    yield opened
-    opened.close()
 
 
 def order(**fields: Any) -> Order:

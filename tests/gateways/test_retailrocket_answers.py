@@ -37,13 +37,6 @@ def rocket() -> Iterator[Sandbox]:
         yield Sandbox(server)
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    found = Database(database_url)
-    yield found
-    found.close()
-
-
 def purchase() -> Purchase:
     return Purchase(
         "WEB-1", "ab" * 16, datetime.now(UTC), "USD", (PurchaseLine("1", "MUG", 1, Decimal(5)),), "", "pat@shop.example"

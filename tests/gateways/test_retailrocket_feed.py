@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,6 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app import settings as configuration
 from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.domain.catalogue import Item, Product
@@ -337,13 +336,6 @@ def item(sku: str, **fields: Any) -> dict[str, Any]:
         "categories": ("A/B",),
         **fields,
     }
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(configuration.load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
-    yield opened
-    opened.close()
 
 
 @pytest.mark.both_databases

@@ -6,7 +6,6 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +20,7 @@ from app.records.database import Database
 from app.records.deliveries import Delivery
 from app.records.outcomes import Outcome, record_outcomes
 from app.records.tables.deliveries import commands, deliveries, late_events
-from tests.records.test_migrations import open_database
+from tests.databases import open_database
 
 pytestmark = pytest.mark.both_databases
 
@@ -30,13 +29,6 @@ STREAM = ("first", "pipe17")
 
 PORTION = 10_000
 """Rows of one transaction."""
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 def fill(database: Database, lanes: int, calls: int, *, stream: tuple[str, str] = STREAM, **values: Any) -> None:

@@ -23,9 +23,10 @@ from app.contract.schemas import Contract
 from app.records.database import Database
 from app.records.tables.deliveries import commands, deliveries
 from app.sandbox.vendors.retailops import RetailOps
-from app.settings import Settings, load_database_url
+from app.settings import Settings
 from tests.command_line import without_ours
-from tests.conftest import KEY, PAIR, ROOT, Sandbox, channel_table, eventually, migrate, shipment_of
+from tests.conftest import KEY, PAIR, ROOT, Sandbox, channel_table, eventually, shipment_of
+from tests.databases import migrate
 from tests.postgres import running_postgres
 
 pytestmark = pytest.mark.postgresql
@@ -102,13 +103,6 @@ def run(tmp_path: Path, database_url: str) -> Iterator[Callable[..., Processes]]
     yield start
     for processes in started:
         processes.stop()
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
-    yield opened
-    opened.close()
 
 
 def caller(url: str, contract: Contract) -> RetailOps:
