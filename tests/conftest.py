@@ -163,6 +163,12 @@ def pipe17(start_pipe17: Callable[..., Sandbox]) -> Sandbox:
     return start_pipe17()
 
 
+@pytest.fixture
+def empty(start_pipe17: Callable[..., Sandbox]) -> Sandbox:
+    """Pipe17's sandbox of an organisation with goods and locations and no requests."""
+    return start_pipe17(shipments=0)
+
+
 @pytest.fixture(autouse=True)
 def _only_registered_codes() -> Iterator[None]:
     """No test makes the server use a code that the registry does not explain (P43)."""

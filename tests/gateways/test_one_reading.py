@@ -34,10 +34,10 @@ from app.storefront.goods import Unit, line_of
 from app.storefront.reservations import sellable
 from tests.channel import test_whole_pushes as whole_pushes
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
+from tests.gateways.pipe17_stage import own, set_field
 from tests.gateways.rally_shop import Shop as RallyShop
 from tests.gateways.rally_shop import channel_text
 from tests.gateways.rally_shop import record as rally_record
-from tests.gateways.test_pipe17_products import own, set_field
 from tests.gateways.test_retailrocket_feed import FEED, channel
 
 PRICES = ["80.00", "80", 80, 79.98999786376953, "12.345", "0.00", 0, "-1", "12,50", "$ 80.00", "1e2", "", None]

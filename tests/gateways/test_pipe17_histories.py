@@ -36,7 +36,7 @@ from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.databases import migrate
-from tests.gateways.test_pipe17_integration import OWN
+from tests.gateways.pipe17_stage import OWN
 
 SKUS = ("MUG-RED", "BOWL", "LADLE ")
 PLACES = (DALLAS, RENO)
