@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask import Flask
 from sqlalchemy import select, update
 
-from app import gateways
 from app.channel import effects
 from app.channel.services import BUDGET_S, PATIENCE_MARGIN_S
-from app.contract.schemas import Contract
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables.deliveries import deliveries, late_events
-from tests.channel.money_gateway import Till, serve_till
-from tests.channel.test_refunds import CHANNEL, Shop
-from tests.conftest import KEY, PAIR, Caller, codes, eventually
+from tests.channel.till_shop import OpenShop, Shop
+from tests.conftest import codes, eventually
 from tests.databases import nothing_written
 from tests.passing_time import PassingTime
 
@@ -29,23 +24,13 @@ LEASE_S = BUDGET_S + PATIENCE_MARGIN_S
 
 
 @pytest.fixture
-def shop(
-    build_app: Callable[..., Flask],
-    contract: Contract,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
-) -> Iterator[Shop]:
+def shop(open_shop: OpenShop, request: pytest.FixtureRequest) -> Shop:
     """A vendor that pays whenever it is asked.
 
     Its refunds can neither be repeated nor looked up, unless a test's parameter names another `Repeat`.
     """
     repeat = getattr(request, "param", "never")
-    monkeypatch.setitem(gateways.REGISTRY, "till", "tests.channel.money_gateway")
-    till = Till()
-    with serve_till(till) as server:
-        gateway = f'repeat = "{repeat}"\npatience_s = 5.0'
-        text = CHANNEL.format(pair=PAIR, key=KEY, url=server.url, channel="", gateway=gateway)
-        yield Shop(till, server, Caller(build_app(text), contract))
+    return open_shop(gateway=f'repeat = "{repeat}"\npatience_s = 5.0')
 
 
 def open_calls(database: Database) -> list[tuple[str, str]]:

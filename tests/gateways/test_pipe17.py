@@ -27,7 +27,7 @@ from app.gateways.wire_objects import read
 from app.options import explain, read_table
 from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, LEGACY_KEY
-from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
+from app.sandbox.vendors.pipe17.samples import DALLAS, RENO, SAMPLES
 from tests.conftest import Sandbox
 from tests.gateways.pipe17_stage import (
     AUSTIN,

@@ -13,7 +13,7 @@ from app.domain.commands import Completion, PackageLine, ReturnedGoods, Returned
 from app.domain.stock import StockChange
 from app.errors import Unavailable
 from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.vendors.pipe17.samples import DALLAS
+from app.sandbox.vendors.pipe17.samples import AUSTIN, DALLAS
 from tests.conftest import Caller, Sandbox, channel_table, codes
 from tests.gateways.pipe17_stage import (
     OWN,
@@ -29,7 +29,6 @@ from tests.gateways.pipe17_stage import (
     request,
     stock_of,
 )
-from tests.gateways.test_pipe17 import AUSTIN
 
 ODD = {
     "blank behind": "SPOON ",

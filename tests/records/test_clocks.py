@@ -16,7 +16,7 @@ from app.records.tables.deliveries import deliveries
 from app.records.tables.server import heartbeat as heartbeats
 from app.records.tables.stock import sync_states
 from tests.databases import open_database
-from tests.records.test_outbox import fill
+from tests.records.filled_outbox import fill
 
 pytestmark = pytest.mark.both_databases
 

@@ -17,7 +17,7 @@ from app.records.tables.deliveries import deliveries
 from app.records.tables.gateways import pending_reports
 from app.records.tables.orders import handed_out
 from app.records.tables.stock import fact_obstacles, stock, sync_states
-from tests.records.test_outbox import START, STREAM, fill
+from tests.records.filled_outbox import START, STREAM, fill
 
 pytestmark = pytest.mark.both_databases
 

@@ -21,7 +21,7 @@ from app.contract.schemas import Contract
 from tests.conftest import KEY, PAIR, Sandbox, channel_table, eventually
 from tests.databases import open_database
 from tests.system import releases
-from tests.system.test_postgres import Processes, caller
+from tests.system.processes import Processes, caller
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.unmigrated]
 
