@@ -13,9 +13,10 @@ from app.domain.commands import Completion, PackageLine, ReturnedGoods, Returned
 from app.domain.stock import StockChange
 from app.errors import Unavailable
 from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.vendors.pipe17.samples import AUSTIN, DALLAS
+from app.sandbox.vendors.pipe17.samples import DALLAS
 from tests.conftest import Caller, Sandbox, channel_table, codes
 from tests.gateways.pipe17_stage import (
+    AUSTIN,
     OWN,
     administrate,
     call,
