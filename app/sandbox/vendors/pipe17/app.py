@@ -17,6 +17,7 @@ import requests
 from flask import Flask, Response, request
 
 from app.sandbox.bodies import Failure, Json, api_body, encode, json_answer
+from app.sandbox.calls import call
 from app.sandbox.faults import Faults
 from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
@@ -205,11 +206,9 @@ def _post_webhooks(state: State) -> None:
 
 
 def _send(posts: Sequence[tuple[str, str, bytes]]) -> None:
-    with requests.Session() as session:
-        session.trust_env = False
-        for url, apikey, body in posts:
-            headers = {"Content-Type": "application/json", "X-Pipe17-Key": apikey}
-            try:
-                session.post(url, body, headers=headers, timeout=_WEBHOOK_PATIENCE_S, allow_redirects=False)
-            except requests.RequestException:
-                log.info("a webhook's receiver did not answer")
+    for url, apikey, body in posts:
+        headers = {"Content-Type": "application/json", "X-Pipe17-Key": apikey}
+        try:
+            call("POST", url, patience_s=_WEBHOOK_PATIENCE_S, data=body, headers=headers)
+        except requests.RequestException:
+            log.info("a webhook's receiver did not answer")
