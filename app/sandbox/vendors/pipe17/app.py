@@ -22,8 +22,7 @@ from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
 from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
-from app.sandbox.vendors.pipe17 import fulfilments, people, writes
-from app.sandbox.vendors.pipe17.admin import add_admin, is_count
+from app.sandbox.vendors.pipe17 import admin, fulfilments, people, writes
 from app.sandbox.vendors.pipe17.entities import ENTITIES, Entity
 from app.sandbox.vendors.pipe17.listing import find_one, list_page, requested_keys, shown
 from app.sandbox.vendors.pipe17.samples import SAMPLES
@@ -48,6 +47,8 @@ class Pipe17(Vendor):
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_pipe17(port, shipments=options.shipments, seed=options.seed, state_file=options.state_file)
 
+    routes = (admin.ROUTES,)
+
     def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
         @app.route(f"{BASE_PATH}/<collection>", **ANY_METHOD)
         @app.route(f"{BASE_PATH}/<collection>/<path:identifier>", **ANY_METHOD)
@@ -55,13 +56,15 @@ class Pipe17(Vendor):
             with state.lock:
                 return _answer(state, collection, identifier)
 
-        add_admin(app, state)
+        super().add_routes(app, state, faults)
+
+    def error_body(self, status: int, message: str) -> Json:
+        return {"success": False, "code": status, "message": message, "errors": [message]}
 
     def refusal(self, state: State, failure: Failure) -> Response:
-        return _failure(state, failure)
-
-    def http_error(self, status: int, name: str) -> Response:
-        return json_answer({"success": False, "code": status, "message": name, "errors": [name]}, status)
+        body = self.error_body(failure.status, failure.message)
+        is_masked = state.settings.failures_as_200 and failure.status in (400, 404, 409)
+        return json_answer(body | {"errors": failure.errors or body["errors"]}, 200 if is_masked else failure.status)
 
     def describe_call(self, response: Response) -> Json:
         collection, _, rest = request.path.removeprefix(BASE_PATH).strip("/").partition("/")
@@ -73,10 +76,9 @@ class Pipe17(Vendor):
         _post_webhooks(state)
 
     def reset(self, state: State, body: Json) -> Json:
-        shipments, rng_seed = body.get("shipments", 12), body.get("seed", 17)
-        if not is_count(shipments, low=0) or not isinstance(rng_seed, int):
-            raise Failure(400, "shipments and seed must be integers")
-        fill(state, shipments=shipments, rng_seed=rng_seed)
+        for problem in self.shapes.problems("people.reset", body):
+            raise Failure(400, str(problem))
+        fill(state, shipments=body.get("shipments", 12), rng_seed=body.get("seed", 17))
         return {"shipments": len(state.tables["shipments"])}
 
     def change_settings(self, state: State, settings: Settings) -> None:
@@ -119,7 +121,7 @@ def _answer(state: State, collection: str, identifier: str | None) -> Response:
         raise Failure(404, "unknown path")
     allowed = entity.methods["one" if identifier is not None else "collection"]
     if request.method not in allowed.split(", "):
-        answer = _failure(state, Failure(405, f"{request.method} is not allowed here"))
+        answer = json_answer(VENDOR.error_body(405, f"{request.method} is not allowed here"), 405)
         answer.headers["Allow"] = allowed
         return answer
     letter = {"POST": "c", "PUT": "u", "DELETE": "d"}.get(request.method, "l" if identifier is None else "r")
@@ -172,7 +174,7 @@ def _caller(state: State) -> ApiKey:
         raise Failure(401, "X-Pipe17-Key is missing" if not sent else "X-Pipe17-Key is unknown")
     wait_s = state.wait_s(sent, state.settings.rate_per_s)
     if wait_s:
-        raise Failure(429, "too many requests", [f"retry after {wait_s}"])
+        raise Failure(429, "too many requests", [f"retry after {wait_s}"], retry_after_s=wait_s)
     return caller
 
 
@@ -185,16 +187,6 @@ def _body() -> Any:
 
 def _success(fields: Json, status: int = 200) -> Response:
     return json_answer({"success": True, "code": status, **fields}, status)
-
-
-def _failure(state: State, failure: Failure) -> Response:
-    errors = list(failure.errors or [failure.message])
-    body = {"success": False, "code": failure.status, "message": failure.message, "errors": errors}
-    is_masked = state.settings.failures_as_200 and failure.status in (400, 404, 409)
-    answer = json_answer(body, 200 if is_masked else failure.status)
-    if failure.status == 429:
-        answer.headers["Retry-After"] = errors[0].rpartition(" ")[2]
-    return answer
 
 
 def _post_webhooks(state: State) -> None:
