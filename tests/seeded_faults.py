@@ -820,7 +820,7 @@ FAULTS = (
         "value-in-problem",
         "P6",
         "app/contract/problems.py",
-        "yield Problem.at(pointer_to(place, pointer), rule, _sentence(rule, detail, self._owner(error)))",
+        "yield Problem.at(pointer_to(place, pointer), rule, sentence(rule, detail, self._owner(error)))",
         "yield Problem.at(pointer_to(place, pointer), rule, f'{value}')",
         ("tests/callbacks/test_routes.py::test_p6_no_value_of_a_refused_body_is_repeated_in_reply_or_log",),
     ),
@@ -2888,7 +2888,7 @@ FAULTS = (
         "P33",
         "app/cli/reconcile.py",
         "        if is_sent:\n            _send(",
-        "        if True:\n            yes = True\n            _send(",
+        "        if True:\n            act = Act(act.operator, False, True, act.as_json)\n            _send(",
         (
             "tests/operations/test_reconcile.py::"
             "test_p33_what_people_changed_there_is_shown_with_both_figures_sent_and_gone_afterwards[sqlite]",
