@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -20,12 +21,16 @@ from app.sandbox.vendors.rally import (
     ORGANIZATION_ID,
     SECOND_API_KEY,
     SECOND_ORGANIZATION_ID,
+    Settings,
     serve_rally,
     sign,
     signed_message,
 )
+from app.sandbox.vendors.rally.answers import TOPICS
+from app.sandbox.vendors.rally.findings import FOLDER, SHAPES
+from app.sandbox.vendors.rally.step_requests import Checkout, StepRequest
 
-TOPICS = {
+TOPIC_PATHS = {
     "cart/create": ("post", "carts"),
     "cart/fetch": ("post", "carts/:resourceId"),
     "cart/update": ("put", "carts/:resourceId"),
@@ -218,7 +223,7 @@ class Rally:
         return self.admin("GET", "journal")["counts"].get(ORGANIZATION_ID, {})
 
     def register_all(self, connector_url: str, key: str = API_KEY) -> None:
-        for topic, (method, path) in TOPICS.items():
+        for topic, (method, path) in TOPIC_PATHS.items():
             hook = {"type": topic, "url": f"{connector_url}/rally/merchants/:orgId/{path}", "method": method}
             assert self.api("POST", "hooks", hook, key=key)[0] == 200
 
@@ -245,6 +250,15 @@ def order_id(rally: Rally, connector: Connector) -> str:
     done = rally.checkout(line_items=[{"external_product_id": "p", "external_variant_id": "p", "quantity": 2}])
     assert done["outcome"] == "good", done["steps"][-1]
     return str(done["order_id"])
+
+
+def test_what_the_readme_says_of_steps_topics_and_shapes_is_what_there_is() -> None:
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"[a-z_]+", readme))
+    assert {*StepRequest.__struct_fields__, *Checkout.__struct_fields__, *Settings.__struct_fields__} <= named
+    shapes = {hook.answer for hook in TOPICS.hooks.values()} | {*TOPICS.webhooks}
+    assert {shape for shape in shapes if shape not in SHAPES} == set()
+    assert TOPICS.hooks.keys() - {"register/callback"} == TOPIC_PATHS.keys()
 
 
 @pytest.mark.parametrize(

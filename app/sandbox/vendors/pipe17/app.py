@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from flask import Flask, Response, request
+from flask import Response, request
 
 from app.sandbox.bodies import Failure, Json, api_body, encode, json_answer
-from app.sandbox.faults import Faults
-from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
+from app.sandbox.calls import call
+from app.sandbox.host import Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
+from app.sandbox.routes import ANY, Routes
 from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
-from app.sandbox.vendors.pipe17 import fulfilments, people, writes
-from app.sandbox.vendors.pipe17.admin import add_admin, is_count
+from app.sandbox.vendors.pipe17 import admin, fulfilments, people, writes
 from app.sandbox.vendors.pipe17.entities import ENTITIES, Entity
 from app.sandbox.vendors.pipe17.listing import find_one, list_page, requested_keys, shown
 from app.sandbox.vendors.pipe17.samples import SAMPLES
@@ -37,6 +37,9 @@ _WEBHOOK_PATIENCE_S = 2.0
 log = logging.getLogger(__name__)
 
 
+API = Routes(BASE_PATH)
+
+
 class Pipe17(Vendor):
     """The sandbox of one organisation."""
 
@@ -44,24 +47,18 @@ class Pipe17(Vendor):
     base_path = BASE_PATH
     port_offset = 0
     accounts = tuple(Account(row["key"], row["integration"], row["meaning"]) for row in SAMPLES["keys"])
+    routes = (API, admin.ROUTES)
 
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_pipe17(port, shipments=options.shipments, seed=options.seed, state_file=options.state_file)
 
-    def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
-        @app.route(f"{BASE_PATH}/<collection>", **ANY_METHOD)
-        @app.route(f"{BASE_PATH}/<collection>/<path:identifier>", **ANY_METHOD)
-        def api(collection: str, identifier: str | None = None) -> Response:
-            with state.lock:
-                return _answer(state, collection, identifier)
-
-        add_admin(app, state)
+    def error_body(self, status: int, message: str) -> Json:
+        return {"success": False, "code": status, "message": message, "errors": [message]}
 
     def refusal(self, state: State, failure: Failure) -> Response:
-        return _failure(state, failure)
-
-    def http_error(self, status: int, name: str) -> Response:
-        return json_answer({"success": False, "code": status, "message": name, "errors": [name]}, status)
+        body = self.error_body(failure.status, failure.message)
+        is_masked = state.settings.failures_as_200 and failure.status in (400, 404, 409)
+        return json_answer(body | {"errors": failure.errors or body["errors"]}, 200 if is_masked else failure.status)
 
     def describe_call(self, response: Response) -> Json:
         collection, _, rest = request.path.removeprefix(BASE_PATH).strip("/").partition("/")
@@ -73,10 +70,9 @@ class Pipe17(Vendor):
         _post_webhooks(state)
 
     def reset(self, state: State, body: Json) -> Json:
-        shipments, rng_seed = body.get("shipments", 12), body.get("seed", 17)
-        if not is_count(shipments, low=0) or not isinstance(rng_seed, int):
-            raise Failure(400, "shipments and seed must be integers")
-        fill(state, shipments=shipments, rng_seed=rng_seed)
+        for problem in self.shapes.problems("people.reset", body):
+            raise Failure(400, str(problem))
+        fill(state, shipments=body.get("shipments", 12), rng_seed=body.get("seed", 17))
         return {"shipments": len(state.tables["shipments"])}
 
     def change_settings(self, state: State, settings: Settings) -> None:
@@ -112,14 +108,17 @@ def serve_pipe17(
     return serve_sandbox(VENDOR, state, port=port)
 
 
-def _answer(state: State, collection: str, identifier: str | None) -> Response:
+@API.route(ANY, "/<collection>")
+@API.route(ANY, "/<collection>/<path:identifier>")
+def api(state: State, collection: str, identifier: str | None = None) -> Response:
+    """Any entity of the vendor's; `identifier` names one of a collection."""
     caller = _caller(state)
     entity = ENTITIES.get(collection)
     if entity is None:
         raise Failure(404, "unknown path")
     allowed = entity.methods["one" if identifier is not None else "collection"]
     if request.method not in allowed.split(", "):
-        answer = _failure(state, Failure(405, f"{request.method} is not allowed here"))
+        answer = json_answer(VENDOR.error_body(405, f"{request.method} is not allowed here"), 405)
         answer.headers["Allow"] = allowed
         return answer
     letter = {"POST": "c", "PUT": "u", "DELETE": "d"}.get(request.method, "l" if identifier is None else "r")
@@ -172,7 +171,7 @@ def _caller(state: State) -> ApiKey:
         raise Failure(401, "X-Pipe17-Key is missing" if not sent else "X-Pipe17-Key is unknown")
     wait_s = state.wait_s(sent, state.settings.rate_per_s)
     if wait_s:
-        raise Failure(429, "too many requests", [f"retry after {wait_s}"])
+        raise Failure(429, "too many requests", [f"retry after {wait_s}"], retry_after_s=wait_s)
     return caller
 
 
@@ -185,16 +184,6 @@ def _body() -> Any:
 
 def _success(fields: Json, status: int = 200) -> Response:
     return json_answer({"success": True, "code": status, **fields}, status)
-
-
-def _failure(state: State, failure: Failure) -> Response:
-    errors = list(failure.errors or [failure.message])
-    body = {"success": False, "code": failure.status, "message": failure.message, "errors": errors}
-    is_masked = state.settings.failures_as_200 and failure.status in (400, 404, 409)
-    answer = json_answer(body, 200 if is_masked else failure.status)
-    if failure.status == 429:
-        answer.headers["Retry-After"] = errors[0].rpartition(" ")[2]
-    return answer
 
 
 def _post_webhooks(state: State) -> None:
@@ -213,11 +202,9 @@ def _post_webhooks(state: State) -> None:
 
 
 def _send(posts: Sequence[tuple[str, str, bytes]]) -> None:
-    with requests.Session() as session:
-        session.trust_env = False
-        for url, apikey, body in posts:
-            headers = {"Content-Type": "application/json", "X-Pipe17-Key": apikey}
-            try:
-                session.post(url, body, headers=headers, timeout=_WEBHOOK_PATIENCE_S, allow_redirects=False)
-            except requests.RequestException:
-                log.info("a webhook's receiver did not answer")
+    for url, apikey, body in posts:
+        headers = {"Content-Type": "application/json", "X-Pipe17-Key": apikey}
+        try:
+            call("POST", url, patience_s=_WEBHOOK_PATIENCE_S, data=body, headers=headers)
+        except requests.RequestException:
+            log.info("a webhook's receiver did not answer")

@@ -19,7 +19,7 @@ def create_product(state: State, caller: ApiKey, body: Json) -> Json:
     fields = {name: value for name, value in body.items() if name != "mappedProduct"}
     product = state.add("products", fields, integration=caller.integration)
     if mapped is not None:
-        product["published"] = _upsert(state, caller, product, mapped)
+        product["published"] = _published(state, caller, product, mapped)
     return product
 
 
@@ -33,7 +33,7 @@ def update_product(state: State, caller: ApiKey, product: Json, body: Json) -> J
     if changes.get("sku", product["sku"]) != product["sku"] and changes["sku"] in state.products_by_sku:
         raise Failure(409, "sku exists already")
     if "mappedProduct" in body:
-        changes["published"] = _upsert(state, caller, product, body["mappedProduct"])
+        changes["published"] = _published(state, caller, product, body["mappedProduct"])
     return state.change("products", product, changes)
 
 
@@ -46,17 +46,16 @@ def _refuse_mapped_product(caller: ApiKey, body: Json) -> None:
         raise Failure(400, "mappedProduct.integrationId is not this integration")
 
 
-def _upsert(state: State, caller: ApiKey, product: Json, mapped: Json) -> list[Json]:
-    """The published rows with this integration's own one merged in."""
-    rows: list[Json] = product["published"]
-    own = next((row for row in rows if row["integrationId"] == caller.integration), {})
-    others = [row for row in rows if row["integrationId"] != caller.integration]
-    changed = {
-        "integrationId": caller.integration,
-        "updatedAt": state.stamp(),
-        "updatedBy": caller.integration,
-    }
-    return [*others, {**own, **mapped, **changed}]
+def _published(state: State, caller: ApiKey, product: Json, mapped: Json) -> list[Json]:
+    changed = {"integrationId": caller.integration, "updatedAt": state.stamp(), "updatedBy": caller.integration}
+    return merged(product["published"], "integrationId", {**mapped, **changed})
+
+
+def merged(rows: list[Json], key: str, row: Json, new: Json | None = None) -> list[Json]:
+    """The rows with `row` merged into the one of the same key; where there is none it is added, with `new` below."""
+    if all(other[key] != row[key] for other in rows):
+        return [*rows, {**(new or {}), **row}]
+    return [{**other, **row} if other[key] == row[key] else other for other in rows]
 
 
 def update_location(state: State, caller: ApiKey, location: Json, body: Json) -> Json:

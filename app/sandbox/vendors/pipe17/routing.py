@@ -8,10 +8,9 @@ from app.sandbox.vendors.pipe17.fulfilments import CLOSED, cancel_shipment, open
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 _COPIED_TO_SHIPMENT = (
-    "extOrderApiId", "orderSource", "orderSourceType", "shippingAddress", "shippingCode", "shippingCarrier",
-    "shippingClass", "shippingPrice", "currency", "shippingNote", "giftNote", "incoterms",
-    "expectedDeliveryDate",
-    "shipByDate", "shipAfterDate", "shipCancelByDate", "holdUntil", "privacyPolicy", "tags",
+    "extOrderId", "orderId", "extOrderApiId", "orderSource", "orderSourceType", "shippingAddress", "shippingCode",
+    "shippingCarrier", "shippingClass", "shippingPrice", "currency", "shippingNote", "giftNote", "incoterms",
+    "expectedDeliveryDate", "shipByDate", "shipAfterDate", "shipCancelByDate", "holdUntil", "privacyPolicy", "tags",
 )  # fmt: skip
 _SHIPMENT_LINE_FIELDS = ("uniqueId", "sku", "name", "upc", "quantity", "customFields")
 
@@ -57,18 +56,15 @@ def _route(state: State, order: Json) -> None:
         plan.setdefault(_origin(state, order, line, locations), []).append(line)
     for location_id, lines in plan.items():
         location = state.tables["locations"][location_id]
-        fields = {name: order[name] for name in _COPIED_TO_SHIPMENT if name in order}
         open_shipment(
             state,
-            fields
-            | {
-                "extOrderId": order["extOrderId"],
-                "orderId": order["orderId"],
+            {
+                **{name: order[name] for name in _COPIED_TO_SHIPMENT if name in order},
+                **({"status": "pendingShippingLabel"} if order.get("requireShippingLabels") else {}),
                 "orderType": "sales",
                 "locationId": location_id,
                 "lineItems": [part for line in lines for part in _components(state, line, location)],
             },
-            status="pendingShippingLabel" if order.get("requireShippingLabels") else None,
         )
     routed = {"status": "readyForFulfillment", "routingStatus": "acknowledged", "lastRoutedAt": state.stamp()}
     state.change("orders", order, routed)

@@ -26,7 +26,7 @@ def seed(state: State, shipments: int = 12, rng_seed: int = 17) -> None:
     samples = _filled(state, SAMPLES)
     for row in samples["integrations"]:
         fields = {**samples["integration"], "connectorId": state.new_id("connectors"), **row}
-        state.add("integrations", fields, integration=None, object_id=row["integrationId"])
+        state.add("integrations", fields, integration=None)
     mapping = {"mappingId": state.new_id("mapping"), **samples["mapping"]}
     own = state.tables["integrations"][INTEGRATION_ID]
     own["entities"][0]["mappingUuid"] = state.add("mappings", mapping, integration=INTEGRATION_ID)["uuid"]
@@ -97,7 +97,7 @@ def _request(state: State, sample: Json, shift: timedelta) -> Json:
     Raises `Failure` where somebody has renamed its location.
     """
     fields = {**SAMPLES["request"], **sample}
-    place, status = fields.pop("location"), fields.pop("status")
+    place = fields.pop("location")
     is_split, is_cancelled = fields.pop("is_split", False), fields.pop("is_cancelled", False)
     if isinstance(fields["shippingAddress"], str):
         fields["shippingAddress"] = dict(SAMPLES["addresses"][fields["shippingAddress"]])
@@ -106,21 +106,20 @@ def _request(state: State, sample: Json, shift: timedelta) -> Json:
     fields["locationId"] = next((key for key, row in state.tables["locations"].items() if row["name"] == place), "")
     if not fields["locationId"]:
         raise Failure(400, f"no location is named {place} any more")
-    created_at = state.stamp(shift=shift)
+    fields["createdAt"] = state.stamp(shift=shift)
     if fields["orderType"] == "transfer":
         fields["extOrderId"] = f"TO-{state.next_number('transfer')}"
     else:
-        order = list(state.tables["orders"].values())[-1] if is_split else _order(state, fields, created_at)
+        order = list(state.tables["orders"].values())[-1] if is_split else _order(state, fields)
         fields |= {name: order[name] for name in ("orderId", "extOrderId", "extOrderApiId")}
-    creator = SELLING_INTEGRATION_ID
-    shipment = fulfilments.open_shipment(state, fields, status=status, creator=creator, created_at=created_at)
+    shipment = fulfilments.open_shipment(state, fields, creator=SELLING_INTEGRATION_ID)
     fulfilments.recompute_order(state, shipment.get("orderId", ""))
     if is_cancelled:
         fulfilments.cancel_shipment(state, shipment, "canceledRestock", None)
     return shipment
 
 
-def _order(state: State, request: Json, created_at: str) -> Json:
+def _order(state: State, request: Json) -> Json:
     number = 17000 + state.next_number("order")
     prices = {product["sku"]: product["prices"][0]["value"] for product in SAMPLES["products"]}
     copied = ("uniqueId", "sku", "name", "quantity")
@@ -131,11 +130,11 @@ def _order(state: State, request: Json, created_at: str) -> Json:
     ]
     total = sum((line["itemPrice"] * line["quantity"] for line in sold), Decimal(0))
     fields: Json = {
+        **SAMPLES["order"],
         "extOrderId": f"#{number}",
         "extOrderApiId": str(5_000_000_000_000 + number),
-        "extOrderCreatedAt": created_at,
-        "status": "readyForFulfillment",
-        "routingStatus": "acknowledged",
+        "extOrderCreatedAt": request["createdAt"],
+        "createdAt": request["createdAt"],
         "orderSource": request["orderSource"],
         "orderSourceType": request["orderSourceType"],
         "currency": request.get("currency", "USD"),
@@ -143,7 +142,5 @@ def _order(state: State, request: Json, created_at: str) -> Json:
         "subTotalPrice": total,
         "totalPrice": total,
         "shippingAddress": dict(request["shippingAddress"]),
-        "paymentStatus": "paid",
-        "tags": [],
     }
-    return state.add("orders", fields, integration=SELLING_INTEGRATION_ID, created_at=created_at)
+    return state.add("orders", fields, integration=SELLING_INTEGRATION_ID)

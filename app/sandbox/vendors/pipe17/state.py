@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,28 +95,30 @@ class State(host_state.State):
         material = f"{self.rng_seed}:{kind}:{self.next_number('id:' + kind)}"
         return hashlib.sha256(material.encode()).hexdigest()[:16] + self.settings.id_suffix
 
-    def add(
-        self,
-        collection: str,
-        fields: Mapping[str, Any],
-        *,
-        integration: str | None,
-        object_id: str | None = None,
-        created_at: str | None = None,
-    ) -> Json:
-        """Stores a new object, stamped as Pipe17 stamps it, and notes the event for webhooks."""
+    def add(self, collection: str, fields: Mapping[str, Any], *, integration: str | None) -> Json:
+        """Stores a new object, stamped as Pipe17 stamps it, and notes the event for webhooks.
+
+        What a client cannot send, its id and `createdAt`, may be given for the sandbox's own.
+        """
         entity = ENTITIES[collection]
-        now = created_at or self.stamp()
-        stored: Json = {entity.id_field: object_id or self.new_id(collection), **entity.defaults, **fields}
+        object_id = fields.get(entity.id_field) or self.new_id(collection)
+        stored: Json = {entity.id_field: object_id, **entity.defaults, **fields}
         if integration is not None:
             stored["integration"] = integration
-        stored |= {"createdAt": now, "updatedAt": now, "orgKey": ORG_KEY}
+        now = stored.setdefault("createdAt", self.stamp())
+        stored |= {"updatedAt": now, "orgKey": ORG_KEY}
         if entity.is_late and self.settings.visible_after_s > 0:
             stored["_visibleAt"] = self.clock().timestamp() + self.settings.visible_after_s
         self.tables[collection][stored[entity.id_field]] = stored
         self._index(collection, stored)
         self._note(collection, "create", stored[entity.id_field])
         return stored
+
+    def found(self, collection: str, object_id: str) -> Json:
+        """The object with this id.  Raises `Failure` 404."""
+        if object_id not in self.tables[collection]:
+            raise Failure(404, "No results")
+        return self.tables[collection][object_id]
 
     def refuse_unknown(self, entity: Entity, body: Json) -> None:
         """Raises `Failure` 400 for the id of an object that is not there."""
@@ -145,10 +146,6 @@ class State(host_state.State):
             self.products_by_sku[stored["sku"]] = stored
         elif collection == "inventory":
             self.stock_rows[stored["sku"], stored["locationId"]] = stored
-
-    def is_visible(self, stored: Json) -> bool:
-        visible_at: float | Decimal = stored.get("_visibleAt", 0)
-        return self.clock().timestamp() >= visible_at
 
     def _note(self, collection: str, action: str, object_id: str) -> None:
         if not any(collection in hook["topics"] for hook in self.tables["webhooks"].values()):

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import requests
 
+from app.sandbox import calls
 from app.sandbox.bodies import readable
 from app.sandbox.vendors.rally.answers import REGISTER, TOPICS, examine, examine_refusal
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, sign, signed_message
@@ -102,11 +103,7 @@ def _send(merchant: Merchant, call: Call, step: Step, patience_s: float) -> None
         headers[HEADER] = sign(own if requested.sign == "right" else _WRONG_SECRET, signed_message(body, query))
     url = f"{step.url}?{query}" if query else step.url
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            reply = session.request(
-                step.method, url, data=body or None, headers=headers, timeout=patience_s, allow_redirects=False
-            )
+        reply = calls.call(step.method, url, patience_s=patience_s, data=body or None, headers=headers)
     except requests.RequestException as error:
         step.error = f"no answer: {type(error).__name__}"
         return

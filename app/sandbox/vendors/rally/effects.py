@@ -103,8 +103,9 @@ def _examine_status(order: Json, found: Findings) -> None:
 def _new_order(state: State, copies: Copies, answer: Json) -> Json:
     cart = copies.carts.get(answer["cart_id"], {}).get("answer", {})
     return {
-        **{name: answer[name] for name in ("external_id", "external_number", "cart_id", "status")},
+        **{name: answer[name] for name in ("external_id", "external_number", "cart_id")},
         "currency": cart.get("currency", "USD"),
+        "status": answer["status"],
         "statuses": [{"status": answer["status"], "at": state.stamp(), "by": "connector"}],
         "answer": answer,
         "snapshot": None,

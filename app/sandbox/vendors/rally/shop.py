@@ -16,7 +16,8 @@ import msgspec
 import requests
 from flask import Response, redirect, request
 
-from app.sandbox.bodies import Failure, Json, readable
+from app.sandbox.bodies import Failure, Json, encode, readable
+from app.sandbox.calls import call
 from app.sandbox.routes import Routes
 from app.sandbox.vendors.rally.pages import own_forms_only, page, see_other
 from app.sandbox.vendors.rally.sessions import begin_session
@@ -124,17 +125,11 @@ def made_cart(merchant: Merchant, address: str, lines: Sequence[Variant]) -> Car
     """Has the connector make a cart of the lines, as the shop's own server would."""
     if not merchant.storefront_key or not address:
         return Cart(note="no storefront_key: the page names bare line items")
-    cart = {
-        "currency": lines[0].currency,
-        "line_items": [{"sku": line.sku, "quantity": line.quantity} for line in lines],
-    }
+    named = [{"sku": line.sku, "quantity": line.quantity} for line in lines]
+    body = encode({"currency": lines[0].currency, "line_items": named})
+    headers = {"Authorization": f"Bearer {merchant.storefront_key}", "Content-Type": "application/json"}
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            reply = session.post(
-                address, json=cart, headers={"Authorization": f"Bearer {merchant.storefront_key}"},
-                timeout=PATIENCE_S, allow_redirects=False,
-            )  # fmt: skip
+        reply = call("POST", address, patience_s=PATIENCE_S, data=body, headers=headers)
     except requests.RequestException as error:
         return Cart(note=f"the connector did not answer ({type(error).__name__}): the page names bare line items")
     answer = readable(reply.content)
