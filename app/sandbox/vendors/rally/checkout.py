@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+import msgspec
 
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.rally.calling import Step, call_hook
@@ -13,6 +15,9 @@ from app.sandbox.vendors.rally.hook_bodies import make_call, wanted_lines
 from app.sandbox.vendors.rally.state import State
 from app.sandbox.vendors.rally.step_requests import Checkout, Shopping, StepRequest
 from app.sandbox.vendors.rally.webhooks import add_refund, set_status
+
+Planned = tuple[str, Json]
+"""A topic, and what the step has of its own."""
 
 
 def take_step(state: State, organization_id: str, topic: str, requested: StepRequest) -> Step:
@@ -29,33 +34,41 @@ def take_step(state: State, organization_id: str, topic: str, requested: StepReq
     return step
 
 
-def run_checkout(state: State, organization_id: str, checkout: Checkout) -> Json:
-    """Every step until one is not good.  Raises `Failure` when nothing can be bought."""
+class Walk(msgspec.Struct):
+    """How far a shopper has come."""
+
+    cart_id: str
+    order_id: str = ""
     steps: list[Step] = []
-    cart_id, order_id = _beginning(state, organization_id, checkout), ""
-    for topic, changes in _plan(state, organization_id, checkout, cart_id):
-        sign = "wrong" if topic == checkout.wrong_signature_at else "right"
-        requested = _requested(checkout, {"cart": cart_id, "order": order_id, "sign": sign, **changes})
-        step = take_step(state, organization_id, topic, requested)
-        steps.append(step)
+
+
+def walk(state: State, organization_id: str, plan: Iterable[Planned], cart_id: str, **shared: Any) -> Walk:
+    """Takes step after step until one is not good; all are about the same cart and order."""
+    done = Walk(cart_id)
+    for topic, changes in plan:
+        stated = {**shared, "cart": done.cart_id, "order": done.order_id, **changes}
+        step = take_step(state, organization_id, topic, StepRequest(**stated))
+        done.steps.append(step)
         if not step.is_good:
             break
         if topic.startswith("cart/"):
-            cart_id = step.answer["external_id"]
+            done.cart_id = step.answer["external_id"]
         else:
-            order_id = step.answer.get("external_id", "")
-        if topic == checkout.stop_after:
-            break
+            done.order_id = step.answer.get("external_id", "")
+    return done
+
+
+def run_checkout(state: State, organization_id: str, checkout: Checkout) -> Json:
+    """Every step until one is not good.  Raises `Failure` when nothing can be bought."""
+    cart_id = _beginning(state, organization_id, checkout)
+    of_one_step = ("cart", "line_items", "skus", "offers", "offer_skus", "offer_shipping", "transactions")
+    shared = {name: getattr(checkout, name) for name in Shopping.__struct_fields__ if name not in of_one_step}
+    plan = _spoilt(checkout, _plan(state, organization_id, checkout, cart_id))
+    done = walk(state, organization_id, plan, cart_id, **shared)
     with state.lock:
-        order = state.copies[organization_id].orders.get(order_id)
-        return {
-            "outcome": steps[-1].outcome,
-            "cart_id": cart_id,
-            "order_id": order_id,
-            "charged": order["charged"] if order else 0,
-            "steps": steps,
-            "order": order,
-        }
+        order = state.copies[organization_id].orders.get(done.order_id)
+        charged = order["charged"] if order else 0
+        return {"outcome": done.steps[-1].outcome, **msgspec.structs.asdict(done), "charged": charged, "order": order}
 
 
 def _beginning(state: State, organization_id: str, checkout: Checkout) -> str:
@@ -85,8 +98,8 @@ def lines_of_page(item: Json) -> list[Json]:
     ]
 
 
-def _plan(state: State, organization_id: str, checkout: Checkout, cart_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    nothing_known: dict[str, Any] = {"is_address_known": False, "shipping": "", "coupon": None}
+def _plan(state: State, organization_id: str, checkout: Checkout, cart_id: str) -> Iterator[Planned]:
+    nothing_known: Json = {"is_address_known": False, "shipping": "", "coupon": None}
     if not cart_id:
         with state.lock:
             lines = wanted_lines(state.copies[organization_id], checkout.line_items, checkout.skus)
@@ -110,11 +123,12 @@ def _plan(state: State, organization_id: str, checkout: Checkout, cart_id: str) 
         yield "order/update", {"status": "paid"}
 
 
-def _requested(checkout: Checkout, changes: dict[str, Any]) -> StepRequest:
-    """The shopper's part of the checkout, without what belongs to single steps."""
-    of_one_step = ("line_items", "skus", "offers", "offer_skus", "offer_shipping", "transactions")
-    shared = {name: getattr(checkout, name) for name in Shopping.__struct_fields__ if name not in of_one_step}
-    return StepRequest(**{**shared, **changes})
+def _spoilt(checkout: Checkout, plan: Iterable[Planned]) -> Iterator[Planned]:
+    """The plan with what the checkout wants to go wrong."""
+    for topic, changes in plan:
+        yield topic, {"sign": "wrong" if topic == checkout.wrong_signature_at else "right", **changes}
+        if topic == checkout.stop_after:
+            return
 
 
 def _refund_the_rest(state: State, order: Json) -> None:

@@ -5,18 +5,17 @@ The page asks the connector's hooks step by step: the cart, the address, shippin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, after_this_request, request
 
 from app.sandbox.bodies import Failure, Json, readable
 from app.sandbox.routes import Routes
-from app.sandbox.vendors.rally.calling import Step
-from app.sandbox.vendors.rally.checkout import lines_of_page, take_step
+from app.sandbox.vendors.rally.checkout import Planned, lines_of_page, walk
 from app.sandbox.vendors.rally.findings import look_at
 from app.sandbox.vendors.rally.pages import own_forms_only, page, see_other
-from app.sandbox.vendors.rally.state import SAMPLES, State
-from app.sandbox.vendors.rally.step_requests import StepRequest
+from app.sandbox.vendors.rally.state import SAMPLES, Merchant, State
 
 
 def _open_to_browsers(state: State, parts: Json) -> None:
@@ -45,17 +44,66 @@ def open_session(state: State) -> Json:
 
 @CHECKOUT.route("GET", "/<session_id>")
 def show_checkout(state: State, session_id: str) -> Response:
-    held = HostedCheckout(state, session_id)
-    address = {**SAMPLES.address, **held.session.get("address", {})}
-    shopper = {**SAMPLES.shopper, **held.session.get("customer", {})}
-    shown: Json = {"cart": held.cart, "address": address, "shopper": shopper, "countries": SAMPLES.countries}
-    return page("shop_checkout.html", held.merchant, session=held.session, **shown)
+    merchant, session = _session(state, session_id)
+    kept = state.copies[merchant.organization_id].carts.get(session.get("paid_cart", ""))
+    address = {**SAMPLES.address, **session.get("address", {})}
+    shopper = {**SAMPLES.shopper, **session.get("customer", {})}
+    shown: Json = {"cart": kept and kept["answer"], "address": address, "shopper": shopper}
+    return page("shop_checkout.html", merchant, session=session, countries=SAMPLES.countries, **shown)
 
 
 @CHECKOUT.route("POST", "/<session_id>", is_locked=False)
 def carry_on(state: State, session_id: str) -> Response:
-    HostedCheckout(state, session_id).act(request.form.get("act", ""), request.form)
+    """A form of the page.  What it says is kept in the session, and goes to the connector's hooks."""
+    with state.lock:
+        merchant, session = _session(state, session_id)
+        plan = _plan(session, request.form)
+        if session.get("order_id"):
+            return see_other(request.path)  # paid: a second click changes nothing
+        if request.form["act"] == "address":
+            _keep_address(session, request.form)
+    cart_id = session.get("paid_cart") or session["cart_id"]
+    about = {name: session.get(name, {}) for name in ("customer", "address")}
+    done = walk(state, merchant.organization_id, plan, cart_id, **about)
+    last = done.steps[-1]
+    with state.lock:
+        if done.steps[0].is_good:
+            session["paid_cart"] = done.cart_id
+        session["message"] = "" if last.is_good else f"{last.topic}: {last.error}"
+        if last.is_good and last.topic == "order/update":
+            session["order_id"] = done.order_id
     return see_other(request.path)
+
+
+def _session(state: State, session_id: str) -> tuple[Merchant, Json]:
+    for organization_id, copies in state.copies.items():
+        if session_id in copies.sessions:
+            return state.merchant(organization_id), copies.sessions[session_id]
+    raise Failure(404, "no such checkout")
+
+
+def _plan(session: Json, form: Mapping[str, str]) -> list[Planned]:
+    """The steps that one of the page's forms is for.  Raises `Failure` 404 for another."""
+    match form.get("act"):
+        case "address":
+            lines = [line for item in session["line_items"] for line in lines_of_page(item)]
+            has_cart = session.get("paid_cart") or session["cart_id"]
+            return [("cart/fetch", {}) if has_cart else ("cart/create", {"line_items": lines}), ("cart/update", {})]
+        case "choose":
+            return [("cart/update", {"shipping": form.get("shipping", ""), "coupon": form.get("coupon", "").strip()})]
+        case "pay":
+            return [("order/create", {}), ("order/update", {"status": "paid"})]
+    raise Failure(404, "there is no such form")
+
+
+def _keep_address(session: Json, form: Mapping[str, str]) -> None:
+    stated = {name: text.strip() for name, text in form.items()}
+    names = ("first_name", "last_name")
+    code = stated.get("country_code", "US")
+    session["customer"] = {**SAMPLES.shopper, **{name: stated.get(name, "") for name in (*names, "email")}}
+    places = (*names, "address1", "city", "province", "zip")
+    country = {"country_code": code, "country": SAMPLES.countries.get(code, code)}
+    session["address"] = {**SAMPLES.address, **{name: stated.get(name, "") for name in places}, **country}
 
 
 def begin_session(state: State, body: Any, host_url: str) -> Json:
@@ -81,75 +129,3 @@ def begin_session(state: State, body: Any, host_url: str) -> Json:
         "at": state.stamp(),
     }
     return {"url": f"{host_url}checkout/{session_id}", "checkout_session_id": session_id}
-
-
-class HostedCheckout:
-    """One session's checkout, as Rally's page carries it on; each act is kept in the session."""
-
-    def __init__(self, state: State, session_id: str) -> None:
-        """Raises `Failure` 404."""
-        self._state = state
-        with state.lock:
-            held = next((item for item in state.copies.items() if session_id in item[1].sessions), None)
-            if held is None:
-                raise Failure(404, "no such checkout")
-            self.organization_id, copies = held
-            self.merchant = state.merchant(self.organization_id)
-            self.session = copies.sessions[session_id]
-
-    @property
-    def cart(self) -> Json | None:
-        """The cart as the connector answered it last."""
-        with self._state.lock:
-            kept = self._state.copies[self.organization_id].carts.get(self.session.get("paid_cart", ""))
-            answer: Json | None = kept["answer"] if kept else None
-            return answer
-
-    def act(self, what: str, form: Any) -> None:
-        """Carry the checkout on: `address`, `choose` (shipping and coupon) or `pay`.  Raises `Failure` 400 or 404."""
-        acts = {"address": self._address, "choose": self._choose, "pay": self._pay}
-        if what not in acts:
-            raise Failure(404, "there is no such form")
-        if self.session.get("order_id"):
-            return  # paid: a second click changes nothing
-        self.session["message"] = ""
-        step = acts[what](form)
-        if not step.is_good:
-            self.session["message"] = f"{step.topic}: {step.error}"
-
-    def _address(self, form: Any) -> Step:
-        country = form.get("country_code", "US")
-        named = {name: form.get(name, "").strip() for name in ("first_name", "last_name")}
-        self.session["customer"] = {**SAMPLES.shopper, **named, "email": form.get("email", "").strip()}
-        self.session["address"] = {
-            **SAMPLES.address, **named, "country_code": country, "country": SAMPLES.countries.get(country, country),
-            **{name: form.get(name, "").strip() for name in ("address1", "city", "province", "zip")},
-        }  # fmt: skip
-        cart_id = self.session.get("paid_cart") or self.session["cart_id"]
-        if cart_id:
-            step = self._step("cart/fetch", cart=cart_id)
-        else:
-            lines = [line for item in self.session["line_items"] for line in lines_of_page(item)]
-            step = self._step("cart/create", line_items=lines)
-        if not step.is_good:
-            return step
-        self.session["paid_cart"] = step.answer["external_id"]
-        return self._step("cart/update")
-
-    def _choose(self, form: Any) -> Step:
-        return self._step("cart/update", shipping=form.get("shipping", ""), coupon=form.get("coupon", "").strip())
-
-    def _pay(self, form: Any) -> Step:
-        step = self._step("order/create")
-        if not step.is_good:
-            return step
-        order_id = step.answer["external_id"]
-        step = self._step("order/update", order=order_id, status="paid")
-        if step.is_good:
-            self.session["order_id"] = order_id
-        return step
-
-    def _step(self, topic: str, **stated: Any) -> Step:
-        known = {"cart": self.session.get("paid_cart", ""), "customer": self.session.get("customer", {}),
-                 "address": self.session.get("address", {})}  # fmt: skip
-        return take_step(self._state, self.organization_id, topic, StepRequest(**{**known, **stated}))
