@@ -42,16 +42,15 @@ class Rally(Vendor):
         Account(one.api_keys[0], one.organization_id, f"{one.name}, client id {one.client_id}")
         for one in SAMPLES.merchants
     )
+    routes = (ADMIN, SHOP, BUTTON, CHECKOUT)
 
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_rally(port, state_file=options.state_file)
 
-    routes = (ADMIN, SHOP, BUTTON, CHECKOUT)
-
     def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
         super().add_routes(app, state, faults)
 
-        # One route for all: whoever has no key or signature is not told which paths and methods there are.
+        # One route for all: without key and signature the answer does not say which paths and methods there are.
         @app.route(f"{BASE_PATH}/<path:path>", **ANY_METHOD)
         def api(path: str) -> Response:
             g.merchant, g.found, g.problems = None, Findings(), []
