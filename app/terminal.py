@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from operator import itemgetter
 from types import FrameType
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 import click
 import msgspec
@@ -56,6 +56,20 @@ def reason_options(*, needs_reason: bool = False) -> Callable[[Command], Command
         return command
 
     return add
+
+
+DONE, FAILED, WRONG = 0, 1, 2
+"""Exit codes: all was done; something failed, or is not as it should be; the command line or configuration is wrong."""
+
+
+def end(code: int) -> NoReturn:
+    """End the command with this exit code."""
+    click.get_current_context().exit(code)
+
+
+def warn(sentence: str) -> None:
+    """On standard error, as the command's own word beside its result."""
+    click.echo(f"channel: {sentence}", err=True)
 
 
 def print_json(value: object) -> None:

@@ -612,6 +612,22 @@ FAULTS = (
         ("tests/sandbox/test_host.py::test_a_new_vendors_sandbox_is_a_folder_and_nothing_else",),
     ),
     Fault(
+        "shape-takes-a-fraction-for-an-integer",
+        "P41",
+        "app/sandbox/shapes.py",
+        "if self._is_on and not isinstance(",
+        "if False and not isinstance(",
+        ("tests/sandbox/test_shapes.py::test_every_fault_is_named_by_place_and_rule_in_the_order_of_the_body",),
+    ),
+    Fault(
+        "pipe17-sandbox-lets-a-number-name-two",
+        "P9",
+        "app/sandbox/vendors/pipe17/writes.py",
+        "    if name not in body:\n",
+        "    if True:\n",
+        ("tests/sandbox/test_pipe17.py::test_p9_a_created_fulfilment_counts_at_once_but_is_seen_late",),
+    ),
+    Fault(
         "sandbox-reads-another-vendors-file",
         "P41",
         "app/sandbox/state.py",
@@ -804,7 +820,7 @@ FAULTS = (
         "value-in-problem",
         "P6",
         "app/contract/problems.py",
-        "yield Problem.at(pointer_to(place, pointer), rule, _sentence(rule, detail, self._owner(error)))",
+        "yield Problem.at(pointer_to(place, pointer), rule, sentence(rule, detail, self._owner(error)))",
         "yield Problem.at(pointer_to(place, pointer), rule, f'{value}')",
         ("tests/callbacks/test_routes.py::test_p6_no_value_of_a_refused_body_is_repeated_in_reply_or_log",),
     ),
@@ -2872,7 +2888,7 @@ FAULTS = (
         "P33",
         "app/cli/reconcile.py",
         "        if is_sent:\n            _send(",
-        "        if True:\n            yes = True\n            _send(",
+        "        if True:\n            act = Act(act.operator, False, True, act.as_json)\n            _send(",
         (
             "tests/operations/test_reconcile.py::"
             "test_p33_what_people_changed_there_is_shown_with_both_figures_sent_and_gone_afterwards[sqlite]",

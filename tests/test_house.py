@@ -52,6 +52,17 @@ def _uses(module: str) -> set[str]:
     return found
 
 
+def test_p29_what_several_test_modules_need_stands_in_none_of_them() -> None:
+    """A helper that is imported from a test module is found by nobody, and its module can neither move nor go."""
+    found = []
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(_parsed(path)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests"):
+                named = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+                found += [f"{path.relative_to(ROOT)}: {name}" for name in named if name.startswith("test_")]
+    assert found == []
+
+
 def test_p29_flask_and_requests_stay_where_they_belong() -> None:
     assert _uses("flask") <= {"callbacks", "console", "docs", "cli", "sandbox", "__init__", "composition", "gateways"}
     assert _uses("requests") <= {"transport", "cli", "sandbox"}

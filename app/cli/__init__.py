@@ -13,7 +13,6 @@ from typing import Any, NoReturn, cast
 import click
 
 from app.cli.env_file import read_env_file
-from app.errors import SettingsFault
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "auth-key": ("app.cli.auth_key:auth_key", "Make, show or keep the key of a channel."),
@@ -85,10 +84,6 @@ class Commands(click.Group):
         try:
             read_env_file()
             return super().invoke(ctx)
-        except SettingsFault as error:
-            for fault in error.faults:
-                click.echo(f"channel: {fault}", err=True)
-            ctx.exit(2)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click shows these itself, and ends quietly when nobody reads on
         except Exception as error:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from app.cli.system_user import user_name
 from app.operations.operators import Operator, operator
-from app.terminal import Command, json_option, print_json, reason_options
+from app.terminal import DONE, FAILED, Command, end, json_option, print_json, reason_options
 
 
 @dataclass(frozen=True)
@@ -41,33 +41,45 @@ class Act:
             ask(question)
         return True
 
-    def show(self, result: Mapping[str, Any], *sentences: str, failures: Iterable[str] = ()) -> None:
-        """What became of it: the result for programs; for people sentences, and on standard error what failed."""
+    def finish(self, result: Mapping[str, Any], *sentences: str, failures: Sequence[str] = ()) -> NoReturn:
+        """Print the result for programs, or for people `sentences` and what failed, and end the command."""
         if self.as_json:
             print_json({"dry_run": self.is_dry_run, **result})
-            return
-        for sentence in sentences:
-            click.echo(sentence)
-        for failure in failures:
-            click.echo(failure, err=True)
+        else:
+            say(sentences, failures)
+        end(FAILED if failures else DONE)
 
 
-def operator_act(*, needs_reason: bool = False, asks: bool = True) -> Callable[[Command], Command]:
+def say(sentences: Iterable[str], failures: Iterable[str] = ()) -> None:
+    """Sentences for people, each on a line, and on standard error those about failures."""
+    for sentence in sentences:
+        click.echo(sentence)
+    for failure in failures:
+        click.echo(failure, err=True)
+
+
+def operator_act(
+    *, needs_reason: bool = False, asks: bool = True, carried_out_by: str = ""
+) -> Callable[[Command], Command]:
     """--reason, --by, --yes, --dry-run and --json, which the command takes as one `act`.
 
-    A reason is needed only to carry it out.  Where it `asks`, --json needs --yes or --dry-run.
+    A reason is needed only to carry it out.  Where it `asks`, --json needs --yes or --dry-run.  `carried_out_by` names
+    the flag without which the command only says what it would do; there is no --dry-run then.
     """
 
     def add(command: Command) -> Command:
         @wraps(command)
-        def run(*args: Any, reason: str, by: str, yes: bool, dry_run: bool, as_json: bool, **given: Any) -> Any:
-            found = operator_of(by, reason, needs_reason=needs_reason and not dry_run)
-            if asks and as_json and not (yes or dry_run):
-                raise click.UsageError("--json cannot ask: add --yes or --dry-run")
-            return command(*args, act=Act(found, dry_run, yes, as_json), **given)
+        def run(*args: Any, reason: str, by: str, yes: bool, as_json: bool, dry_run: bool = False, **given: Any) -> Any:
+            is_dry_run = dry_run or (carried_out_by != "" and not {**given, "yes": yes}[carried_out_by])
+            found = operator_of(by, reason, needs_reason=needs_reason and not is_dry_run)
+            if asks and as_json and not (yes or is_dry_run):
+                raise click.UsageError(f"--json cannot ask: add --yes{'' if carried_out_by else ' or --dry-run'}")
+            return command(*args, act=Act(found, is_dry_run, yes, as_json), **given)
 
-        dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-        return reason_options(needs_reason=needs_reason)(dry_run(json_option(run)))
+        options = json_option(run)
+        if not carried_out_by:
+            options = click.option("--dry-run", is_flag=True, help="Only say what would be done.")(options)
+        return reason_options(needs_reason=needs_reason)(options)
 
     return add
 

@@ -31,7 +31,18 @@ from app.operations.scope import Scope
 from app.operations.timeline import Timeline
 from app.records.database import Database
 from app.settings import Settings
-from app.terminal import REQUEST_PREFIX, Column, console, json_option, print_json, print_table, shortened
+from app.terminal import (
+    FAILED,
+    REQUEST_PREFIX,
+    Column,
+    console,
+    end,
+    json_option,
+    print_json,
+    print_table,
+    shortened,
+    warn,
+)
 
 LOOKED_BACK = timedelta(days=7)
 """How far back a request is searched for, unless --since says otherwise: its id is whatever its sender chose."""
@@ -109,15 +120,14 @@ COLUMNS: Sequence[Column[tuple[LoggedCallback, Sequence[CallLeft]]]] = (
 @channel_option
 @click.option("--since", type=moment, metavar="WHEN", help="How far back to look for a request. Default 7d.")
 @json_option
-@click.pass_context
-def show(ctx: click.Context, request_id: str, order: str, channel: str, since: datetime | None, as_json: bool) -> None:
+def show(request_id: str, order: str, channel: str, since: datetime | None, as_json: bool) -> None:
     """Tell what happened in a request or to an order.
 
     An order is found by any of its numbers (see `channel find`).  A request's id stands in the reply's
     X-Request-Id; its first 8 characters do.
     """
     if bool(request_id) == bool(order):
-        raise click.UsageError("name either a request id or --order", ctx)
+        raise click.UsageError("name either a request id or --order")
     with records() as (configured, database):
         if order:
             found = timelines_of(database, scope_of(channel), order, _channels(configured, channel))
@@ -131,8 +141,8 @@ def show(ctx: click.Context, request_id: str, order: str, channel: str, since: d
     if not found:
         what = f"order {order} on {channel or 'any channel'}" if order else f"request {request_id}"
         hint = "" if order else "; look further back with --since 90d"
-        click.echo(f"channel: there is no trace of {what}{hint}", err=True)
-        ctx.exit(1)
+        warn(f"there is no trace of {what}{hint}")
+        end(FAILED)
 
 
 def _of_request(database: Database, scope: Scope, request_id: str, earliest: datetime) -> list[Timeline]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from typing import IO
 
 import click
@@ -89,7 +88,8 @@ def certify(
     _require(ctx, "--integration-name", name_rules(integration_name))
     chosen = _actions(ctx, actions)
     stored = _usable_key()
-    out = None if as_json else console()
+    out = console()
+    out.quiet = as_json
     doubts = address_doubts(base_url)
     for doubt in doubts:
         click.echo(f"channel: {doubt}", err=True)
@@ -101,9 +101,8 @@ def certify(
         _require(ctx, "--api-key-file", [rule] if api_key_in_header and not is_word else [])
         report = None if skip_verify else _verified(base_url, chosen, stored, out)
         if report is not None and not report.ok:
-            if out:
-                out.print("Nothing was sent to RetailOps: the server would not pass (--skip-verify asks all the same).")
-            else:
+            out.print("Nothing was sent to RetailOps: the server would not pass (--skip-verify asks all the same).")
+            if as_json:
                 print_json({"ok": False, "verify": report, "certification": None, "doubts": doubts})
             ctx.exit(1)
         outcome = ask_retailops(
@@ -111,7 +110,7 @@ def certify(
         )
     finally:
         target.close()
-    if out:
+    if not as_json:
         _show(outcome, integration_name, out)
     else:
         print_json({"ok": outcome.ok, "verify": report, "certification": outcome, "doubts": doubts})
@@ -158,22 +157,18 @@ def _api_key(ctx: click.Context, given: str | None, file: IO[str] | None) -> str
     return given.strip()
 
 
-def _verified(base_url: str, actions: list[str], stored: StoredKey, out: Console | None) -> Report:
+def _verified(base_url: str, actions: list[str], stored: StoredKey, out: Console) -> Report:
     """The pre-flight, with the fixtures RetailOps has too: the first of every callback."""
     plan = make_plan(SCHEMAS, FIXTURES, "")
     cases = tuple(case for case in plan.cases if case.callback in actions and case.is_first_of_callback)
     target = Target(base_url, 15.0)
-    progress = Progress(out, [case.fixture.name for case in cases]) if out else None
+    first = Plan(cases, ())
     try:
-        if progress:
-            progress.head(Secret(stored.key).masked(base_url), f"the key in {stored.file}")
-        shown = progress.count if progress else lambda _: None
-        with progress or nullcontext():
-            report = run(Plan(cases, ()), target, stored.key, on_result=shown)
+        with Progress(out, first, f"{Secret(stored.key).masked(base_url)} with the key in {stored.file}") as progress:
+            report = run(first, target, stored.key, progress.count)
     finally:
         target.close()
-    if progress:
-        progress.sum_up(report)
+    progress.sum_up(report)
     return report
 
 

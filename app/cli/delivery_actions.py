@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from sqlalchemy import Row
@@ -29,20 +29,17 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), help="At most
 @limit_option
 @click.option("--even-if-done", is_flag=True, help="Send again what may have been done and cannot be looked up.")
 @operator_act(asks=False)
-@click.pass_context
-def retry(
-    ctx: click.Context, /, ids: tuple[int, ...], limit: int | None, even_if_done: bool, act: Act, **chosen: Any
-) -> None:
+def retry(ids: tuple[int, ...], limit: int | None, even_if_done: bool, act: Act, **chosen: Any) -> None:
     """Put calls back to be tried now: those named, or all parked ones that the filters choose.
 
     A call that may have been done is looked up at the vendor first.  No confirmation is needed: retrying is harmless.
     Exit code 1 when one of them could not be put back.
     """
-    which = _chosen(ctx, ids, chosen)
+    which = _chosen(ids, chosen)
     decision = Decision("retry", act, "is tried now", "would be tried now", even_if_done=even_if_done)
     with records() as (configured, database):
         decision.carry_out(configured, database, which, limit)
-    decision.report(ctx)
+    decision.finish()
 
 
 @click.command()
@@ -50,8 +47,7 @@ def retry(
 @call_filters(OPEN_STATES)
 @limit_option
 @operator_act(needs_reason=True)
-@click.pass_context
-def drop(ctx: click.Context, /, ids: tuple[str, ...], limit: int | None, act: Act, **chosen: Any) -> None:
+def drop(ids: tuple[str, ...], limit: int | None, act: Act, **chosen: Any) -> None:
     """Give calls up for good: those named, or all parked ones that the filters choose.
 
     The call is not sent again, its body is deleted, and the order's later calls go on.  An id
@@ -65,18 +61,17 @@ def drop(ctx: click.Context, /, ids: tuple[str, ...], limit: int | None, act: Ac
     )
     with records() as (configured, database):
         if calls or not news:
-            decision.carry_out(configured, database, _chosen(ctx, calls, chosen), limit)
+            decision.carry_out(configured, database, _chosen(calls, chosen), limit)
         if news:
             decision.dismiss(database, news)
-    decision.report(ctx)
+    decision.finish()
 
 
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.IntRange(min=1))
 @click.option("--refnum", default="", help="The vendor's own number of what it did; RetailOps is sent a refund's.")
 @operator_act(needs_reason=True)
-@click.pass_context
-def confirm(ctx: click.Context, /, ids: tuple[int, ...], refnum: str, act: Act) -> None:
+def confirm(ids: tuple[int, ...], refnum: str, act: Act) -> None:
     """Say that the vendor has done these calls, because you have seen it there.
 
     For a parked call whose outcome is unknown, a refund above all: it counts as delivered with all that follows
@@ -90,14 +85,12 @@ def confirm(ctx: click.Context, /, ids: tuple[int, ...], refnum: str, act: Act) 
     )  # fmt: skip
     with records() as (configured, database):
         decision.carry_out(configured, database, DeliveryFilter(ids=ids))
-    decision.report(ctx)
+    decision.finish()
 
 
-def _chosen(ctx: click.Context, ids: Sequence[int], chosen: dict[str, Any]) -> DeliveryFilter:
+def _chosen(ids: Sequence[int], chosen: dict[str, Any]) -> DeliveryFilter:
     if not ids and not any(chosen.values()):
-        raise click.UsageError(
-            "name ids, or choose with --order, --channel, --vendor, --state, --since or --until", ctx
-        )
+        raise click.UsageError("name ids, or choose with --order, --channel, --vendor, --state, --since or --until")
     return chosen_calls(chosen, ("parked",), ids)
 
 
@@ -162,15 +155,14 @@ class Decision:
         for item in sorted(events - found):
             self._fail(f"n{item}", "no such late news is open")
 
-    def report(self, ctx: click.Context) -> None:
-        """Print what became of each, and end with the exit code that says whether all was done."""
+    def finish(self) -> NoReturn:
+        """Print what became of each, and end the command."""
         said = self.would if self.act.is_dry_run else self.outcome
         sentences = [_sentence(item, said) for item in self.done]
         if not self.done and not self.failed:
             sentences = ["No call matches."]
         failures = [f"{item['id']}: not done: {item['reason']}" for item in self.failed]
-        self.act.show({"done": self.done, "failed": self.failed}, *sentences, failures=failures)
-        ctx.exit(1 if self.failed else 0)
+        self.act.finish({"done": self.done, "failed": self.failed}, *sentences, failures=failures)
 
     def _fail(self, number: int | str, reason: str) -> None:
         self.failed.append({"id": number, "reason": reason})

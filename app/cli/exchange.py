@@ -114,8 +114,8 @@ def _judged(verdict: Verdict, callback: Callback, answer: Reply, secret: Secret)
     try:
         read = read_object(answer.body)
     except NotAnObject as error:
-        text = secret.masked(answer.body[: 4 * SHOWN].decode("utf-8", "replace"))[:SHOWN]
-        verdict = msgspec.structs.replace(verdict, text=_plain(text), error=f"the body of the answer {error}")
+        text = "\n".join(map(secret.shown, answer.body[: 4 * SHOWN].splitlines()))[:SHOWN]
+        verdict = msgspec.structs.replace(verdict, text=text, error=f"the body of the answer {error}")
         return verdict if answer.status == 200 else msgspec.structs.replace(verdict, error=_status_says(answer))
     verdict = msgspec.structs.replace(verdict, answer=_masked(read, secret))
     if answer.status != 200:
@@ -153,8 +153,3 @@ def _shown_address(url: str) -> str:
     """The address without what may be a secret in it: user, password, query."""
     parts = urlsplit(url.rstrip("/"))
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _plain(text: str) -> str:
-    """A server's text for a terminal: no control characters but line ends."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text)

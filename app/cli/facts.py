@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, NoReturn
 
 import click
 
 from app.channel_settings import Channel
-from app.cli.acting import Act, operator_act
+from app.cli.acting import Act, operator_act, say
 from app.cli.record_options import age, gateway_option, plural, records, row_json
-from app.cli.vendors import Built, build, channel_named, check_vendor
+from app.cli.vendors import Built, build, channel_named
 from app.operations import fact_acts
-from app.operations.operators import Operator
-from app.records import catalogue_sync, stock_sync
+from app.operations.fact_acts import ChosenFacts, Subject
 from app.records import stock as levels
-from app.records.database import Database
 from app.records.stock import StatedLevel
 from app.records.stock_sync import SendAgain
 from app.terminal import Column, Command, print_table
@@ -26,8 +23,6 @@ SHOWN = 50
 """Rows of a dry run's table; JSON has all."""
 
 MOVED = "left, for a shipment or an order moved it since it was stated (STOCK_STALE)"
-
-Subject = Literal["stock", "catalogue"]
 
 
 @click.group()
@@ -63,10 +58,7 @@ def _choice(everything: str) -> Callable[[Command], Command]:
     help="Also figures that a shipment or an order has moved at the vendor since RetailOps stated them.",
 )
 @operator_act()
-@click.pass_context
 def send_stock(
-    ctx: click.Context,
-    /,
     channel: str,
     skus: tuple[str, ...],
     is_all: bool,
@@ -81,21 +73,18 @@ def send_stock(
 
     Exit code 1 when a SKU was left or is unknown here.
     """
-    ctx.exit(_send("stock", act, channel, skus, is_all, vendor, even_if_moved))
+    _send("stock", act, channel, skus, is_all, vendor, even_if_moved)
 
 
 @catalogue.command("send")
 @_choice("Every product RetailOps has stated.")
 @operator_act()
-@click.pass_context
-def send_catalogue(
-    ctx: click.Context, /, channel: str, skus: tuple[str, ...], is_all: bool, vendor: str, act: Act
-) -> None:
+def send_catalogue(channel: str, skus: tuple[str, ...], is_all: bool, vendor: str, act: Act) -> None:
     """Make the products of these SKUs pending again, as RetailOps stated them last; the server sends them.
 
     A product goes with all its variants.  Exit code 1 when a SKU is unknown here.
     """
-    ctx.exit(_send("catalogue", act, channel, skus, is_all, vendor))
+    _send("catalogue", act, channel, skus, is_all, vendor)
 
 
 def _send(
@@ -106,37 +95,38 @@ def _send(
     is_all: bool,
     vendor: str,
     even_if_moved: bool = False,
-) -> int:
-    """The exit code."""
+) -> NoReturn:
     if bool(skus) == is_all:
         raise click.UsageError("name SKUs, or choose all of them with --all")
     with records() as (configured, database):
-        channel = channel_named(configured, name)
-        check_vendor(channel, vendor)
-        chosen = _Chosen(database, subject, channel.key, None if is_all else skus, even_if_moved)
-        takers = _takers(subject, build(configured, database), channel, vendor)
+        channel = channel_named(configured, name, vendor)
+        chosen = [
+            ChosenFacts(subject, channel.key, token, None if is_all else skus, even_if_moved)
+            for token in _takers(subject, build(configured, database), channel, vendor)
+        ]
         now = database.now()
-        found = {token: chosen.would(token) for token in takers}
+        found = {item.gateway: fact_acts.would_send(database, item) for item in chosen}
         # What is left is noted too: until it is stated anew `channel check` names it.
         if not act.is_dry_run and any(item.owed or item.moved for item in found.values()):
             question = ""
             if any(item.owed for item in found.values()) and not act.is_agreed:
-                sentences, failures = _summary(subject, name, found, is_done=False)
-                act.show({}, *sentences, failures=failures)
+                say(*_summary(subject, name, found, is_done=False))
                 question = "Send all that again?"
             if act.may_go_on(question):
-                found = {token: chosen.send(token, act.operator, now) for token in takers}
+                found = {item.gateway: fact_acts.send(database, act.operator, item, now) for item in chosen}
         shown = [{"vendor": token, **_as_json(item)} for token, item in found.items()]
         if act.is_dry_run:
             for of_vendor, item in zip(shown, found.values(), strict=True):
-                stated = chosen.stated(of_vendor["vendor"], item.owed if act.as_json else item.owed[:SHOWN])
+                stated: list[StatedLevel] = []
                 if subject == "stock":
+                    skus = item.owed if act.as_json else item.owed[:SHOWN]
+                    with database.read() as connection:
+                        stated = levels.stated_of(connection, channel.key, of_vendor["vendor"], skus)
                     of_vendor["facts"] = list(map(_level_json, stated))
                 if not act.as_json:
                     _show_pending(of_vendor["vendor"], item, stated, now)
     sentences, failures = _summary(subject, name, found, is_done=not act.is_dry_run)
-    act.show({"channel": name, "gateways": shown}, *sentences, failures=failures)
-    return 1 if any(item.moved or item.unknown for item in found.values()) else 0
+    act.finish({"channel": name, "gateways": shown}, *sentences, failures=failures)
 
 
 def _takers(subject: Subject, built: Built, channel: Channel, vendor: str) -> list[str]:
@@ -152,41 +142,6 @@ def _takers(subject: Subject, built: Built, channel: Channel, vendor: str) -> li
         none = f"no vendor of channel '{channel.name}' takes {subject}"
         raise click.UsageError(f"{vendor} takes no {subject} from channel '{channel.name}'" if vendor else none)
     return found
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """The facts of a channel that an operator has chosen; `skus` None: all of them."""
-
-    database: Database
-    subject: Subject
-    channel: str
-    skus: Sequence[str] | None
-    even_if_moved: bool
-
-    def would(self, token: str) -> SendAgain:
-        """What would be pending again."""
-        with self.database.read() as connection:
-            if self.subject == "catalogue":
-                return catalogue_sync.send_again(connection, self.channel, token, self.skus, is_dry_run=True)
-            return stock_sync.send_again(
-                connection, self.channel, token, self.skus, even_if_moved=self.even_if_moved, is_dry_run=True
-            )
-
-    def send(self, token: str, operator: Operator, now: datetime) -> SendAgain:
-        """Make it pending again."""
-        if self.subject == "catalogue":
-            return fact_acts.send_catalogue(self.database, operator, self.channel, token, self.skus, now)
-        return fact_acts.send_stock(
-            self.database, operator, self.channel, token, self.skus, now, even_if_moved=self.even_if_moved
-        )
-
-    def stated(self, token: str, skus: Sequence[str]) -> list[StatedLevel]:
-        """Of stock what RetailOps stated of these SKUs."""
-        if self.subject == "catalogue":
-            return []
-        with self.database.read() as connection:
-            return levels.stated_of(connection, self.channel, token, skus)
 
 
 def _as_json(item: SendAgain) -> dict[str, Any]:

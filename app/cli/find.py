@@ -10,7 +10,7 @@ from app.cli.record_options import channel_option, records, row_json, scope_of, 
 from app.cli.timelines import show_timeline, timelines_of
 from app.operations.find import MOST, Hit, orders_of
 from app.operations.find import find as find_number
-from app.terminal import Column, json_option, print_json, print_table, shortened
+from app.terminal import DONE, FAILED, Column, end, json_option, print_json, print_table, shortened, warn
 
 MEANINGS = {
     "order": "order",
@@ -41,8 +41,7 @@ COLUMNS: Sequence[Column[Hit]] = (
 @click.argument("number", metavar="ANYTHING")
 @channel_option
 @json_option
-@click.pass_context
-def find(ctx: click.Context, number: str, channel: str, as_json: bool) -> None:
+def find(number: str, channel: str, as_json: bool) -> None:
     """Find whatever a number stands for, whole or by its start.
 
     The channel's or RetailOps' number of an order, or the merchant's own; shipment, package, return, tracking number;
@@ -68,5 +67,5 @@ def find(ctx: click.Context, number: str, channel: str, as_json: bool) -> None:
         if len(hits) >= MOST:
             click.echo("There may be more; name more of the number.")
     else:
-        click.echo(f"channel: nothing has the number {number}", err=True)
-    ctx.exit(0 if hits else 1)
+        warn(f"nothing has the number {number}")
+    end(DONE if hits else FAILED)

@@ -52,8 +52,7 @@ def event_lines(item: LateEventRow) -> tuple[str, str]:
 @late.command()
 @click.argument("ids", metavar="nN...", nargs=-1, required=True)
 @operator_act()
-@click.pass_context
-def dismiss(ctx: click.Context, ids: tuple[str, ...], act: Act) -> None:
+def dismiss(ids: tuple[str, ...], act: Act) -> None:
     """Say that you know these late events: they are shown no more, and not sent to RetailOps if they have not been.
 
     Harmless twice.  Exit code 1 when one of them is not open.
@@ -65,12 +64,11 @@ def dismiss(ctx: click.Context, ids: tuple[str, ...], act: Act) -> None:
         if act.may_go_on(question):
             done = acts.dismiss(database, act.operator, numbers, database.now())
     dismissed, failed = list(map(_name, sorted(done))), list(map(_name, sorted(numbers - done)))
-    act.show(
+    act.finish(
         {"done": dismissed, "failed": failed},
         *(f"{name} {act.be} dismissed" for name in dismissed),
         failures=[f"{name}: no such late event is open" for name in failed],
     )
-    ctx.exit(1 if failed else 0)
 
 
 def event_number(given: str, meaning: str = "no late event such as n7") -> int:

@@ -12,6 +12,7 @@ from app.cli.record_options import iso, records, scope_of, shown_channel, when
 from app.operations import acts, erasure
 from app.operations.erasure import Erasable
 from app.records.database import Database
+from app.terminal import warn
 
 NOTHING_YET: Final = "nothing personal is kept yet, and nothing will be"
 
@@ -54,12 +55,10 @@ def erase(refnum: str, channel: str, act: Act) -> None:
     else:
         kept = f"{_in_words(rows)}. Ids and amounts stay" if rows else "nothing personal was kept, and nothing will be"
         outcome, sentence = "erased", f"Order {refnum} ({name}) is erased: {kept}."
-    facts = {"order": refnum, "channel": name, "outcome": outcome, "rows": rows or {}}
-    act.show({**facts, "erased_before": iso(found.erased_at)}, sentence)
     if not is_log_empty:
-        click.echo(
-            "SQLite's log is in use; what stands there is overwritten later. Run this again to see to it.", err=True
-        )
+        warn("SQLite's log is in use; what stands there is overwritten later. Run this again to see to it.")
+    facts = {"order": refnum, "channel": name, "outcome": outcome, "rows": rows or {}}
+    act.finish({**facts, "erased_before": iso(found.erased_at)}, sentence)
 
 
 def _channel_of(database: Database, refnum: str, name: str) -> str:

@@ -6,7 +6,7 @@ import click
 
 from app.cli.acting import Act, operator_act
 from app.cli.record_options import iso, key_of, records, when
-from app.cli.vendors import channel_named, check_vendor
+from app.cli.vendors import channel_named
 from app.operations import acts
 from app.operations.pauses import KNOWN_WITHIN_S, Pause, paused
 from app.operations.scope import Scope
@@ -26,8 +26,7 @@ def pause(channel: str, gateway: str, act: Act) -> None:
     by then end as they would.  Commands that call a vendor themselves, such as check, still do.  Harmless twice.
     """
     with records() as (configured, database):
-        found = channel_named(configured, channel)
-        check_vendor(found, gateway)
+        found = channel_named(configured, channel, gateway)
         was = _pause_of(database, found.key, gateway)
         if was is None and act.may_go_on(f"Send nothing more to {gateway} of channel {channel}?"):
             acts.pause(database, act.operator, found.key, gateway, database.now())
@@ -43,7 +42,7 @@ def pause(channel: str, gateway: str, act: Act) -> None:
             f"What is owed waits. To go on: channel resume {channel} {gateway}",
         ]
     is_paused = was is not None or not act.is_dry_run
-    act.show({"channel": channel, "gateway": gateway, "paused": is_paused, **since}, *sentences)
+    act.finish({"channel": channel, "gateway": gateway, "paused": is_paused, **since}, *sentences)
 
 
 @click.command()
@@ -63,7 +62,7 @@ def resume(channel: str, gateway: str, act: Act) -> None:
     sentence = "is not paused"
     if was is not None:
         sentence = f"{act.be} resumed, after a pause since {when(was.at)} UTC"
-    act.show(
+    act.finish(
         {"channel": channel, "gateway": gateway, "paused": was is not None and act.is_dry_run},
         f"{gateway} of channel {channel} {sentence}.",
     )

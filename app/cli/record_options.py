@@ -48,9 +48,11 @@ gateway_option = click.option(
 )
 
 
-def limit_option(default: int, help: str = "How many, newest first.") -> Callable[[Command], Command]:
+def limit_option(
+    default: int, meaning: str = "How many, newest first.", most: int | None = 10_000
+) -> Callable[[Command], Command]:
     """--limit, which the command takes as `limit`."""
-    return click.option("--limit", default=default, show_default=True, type=click.IntRange(1, 10_000), help=help)
+    return click.option("--limit", default=default, show_default=True, type=click.IntRange(1, most), help=meaning)
 
 
 def period_options(what: str) -> Callable[[Command], Command]:

@@ -133,8 +133,7 @@ def _moment(moment: datetime | None) -> str:
 @refunds.command()
 @click.argument("refund_id", metavar="ID", type=int)
 @operator_act(needs_reason=True)
-@click.pass_context
-def release(ctx: click.Context, refund_id: int, act: Act) -> None:
+def release(refund_id: int, act: Act) -> None:
     """Let go of what refund ID holds up.
 
     A credit that was answered as a repeat, or as the same money as a return: the next such request is
@@ -155,6 +154,5 @@ def release(ctx: click.Context, refund_id: int, act: Act) -> None:
                 outcome = ledger.release(database, Scope(), act.operator, refund_id, found.row.shown, now)
     result = {"id": refund_id, "outcome": outcome}
     if outcome not in RELEASED:
-        act.show(result, failures=[MEANINGS[outcome]])
-        ctx.exit(1)
-    act.show(result, f"Would be: {MEANINGS[outcome]}" if act.is_dry_run else MEANINGS[outcome])
+        act.finish(result, failures=[MEANINGS[outcome]])
+    act.finish(result, f"Would be: {MEANINGS[outcome]}" if act.is_dry_run else MEANINGS[outcome])

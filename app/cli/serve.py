@@ -19,7 +19,7 @@ from app.errors import SettingsFault
 from app.gateways import VENDORS, inbound
 from app.records.private_files import posix_locks
 from app.settings import Settings
-from app.terminal import console, print_cells, stop_signal
+from app.terminal import console, print_cells, stop_signal, warn
 
 START_S = 30.0
 """How long the server may take to answer for the first time."""
@@ -138,7 +138,7 @@ def _sound(port: int | None) -> Settings | None:
         return _configured(port)
     except SettingsFault as error:
         for fault in error.faults:
-            click.echo(f"channel: {fault}: the server goes on as it was", err=True)
+            warn(f"{fault}: the server goes on as it was")
         return None
 
 

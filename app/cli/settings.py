@@ -14,13 +14,12 @@ from app.gateways import VENDORS
 from app.operations import settings_view
 from app.operations.settings_view import Setting, Table
 from app.settings import Settings
-from app.terminal import Column, json_option, print_json, print_table
+from app.terminal import DONE, WRONG, Column, end, json_option, print_json, print_table, warn
 
 
 @click.command()
 @json_option
-@click.pass_context
-def settings(ctx: click.Context, as_json: bool) -> None:
+def settings(as_json: bool) -> None:
     """Show every setting: its meaning, its present value and its default.
 
     Secrets show only as set or not set.  When the configuration has faults, all of them go to standard
@@ -41,10 +40,10 @@ def settings(ctx: click.Context, as_json: bool) -> None:
     else:
         _show(tables, shows_values=not faults)
     for fault in faults:
-        click.echo(f"channel: {fault}", err=True)
+        warn(fault)
     for fault in set_aside:
-        click.echo(f"channel: {fault}: this channel is set aside, the others run", err=True)
-    ctx.exit(2 if faults else 0)
+        warn(f"{fault}: this channel is set aside, the others run")
+    end(WRONG if faults else DONE)
 
 
 def _channels(configured: Settings | None) -> list[Table]:
@@ -55,7 +54,7 @@ def _channels(configured: Settings | None) -> list[Table]:
         try:
             tables.append(settings_view.of_vendor(token))
         except (ImportError, AttributeError) as error:
-            click.echo(f"channel: gateway '{token}' cannot be loaded: {error}", err=True)
+            warn(f"gateway '{token}' cannot be loaded: {error}")
     return tables
 
 

@@ -6,7 +6,7 @@ import click
 
 from app.cli.acting import Act, operator_act
 from app.cli.record_options import plural, records, row_json, when
-from app.cli.vendors import channel_named, check_vendor
+from app.cli.vendors import channel_named
 from app.operations import acts
 from app.records import freeing
 from app.records.freeing import HeldUp
@@ -29,8 +29,7 @@ def free(channel: str, gateway: str, act: Act) -> None:
     looked up first, or left to you. Harmless twice.
     """
     with records() as (configured, database):
-        found = channel_named(configured, channel)
-        check_vendor(found, gateway)
+        found = channel_named(configured, channel, gateway)
         with database.read() as connection:
             held = freeing.held_up(connection, found.key, gateway, database.now())
         if held.is_any and act.may_go_on(f"{_sentence(held)}\nFree it?"):
@@ -39,7 +38,7 @@ def free(channel: str, gateway: str, act: Act) -> None:
     if held.is_any:
         sentence = f"{gateway} of channel {channel} {act.be} freed: {_sentence(held)}"
     facts = row_json(held, "stream_until paused_until feed_until calls", was_held_up=held.is_any)
-    act.show({"channel": channel, "gateway": gateway, **facts}, sentence)
+    act.finish({"channel": channel, "gateway": gateway, **facts}, sentence)
 
 
 def _sentence(held: HeldUp) -> str:

@@ -37,7 +37,7 @@ _IS_DUE = (
     handed_out.c.channel == bindparam("of_channel"),
     handed_out.c.source_cancelled_at.is_not(None),
     handed_out.c.cancellation_known_at.is_(None),
-    handed_out.c.state == "open",
+    IS_OPEN_ORDER,  # written out: SQLite plans anew each time for a parameter that an index's condition may name
     ~_IS_BEING_CANCELLED,
 )
 _DUE = Prepared(

@@ -111,6 +111,7 @@ def empty_log(connection: Connection) -> bool:
         return False
     finally:
         driver.execute(f"PRAGMA busy_timeout={int(LOCKED_S * 1000)}")
+        connection.info["busy_ms"] = int(LOCKED_S * 1000)
     return not is_busy
 
 

@@ -96,12 +96,13 @@ _KNOWN_REFNUMS = Prepared(
 )
 
 
-_ADD = search_keys.beside(
+_ADD = search_keys.Beside(
     lambda dialect: insert_many(
         handed_out,
         ("refnum", "trimmed_refnum", "lines", "shipping", "shipping_tax"),
         ("channel", "times", "last_pull_ms", "last_handed_at", "hand_outs"),
-    )
+    ),
+    are_new=True,
 )
 
 
@@ -189,7 +190,7 @@ def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch], w
         (
             sketch.refnum,
             trimmed if (trimmed := sketch.refnum.strip()) != sketch.refnum else None,
-            msgspec.json.encode(sketch.lines).decode(),
+            sketch.lines,
             units_of(sketch.shipping),
             units_of(sketch.shipping_tax),
         )
@@ -202,7 +203,7 @@ def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch], w
         values = {"channel": channel, "rows": rows, **counted}
         learned_at = walk.now if walk is not None else utc_now()
         numbers = (number for sketch in sketches for number in _numbers(sketch))
-        search_keys.learn_with(connection, _ADD, values, channel, numbers, learned_at)
+        _ADD.execute(connection, values, channel, numbers, learned_at)
 
 
 def _numbers(sketch: OrderSketch) -> list[AsNumber]:

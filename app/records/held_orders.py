@@ -22,7 +22,7 @@ def _held(dialect: str) -> UpdateBase:
     return rows.returning(held_back.c.refnum)
 
 
-_HOLD = search_keys.beside(_held)
+_HOLD = search_keys.Beside(_held)
 _LET_GO = Prepared(
     delete(held_back).where(held_back.c.channel == bindparam("of_channel"), among(held_back.c.refnum, "refnums"))
 )
@@ -35,7 +35,7 @@ def hold(connection: Connection, channel: str, held: Iterable[HeldBack], now: da
         return set()
     named = {"channel": channel, "since": now, "rows": list(rows.values())}
     numbers = [Number(refnum, "order", refnum) for refnum in rows]
-    return set(search_keys.learn_with(connection, _HOLD, named, channel, numbers, now).scalars())
+    return set(_HOLD.execute(connection, named, channel, numbers, now).scalars())
 
 
 def let_go(connection: Connection, channel: str, refnums: Collection[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import (
@@ -25,6 +26,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
 )
 from sqlalchemy import bindparam as given
 from sqlalchemy.sql.dml import UpdateBase
@@ -101,20 +103,26 @@ def learn_beside(
     return connection.execute(statement.add_cte(_BESIDE), {**values, **learned})
 
 
-def beside(statement: Callable[[str], UpdateBase]) -> Prepared:
-    """What `statement` gives for a dialect of this name, made at start, for `learn_with`."""
-    return Prepared(lambda dialect: statement(dialect) if dialect == "sqlite" else statement(dialect).add_cte(_BESIDE))
+class Beside:
+    """A statement that is made at start, and keeps numbers as `learn_beside` does."""
 
+    def __init__(self, statement: Callable[[str], UpdateBase], *, are_new: bool = False) -> None:
+        """`statement`: what makes it for a dialect of this name; `are_new`: the orders are not remembered before it."""
+        self._learn = _LEARN_NEW if are_new else _LEARN
+        learned = _NEW_BESIDE if are_new else _BESIDE
+        self._statement = Prepared(
+            lambda dialect: statement(dialect) if dialect == "sqlite" else statement(dialect).add_cte(learned)
+        )
 
-def learn_with(
-    connection: Connection, statement: Prepared, values: Mapping[str, Any], channel: str, numbers: Iterable[AsNumber],
-    now: datetime,
-) -> CursorResult[*tuple[Any, ...]]:  # fmt: skip
-    """`learn_beside` for a statement that `beside` has made."""
-    learned = _learned(channel, numbers, now) or {"learned": (), "of_channel": channel, "learned_at": 0}
-    if connection.dialect.name == "sqlite":
-        _LEARN.execute(connection, learned)
-    return statement.execute(connection, {**values, **learned})
+    def execute(
+        self, connection: Connection, values: Mapping[str, Any], channel: str, numbers: Iterable[AsNumber],
+        now: datetime,
+    ) -> CursorResult[*tuple[Any, ...]]:  # fmt: skip
+        """Carry it out and keep these numbers; what the statement gives."""
+        learned = _learned(channel, numbers, now) or {"learned": (), "of_channel": channel, "learned_at": 0}
+        if connection.dialect.name == "sqlite":
+            self._learn.execute(connection, learned)
+        return self._statement.execute(connection, {**values, **learned})
 
 
 def forget(connection: Connection, channel: str, *order_refnums: str) -> None:
@@ -197,16 +205,21 @@ def _constant(text: str) -> ColumnElement[str]:
 _ORDER, _TRACKING = map(_constant, ("order", "tracking"))
 
 
-def _statement(dialect: str, *, is_each: bool = False) -> Insert:
-    """Learn the rows in the parameter `learned`: whole ones where `is_each`, else those that `_rows` gives."""
+def _statement(dialect: str, *, is_each: bool = False, are_new: bool = False) -> Insert:
+    """Learn the rows in the parameter `learned`: whole ones where `is_each`, else those that `_rows` gives.
+
+    `are_new`: of orders that are not remembered, so that none of them can have been erased.
+    """
     cells = cells_of(search_keys, _COLUMNS if is_each else _COLUMNS[1:-1], "learned")
     if not is_each:
         cells = [given("of_channel", type_=Text), *cells, given("learned_at", type_=BigInteger)]
-    learned = select(*cells).where(_is_welcome(*cells[:3]))
+    learned = select(*cells).where(true() if are_new else _is_welcome(*cells[:3]))
     kept: Insert = INSERTS[dialect](search_keys).from_select(_COLUMNS, learned).on_conflict_do_nothing()
     return kept
 
 
 _LEARN = Prepared(_statement)
-_LEARN_EACH = Prepared(lambda dialect: _statement(dialect, is_each=True))
+_LEARN_NEW = Prepared(partial(_statement, are_new=True))
+_LEARN_EACH = Prepared(partial(_statement, is_each=True))
 _BESIDE = _statement("postgresql").cte("learned")
+_NEW_BESIDE = _statement("postgresql", are_new=True).cte("learned")

@@ -247,7 +247,9 @@ def _begin_on_sqlite(connection: Connection) -> None:
     if not options.get("is_write"):
         driver.execute("BEGIN")
         return
-    driver.execute(f"PRAGMA busy_timeout={options['busy_ms']}")
+    if connection.info.get("busy_ms") != options["busy_ms"]:
+        driver.execute(f"PRAGMA busy_timeout={options['busy_ms']}")
+        connection.info["busy_ms"] = options["busy_ms"]
     synchronous = "FULL" if options["is_durable"] else "NORMAL"
     if connection.info.get("synchronous") != synchronous:
         # This one reads the file, and what it raises is to be known as the database's: SQLAlchemy sends it.

@@ -15,18 +15,11 @@ from flask import Flask, Response, g, redirect, request
 from werkzeug.exceptions import HTTPException
 
 from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, object_body
-from app.sandbox.faults import Faults
 from app.sandbox.page import Page, Play
 from app.sandbox.routes import Routes
 from app.sandbox.server import RunningServer, serve
 from app.sandbox.shapes import Shapes
 from app.sandbox.state import State
-
-ANY_METHOD: dict[str, Any] = {
-    "methods": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
-    "provide_automatic_options": False,
-}
-"""For a route that answers every method itself."""
 
 _OWN_PATHS = ("/", "/sandbox", "/favicon.ico")
 
@@ -64,7 +57,7 @@ class Vendor:
     """Status of a body that is not as its shape."""
     remembers: type[State] = State
     routes: Sequence[Routes] = ()
-    """Its API, and below `/sandbox` what its people do."""
+    """Its API, and below `/sandbox` what its people do; a `Failure` refuses a request."""
 
     @cached_property
     def shapes(self) -> Shapes:
@@ -79,11 +72,6 @@ class Vendor:
         state = self.remembers(state_file=options.state_file)
         state.load()
         return serve_sandbox(self, state, port=port)
-
-    def add_routes(self, app: Flask, state: Any, faults: Faults) -> None:
-        """Adds `routes`, and what cannot be said by them; a `Failure` refuses a request."""
-        for routes in self.routes:
-            routes.add_to(app, self, state)
 
     def body(self, state: Any, shape: str) -> Any:
         """The JSON body of a call, which has the shape of this name.  Raises `Failure` for any other."""
@@ -134,12 +122,12 @@ class Vendor:
         """What a person can play on the page."""
         return []
 
-    def add_fault(self, state: State, faults: Faults, rule: Json) -> None:
+    def add_fault(self, state: State, rule: Json) -> None:
         """A rule as `/sandbox/faults` takes it.  Raises `Failure` 400 naming what is wrong."""
         stated = dict(rule)
         headers = self.fault_headers(state, stated)
         try:
-            faults.add(stated, within=self.base_path, headers=headers)
+            state.faults.add(stated, within=self.base_path, headers=headers)
         except ValueError as fault:
             raise Failure(400, str(fault)) from None
 
@@ -149,11 +137,10 @@ def serve_sandbox(vendor: Vendor, state: State, *, port: int = 0) -> RunningServ
 
     Raises `OSError` when the port is taken.
     """
-    faults = Faults()
-    return serve(create_sandbox(vendor, state, faults), port=port, faults=faults)
+    return serve(create_sandbox(vendor, state), port=port, faults=state.faults)
 
 
-def create_sandbox(vendor: Vendor, state: State, faults: Faults) -> Flask:
+def create_sandbox(vendor: Vendor, state: State) -> Flask:
     """A vendor's API with the control API and the page below `/sandbox/`, which need no key and meet no fault."""
     app = Flask(__name__, static_folder=None, template_folder="templates")
     app.url_map.merge_slashes = False  # An id may hold any character, also two slashes.
@@ -193,9 +180,10 @@ def create_sandbox(vendor: Vendor, state: State, faults: Faults) -> Flask:
     def home() -> Any:
         return redirect("/sandbox/")
 
-    _add_control(app, vendor, state, faults)
-    Page(vendor, state, faults).add_to(app)
-    vendor.add_routes(app, state, faults)
+    _add_control(app, vendor, state)
+    Page(vendor, state).add_to(app)
+    for routes in vendor.routes:
+        routes.add_to(app, vendor, state)
     return app
 
 
@@ -203,7 +191,7 @@ def _is_own(path: str) -> bool:
     return path in _OWN_PATHS or path.startswith("/sandbox/")
 
 
-def _add_control(app: Flask, vendor: Vendor, state: State, faults: Faults) -> None:
+def _add_control(app: Flask, vendor: Vendor, state: State) -> None:
     @app.route("/sandbox/settings", methods=["GET", "PUT"])
     def settings() -> Response:
         with state.lock:
@@ -215,17 +203,17 @@ def _add_control(app: Flask, vendor: Vendor, state: State, faults: Faults) -> No
     @app.route("/sandbox/faults", methods=["GET", "POST", "DELETE"])
     def rules() -> Response:
         if request.method == "POST":
-            vendor.add_fault(state, faults, object_body(has_decimals=False))
+            vendor.add_fault(state, object_body(has_decimals=False))
         elif request.method == "DELETE":
-            faults.clear()
-        return json_answer({"faults": faults.as_json()})
+            state.faults.clear()
+        return json_answer({"faults": state.faults.as_json()})
 
     @app.post("/sandbox/reset")
     def reset() -> Response:
         body = object_body()
         with state.lock:
             answer = vendor.reset(state, body)
-            faults.clear()
+            state.faults.clear()
             return json_answer(answer)
 
     @app.route("/sandbox/journal", methods=["GET", "DELETE"])

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Admission = Callable[[Any, Json], None]
 """Refuses who may not call, by a `Failure`.  It takes the state and the parts of the path, and may take parts out."""
 
+ANY = "any"
+"""For a function that answers every method itself."""
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
 _View = TypeVar("_View", bound=Callable[..., Any])
 
 
@@ -46,7 +50,7 @@ class Routes:
     def route(self, method: str, path: str, *, takes: str = "", is_locked: bool = True) -> Callable[[_View], _View]:
         """Serves a function, with the state's lock held unless `is_locked` is false.
 
-        `takes` is the name of a shape in the vendor's `shapes.json`.
+        `method` may be `ANY`.  `takes` is the name of a shape in the vendor's `shapes.json`.
         """
 
         def add(view: _View) -> _View:
@@ -59,7 +63,14 @@ class Routes:
         """Adds them to the application."""
         for route in self._routes:
             answer = partial(self._answer, vendor, state, route)
-            app.add_url_rule(route.path, f"{route.method} {route.path}", answer, methods=[route.method])
+            methods = _METHODS if route.method == ANY else (route.method,)
+            app.add_url_rule(
+                route.path,
+                f"{route.method} {route.path}",
+                answer,
+                methods=methods,
+                provide_automatic_options="OPTIONS" not in methods,
+            )
 
     def _answer(self, vendor: Vendor, state: State, route: _Route, /, **parts: Any) -> Response:
         if self._admission is not None:

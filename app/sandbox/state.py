@@ -15,6 +15,7 @@ from typing import Any, ClassVar, get_origin, get_type_hints
 import msgspec
 
 from app.sandbox.bodies import Json, decode, encode
+from app.sandbox.faults import Faults
 
 Clock = Callable[[], datetime]
 
@@ -50,6 +51,7 @@ class State:
         self.lock = threading.RLock()
         self.clock = clock
         self.state_file = state_file
+        self.faults = Faults()
         self.clear()
 
     def clear(self) -> None:

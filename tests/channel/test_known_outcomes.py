@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 import pytest
-from flask import Flask
 from sqlalchemy import select, update
 
-from app import gateways
 from app.channel import effects
 from app.channel.services import BUDGET_S, PATIENCE_MARGIN_S
-from app.contract.schemas import Contract
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables.deliveries import deliveries, late_events
-from tests.channel.money_gateway import Till, serve_till
-from tests.channel.test_refunds import CHANNEL, Shop
-from tests.conftest import KEY, PAIR, Caller, codes, eventually
+from tests.channel.till_shop import OpenShop, Shop
+from tests.conftest import codes, eventually
+from tests.databases import nothing_written
 from tests.passing_time import PassingTime
 
 LEASE_S = BUDGET_S + PATIENCE_MARGIN_S
@@ -31,40 +24,13 @@ LEASE_S = BUDGET_S + PATIENCE_MARGIN_S
 
 
 @pytest.fixture
-def shop(
-    build_app: Callable[..., Flask],
-    contract: Contract,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
-) -> Iterator[Shop]:
+def shop(open_shop: OpenShop, request: pytest.FixtureRequest) -> Shop:
     """A vendor that pays whenever it is asked.
 
     Its refunds can neither be repeated nor looked up, unless a test's parameter names another `Repeat`.
     """
     repeat = getattr(request, "param", "never")
-    monkeypatch.setitem(gateways.REGISTRY, "till", "tests.channel.money_gateway")
-    till = Till()
-    with serve_till(till) as server:
-        gateway = f'repeat = "{repeat}"\npatience_s = 5.0'
-        text = CHANNEL.format(pair=PAIR, key=KEY, url=server.url, channel="", gateway=gateway)
-        yield Shop(till, server, Caller(build_app(text), contract))
-
-
-@contextmanager
-def nothing_written(database: Database) -> Iterator[None]:
-    """Every connection to PostgreSQL is ended; on both databases nothing can be written until the end of the block."""
-    if database.is_sqlite:
-        blocker = sqlite3.connect(database.url.database or "", isolation_level=None)
-        blocker.execute("begin immediate")
-        yield
-        blocker.close()
-        return
-    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
-        other.execute("set lock_timeout = '3s'")  # a turn of the dispatcher may hold it
-        other.execute("lock table deliveries in exclusive mode")
-        others = "datname = current_database() and pid <> pg_backend_pid()"
-        other.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
-        yield
+    return open_shop(gateway=f'repeat = "{repeat}"\npatience_s = 5.0')
 
 
 def open_calls(database: Database) -> list[tuple[str, str]]:

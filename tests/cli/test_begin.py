@@ -150,10 +150,10 @@ def test_the_demo_can_be_looked_into_from_its_folder(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     try:
         stage.start_sandbox("pipe17")
-        stage.start_server(pipe17.channel(stage))
-        assert stage.retailops(pipe17.KEY, pipe17.PAIR).call("order_pull", page_token="").status == 200
+        stage.start_server({"pipe17": pipe17.SETTINGS})
+        assert stage.retailops("pipe17").call("order_pull", page_token="").status == 200
         checked = json.loads(channel(tmp_path, "check", "--json").stdout)
-        assert [part["client_id"] for part in checked["channels"]] == [pipe17.PAIR[0]]
+        assert [part["client_id"] for part in checked["channels"]] == [stage.channel("pipe17")["client_id"]]
         assert {item["name"]: item["state"] for item in checked["server"]}["database"] == "ok"
 
         def listed() -> list[str]:

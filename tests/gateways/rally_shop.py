@@ -16,14 +16,14 @@ from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.gateways.calls import Call
 from app.gateways.vendors.rally.hook_registry import HookRegistry
-from app.records.database import Database, DatabaseUnavailable
-from app.records.refunds import Entry, RefundChoice, page
+from app.records.database import DatabaseUnavailable
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.deliveries import deliveries
 from app.records.tables.stock import stock
 from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH, ORGANIZATION_ID, serve_rally
 from tests.conftest import KEY, PAIR, Caller, eventually
+from tests.order_life import OrderLife
 
 CHANNEL = """
 [[channel]]
@@ -91,7 +91,7 @@ def record(number: int, sku: str, price: str | None, variants: Iterable[dict[str
 
 
 @dataclass
-class Shop:
+class Shop(OrderLife):
     """One merchant's shop."""
 
     retailops: Caller
@@ -99,10 +99,6 @@ class Shop:
     server: RunningServer
     name: str = "shop"
     organization_id: str = ORGANIZATION_ID
-
-    @property
-    def database(self) -> Database:
-        return self.retailops.database
 
     @property
     def gateway(self) -> Any:
@@ -118,21 +114,6 @@ class Shop:
 
     def push(self, records: list[Any]) -> dict[str, Any]:
         return self.retailops.ask("catalog_push", template_output={"data": {"Product": records}})
-
-    def set_stock(self, **units: int) -> dict[str, Any]:
-        rows = [{"sku": sku, "quantity_available": count} for sku, count in units.items()]
-        return self.retailops.ask("inventory_push", inventory_updates=rows)
-
-    def complete(self, refnum: str, **content: Any) -> dict[str, Any]:
-        return self.retailops.ask("order_complete", order={"channel_order_refnum": refnum, **content})
-
-    def give_back(self, number: int, amount: Any, refnum: str, **content: Any) -> dict[str, Any]:
-        fields = {"retailops_return_id": number, "refund_amt": amount, "refund_action": "refund", **content}
-        return self.retailops.ask("order_returned", order={"channel_order_refnum": refnum}, **{"return": fields})
-
-    def credit(self, amount: Any, *parents: str) -> dict[str, Any]:
-        named = [{"payment_type": "visa", "refnum": name, "amount": 1} for name in parents]
-        return self.retailops.ask("payment_credit", credit={"amount": amount, "parent_payment_transactions": named})
 
     def ship(self, order: dict[str, Any], shipment: int, **units: int) -> dict[str, Any]:
         """A package with so many units by SKU."""
@@ -236,14 +217,6 @@ class Shop:
                 return False
 
         eventually(looks_quiet, patience_s)
-
-    def ledger(self, **which: Any) -> list[Entry]:
-        """Refunds, oldest first."""
-        with self.database.read() as connection:
-            found, _ = page(
-                connection, RefundChoice(**which), channels=None, before=None, limit=10_000, searched=10_000
-            )
-            return found[::-1]
 
     def deliveries(self, *states: str) -> list[str]:
         """The verbs of the calls in these states."""

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from app import settings
 from app.domain.purchases import Purchase, PurchaseLine
 from app.domain.stock import StockChange, StockLevel
 from app.domain.traffic import VendorCall
@@ -18,8 +17,8 @@ from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
 from app.records import cataloguing
 from app.records.cataloguing import Statement
-from app.records.database import Database
 from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
+from tests.databases import open_database
 from tests.gateways.conformance_targets import PATIENCE_S, Target
 
 GOODS = {
@@ -36,7 +35,7 @@ GOODS = {
 def target() -> Iterator[Target]:
     with serve_retailrocket() as server, tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder)}/channel.db"
-        database = Database(settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+        database = open_database(url)
         database.prepare()
         now = datetime.now(UTC)
         with database.write() as connection:

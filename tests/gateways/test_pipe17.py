@@ -6,105 +6,45 @@ import itertools
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
-from app.deadline import Deadline
-from app.deliveries.attempts import Attempts
-from app.domain import moments
-from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Completion, Package, PackageLine
-from app.domain.events import Event
-from app.domain.orders import Candidate, HeldBack, Order
-from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
+from app.domain.commands import Acknowledgement, Cancellation, Completion, PackageLine
+from app.domain.orders import HeldBack, Order
+from app.domain.stock import StockChange, StockDetail, StockLevel
 from app.errors import Misconfigured, Refused, Unavailable
 from app.gateways import VENDORS
-from app.gateways.calls import Call, Kind
-from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17 import VENDOR
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.order_mapping import to_order
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
 from app.gateways.wire_objects import read
 from app.options import explain, read_table
-from app.records.deliveries import Delivery, Settled
 from app.sandbox.server import serve
-from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO, SAMPLES
+from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, LEGACY_KEY
+from app.sandbox.vendors.pipe17.samples import DALLAS, RENO, SAMPLES
 from tests.conftest import Sandbox
-
-NOW_MS = 2**45
-Start = Callable[..., Sandbox]
-AUSTIN: dict[str, str] = SAMPLES["addresses"]["austin"]
-BUNDLE_SKU = "SET-BREAKFAST"
-BUNDLE: list[dict[str, Any]] = next(row["bundleItems"] for row in SAMPLES["products"] if row["sku"] == BUNDLE_SKU)
-
-
-def call(kind: Kind = "command", budget_s: float = 5.0) -> Call:
-    return Call(Deadline.in_s(budget_s), "request-1", kind)
-
-
-def connect(sandbox: Sandbox, tools: Tools | None = None, **more: Any) -> Pipe17Gateway:
-    faults: list[str] = []
-    table = {
-        "api_key": INTEGRATION_KEY,
-        "base_url": sandbox.url + BASE_PATH,
-        "integration_id": INTEGRATION_ID,
-        "patience_s": 8.0,
-        "requests_per_s": 0,
-        **more,
-    }
-    options = read_table(VENDOR.options, table, "pipe17", faults)
-    assert options is not None, faults
-    gateway = VENDOR.create(options, tools or Tools("first", 16))
-    assert isinstance(gateway, Pipe17Gateway)
-    return gateway
-
-
-def fetch(gateway: Pipe17Gateway, since_ms: int | None = None, until_ms: int = NOW_MS) -> list[Candidate]:
-    return [item for chunk in gateway.orders.fetch_orders(since_ms, until_ms, call("question")) for item in chunk]
-
-
-def request(sandbox: Sandbox, lines: Sequence[tuple[str, Any]] = (("MUG-RED", 2),), **more: Any) -> dict[str, Any]:
-    """A shipping request made by Pipe17's router."""
-    state = sandbox.state()
-    place = next(item["locationId"] for item in state["locations"] if item["name"] == DALLAS)
-    body = {
-        "extOrderId": f"#{len(state['shipments']) + 1}",
-        "locationId": place,
-        "status": "readyForFulfillment",
-        "shippingAddress": dict(AUSTIN),
-        "lineItems": [
-            {"uniqueId": str(number), "sku": sku, "quantity": quantity}
-            for number, (sku, quantity) in enumerate(lines, 1)
-        ],
-        **more,
-    }
-    made: dict[str, Any] = sandbox.tell("shipments", {"shipment": body})["shipments"][0]
-    return made
-
-
-def package(made: Mapping[str, Any], key: str = "501-1", **more: Any) -> Package:
-    lines = tuple(PackageLine(line["uniqueId"], line["sku"], int(line["quantity"])) for line in made["lineItems"])
-    fields = {"lines": lines, "retailops_shipment_id": "501", "carrier_name": "UPS", "tracking_number": "1Z1", **more}
-    return Package(made["shipmentId"], key, **fields)
-
-
-def codes(events: Sequence[Event]) -> list[tuple[str, str]]:
-    return [(event.event_type, event.code) for event in events]
-
-
-@pytest.fixture
-def empty(start_pipe17: Start) -> Sandbox:
-    """An organisation with goods and locations and no requests."""
-    return start_pipe17(shipments=0)
-
+from tests.gateways.pipe17_stage import (
+    AUSTIN,
+    BUNDLE,
+    Clock,
+    Mail,
+    Start,
+    call,
+    connect,
+    event_codes,
+    fetch,
+    level,
+    package,
+    push_stock,
+    request,
+    stock_of,
+)
 
 # What an order is made of
 
@@ -196,23 +136,6 @@ def test_nulls_unknown_fields_and_other_spellings_cost_no_order() -> None:
 
 
 # The walk
-
-
-@dataclass
-class Clock:
-    """Pipe17's clock, standing still until it is moved."""
-
-    now: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, milliseconds: int) -> None:
-        self.now += timedelta(milliseconds=milliseconds)
-
-    @property
-    def ms(self) -> int:
-        return moments.to_ms(self.now)
 
 
 @pytest.mark.parametrize("settings", [{}, {"pages_out_of_order": True}, {"pages_repeat_rows": True}], ids=str)
@@ -343,9 +266,9 @@ def test_p12_what_is_acknowledged_already_is_success(empty: Sandbox) -> None:
     refnum = request(empty)["shipmentId"]
     gateway.commands.acknowledge_order(Acknowledgement(refnum, "9001"), call())
     again = gateway.commands.acknowledge_order(Acknowledgement(refnum, "9001"), call())
-    assert codes(again.events) == [("info", "ALREADY_ACKNOWLEDGED")]
+    assert event_codes(again.events) == [("info", "ALREADY_ACKNOWLEDGED")]
     elsewhere = gateway.commands.acknowledge_order(Acknowledgement(refnum, "9002"), call())
-    assert codes(elsewhere.events) == [("warning", "OTHER_REFERENCE")]
+    assert event_codes(elsewhere.events) == [("warning", "OTHER_REFERENCE")]
     assert empty.calls("PUT /shipments/{id}") == 1 and empty.shipment(refnum)["extReferenceId"] == "9001"
 
 
@@ -353,7 +276,7 @@ def test_acknowledging_a_request_that_was_cancelled_says_so(empty: Sandbox) -> N
     refnum = request(empty)["shipmentId"]
     empty.tell(f"shipments/{refnum}/cancel", {})
     accepted = connect(empty).commands.acknowledge_order(Acknowledgement(refnum, "9001"), call())
-    assert codes(accepted.events) == [("warning", "ORDER_CANCELLED")]
+    assert event_codes(accepted.events) == [("warning", "ORDER_CANCELLED")]
     assert [item.identifier for item in accepted.events[0].associations] == [refnum]
 
 
@@ -384,7 +307,9 @@ def test_p12_a_package_sent_twice_is_one_fulfilment(empty: Sandbox) -> None:
     made = request(empty)
     gateway = connect(empty)
     gateway.commands.submit_shipment(package(made), call())
-    assert codes(gateway.commands.submit_shipment(package(made), call()).events) == [("info", "ALREADY_REGISTERED")]
+    assert event_codes(gateway.commands.submit_shipment(package(made), call()).events) == [
+        ("info", "ALREADY_REGISTERED")
+    ]
     # Not visible yet: then Pipe17 itself says 409, and whose the number is shows later.
     empty.tell("settings", {"visible_after_s": 1}, "PUT")
     late = request(empty)
@@ -394,7 +319,7 @@ def test_p12_a_package_sent_twice_is_one_fulfilment(empty: Sandbox) -> None:
     assert not caught.value.outcome_unknown
     time.sleep(1.1)
     again = gateway.commands.submit_shipment(package(late, "502-1"), call())
-    assert codes(again.events) == [("info", "ALREADY_REGISTERED")]
+    assert event_codes(again.events) == [("info", "ALREADY_REGISTERED")]
     assert len(empty.fulfilments(made["shipmentId"])) == len(empty.fulfilments(late["shipmentId"])) == 1
 
 
@@ -414,7 +339,9 @@ def test_a_request_is_cancelled_once(empty: Sandbox, status: str) -> None:
     gateway = connect(empty)
     assert gateway.commands.cancel_order(Cancellation(refnum), call()).events == ()
     assert empty.shipment(refnum)["status"] == status
-    assert codes(gateway.commands.cancel_order(Cancellation(refnum), call()).events) == [("info", "ALREADY_CANCELLED")]
+    assert event_codes(gateway.commands.cancel_order(Cancellation(refnum), call()).events) == [
+        ("info", "ALREADY_CANCELLED")
+    ]
     assert empty.calls("PUT /shipments/{id}") == 1
 
 
@@ -447,24 +374,26 @@ def test_a_completed_order_that_pipe17_still_waits_for_is_a_warning(empty: Sandb
     gateway = connect(empty, reject_unshipped=False)
     refnum = request(empty)["shipmentId"]
     completion = Completion(refnum, (PackageLine("1", "MUG-RED", 2),))
-    assert codes(gateway.commands.complete_order(completion, call()).events) == [("warning", "UNITS_OPEN_AT_PIPE17")]
+    assert event_codes(gateway.commands.complete_order(completion, call()).events) == [
+        ("warning", "UNITS_OPEN_AT_PIPE17")
+    ]
     assert empty.fulfilments(refnum) == []
     empty.tell(f"shipments/{refnum}/cancel", {})
-    assert codes(gateway.commands.complete_order(completion, call()).events) == [("warning", "ORDER_CANCELLED")]
+    assert event_codes(gateway.commands.complete_order(completion, call()).events) == [("warning", "ORDER_CANCELLED")]
 
 
 def test_a_refused_rejection_leaves_the_units_open_with_a_warning(empty: Sandbox) -> None:
     refnum = request(empty)["shipmentId"]
     accepted = connect(empty).commands.complete_order(Completion(refnum, (PackageLine("9", "NO-SUCH", 1),)), call())
     wanted = [("warning", "REJECTION_REFUSED"), ("warning", "UNITS_OPEN_AT_PIPE17")]
-    assert codes(accepted.events) == wanted
+    assert event_codes(accepted.events) == wanted
 
 
 def test_a_rejection_that_was_taken_is_not_repeated_because_the_state_could_not_be_read(empty: Sandbox) -> None:
     refnum = request(empty)["shipmentId"]
     empty.fault(kind="status", code=500, match={"method": "GET", "path_prefix": f"{BASE_PATH}/shipments/"})
     accepted = connect(empty).commands.complete_order(Completion(refnum, (PackageLine("1", "MUG-RED", 2),)), call())
-    assert codes(accepted.events) == [("warning", "STATE_NOT_READ")]
+    assert event_codes(accepted.events) == [("warning", "STATE_NOT_READ")]
     assert len(empty.fulfilments(refnum)) == 1
 
 
@@ -499,28 +428,6 @@ def test_p13_a_wrong_address_does_not_read_as_an_unknown_order(empty: Sandbox) -
 
 
 # Lost answers
-
-
-class Mail:
-    """One owed call, attempted under a clock that is moved by hand."""
-
-    def __init__(
-        self, gateway: Pipe17Gateway, verb: str, body: CommandBody, lane: str, clock: Clock | None = None
-    ) -> None:
-        self.clock = clock or Clock()
-        self.attempts = Attempts({("first", "pipe17"): gateway}, clock=self.clock, roll=lambda: 0.5)
-        self.delivery = Delivery(
-            1, "first", "pipe17", verb, lane, 1, msgspec.json.encode(body), "owed", 0, False, None, "request-1"
-        )
-
-    def attempt(self, later_s: float = 0.0) -> Settled:
-        self.clock.move(int(later_s * 1000))
-        settled = self.attempts.make(self.delivery, Deadline.in_s(5), is_inline=False)
-        self.delivery = Delivery(
-            1, "first", "pipe17", self.delivery.verb, self.delivery.lane, 1, self.delivery.body,
-            settled.state, settled.attempts, settled.is_possibly_done, settled.last_attempt_at, "request-1",
-        )  # fmt: skip
-        return settled
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "half_body", "empty", "html", "status"])
@@ -573,49 +480,31 @@ def test_p9_a_failed_look_before_writing_leaves_nothing_in_doubt(empty: Sandbox)
 # Stock
 
 
-def level(**units: tuple[int, int]) -> StockLevel:
-    """Facilities by first word: (available, total)."""
-    names = {"dallas": DALLAS, "reno": RENO, "foreign": FOREIGN, "moon": "Moon DC"}
-    details = tuple(StockDetail("internal", names[name], *figures) for name, figures in units.items())
-    return StockLevel(sum(available for available, _ in units.values()), details)
-
-
-def push(gateway: Pipe17Gateway, *changes: StockChange) -> dict[str, StockSent]:
-    return {item.sku: item for item in gateway.stock.push(changes, call("fact"))}
-
-
-def stock_of(sandbox: Sandbox, sku: str) -> dict[str, tuple[int, int]]:
-    state = sandbox.state()
-    names = {item["locationId"]: item["name"] for item in state["locations"]}
-    rows = [row for row in state["inventory"] if row["sku"] == sku]
-    return {names[row["locationId"]]: (row["onHand"], row["unavailable"]) for row in rows}
-
-
 def test_stock_is_told_absolute_per_location(empty: Sandbox) -> None:
     gateway = connect(empty)
-    first = push(gateway, StockChange("MUG-RED", level(dallas=(7, 10), reno=(4, 4))))["MUG-RED"]
+    first = push_stock(gateway, StockChange("MUG-RED", level(dallas=(7, 10), reno=(4, 4))))["MUG-RED"]
     assert first.refusal == ""
     held = stock_of(empty, "MUG-RED")
     assert (held[DALLAS], held[RENO]) == ((10, 3), (4, 0))
 
     # A facility that is no longer named has none.
-    second = push(gateway, StockChange("MUG-RED", level(dallas=(8, 8)), first.sent))["MUG-RED"]
+    second = push_stock(gateway, StockChange("MUG-RED", level(dallas=(8, 8)), first.sent))["MUG-RED"]
     held = stock_of(empty, "MUG-RED")
     assert (held[DALLAS], held[RENO]) == ((8, 0), (0, 0))
     places = {item["name"]: item["locationId"] for item in empty.state()["locations"]}
     assert msgspec.json.decode(second.sent) == {places[DALLAS]: [8, 0]}
 
     # Nobody knows where units without details are, and other kinds of stock are on no shelf.
-    untold = push(gateway, StockChange("MUG-RED", StockLevel(99), second.sent))["MUG-RED"]
+    untold = push_stock(gateway, StockChange("MUG-RED", StockLevel(99), second.sent))["MUG-RED"]
     assert untold.sent == second.sent and "facilities" in untold.refusal
     bought = StockLevel(5, (StockDetail("inflight", "PO-1", 5, 5),))
-    push(gateway, StockChange("MUG-RED", bought, second.sent))
+    push_stock(gateway, StockChange("MUG-RED", bought, second.sent))
     assert stock_of(empty, "MUG-RED")[DALLAS] == (0, 0)
 
 
 def test_one_refused_figure_costs_no_other(empty: Sandbox) -> None:
     gateway = connect(empty)
-    found = push(
+    found = push_stock(
         gateway,
         StockChange("MUG-RED", level(dallas=(7, 7), moon=(1, 1))),
         StockChange("NO-SUCH", level(dallas=(1, 1))),
@@ -630,7 +519,7 @@ def test_one_refused_figure_costs_no_other(empty: Sandbox) -> None:
 def test_a_batch_refused_as_a_whole_is_searched_for_the_one_to_blame(empty: Sandbox) -> None:
     empty.fault(kind="status", code=400, times=3, match={"method": "POST", "path_prefix": BASE_PATH})
     skus = ["MUG-RED", "PLATE-S", "BOWL", "TRAY"]
-    found = push(connect(empty), *(StockChange(sku, level(dallas=(5, 5))) for sku in skus))
+    found = push_stock(connect(empty), *(StockChange(sku, level(dallas=(5, 5))) for sku in skus))
     assert [sku for sku in skus if found[sku].refusal] == ["MUG-RED"]
     assert all(stock_of(empty, sku)[DALLAS] == (5, 0) for sku in skus[1:])
 
@@ -648,7 +537,7 @@ def test_stock_goes_in_the_form_that_is_set(
     empty: Sandbox, options: dict[str, Any], settings: dict[str, Any], posts: int
 ) -> None:
     empty.tell("settings", settings, "PUT")
-    found = push(
+    found = push_stock(
         connect(empty, **options), *(StockChange(sku, level(dallas=(5, 9))) for sku in ("BOWL", "LAMP", "JAM"))
     )
     assert all(item.refusal == "" for item in found.values())
@@ -658,7 +547,7 @@ def test_stock_goes_in_the_form_that_is_set(
 def test_the_difference_can_be_left_out_and_facilities_can_be_named_otherwise(empty: Sandbox) -> None:
     places = {item["name"]: item["locationId"] for item in empty.state()["locations"]}
     gateway = connect(empty, unavailable="omit", locations={"Moon DC": places[RENO], "Dallas DC": places[RENO]})
-    found = push(gateway, StockChange("BOWL", level(dallas=(1, 2), moon=(3, 5))))
+    found = push_stock(gateway, StockChange("BOWL", level(dallas=(1, 2), moon=(3, 5))))
     assert stock_of(empty, "BOWL")[RENO] == (7, 0) and found["BOWL"].refusal == ""
     assert empty.calls("GET /locations") == 0
 
@@ -669,11 +558,11 @@ def test_p27_what_was_answered_is_settled_and_the_rest_stays_owed(empty: Sandbox
     place = {"match": {"method": "POST", "path_prefix": BASE_PATH}}
     empty.fault(kind="slow", delay_s=0.0, times=1, **place)
     empty.fault(kind="reset_after", times=1, **place)
-    assert set(push(gateway, *changes)) == {"BOWL"}
+    assert set(push_stock(gateway, *changes)) == {"BOWL"}
     empty.fault(kind="reset_before", times=1, **place)
     with pytest.raises(Unavailable):
-        push(gateway, *changes[1:])
-    assert set(push(gateway, *changes[1:])) == {"LAMP", "JAM"}
+        push_stock(gateway, *changes[1:])
+    assert set(push_stock(gateway, *changes[1:])) == {"LAMP", "JAM"}
 
 
 # The account

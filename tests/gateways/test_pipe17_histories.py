@@ -34,8 +34,9 @@ from app.records.tables.deliveries import deliveries
 from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
-from tests.conftest import Caller, Sandbox, channel_table, eventually, migrate
-from tests.gateways.test_pipe17_integration import OWN
+from tests.conftest import Caller, Sandbox, channel_table, eventually
+from tests.databases import migrate
+from tests.gateways.pipe17_stage import OWN
 
 SKUS = ("MUG-RED", "BOWL", "LADLE ")
 PLACES = (DALLAS, RENO)

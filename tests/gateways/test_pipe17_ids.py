@@ -15,9 +15,21 @@ from app.errors import Unavailable
 from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS
 from tests.conftest import Caller, Sandbox, channel_table, codes
-from tests.gateways.test_pipe17 import AUSTIN, Start, call, connect, fetch, level, package, push, request, stock_of
-from tests.gateways.test_pipe17 import codes as event_codes
-from tests.gateways.test_pipe17_integration import OWN, administrate, grant
+from tests.gateways.pipe17_stage import (
+    AUSTIN,
+    OWN,
+    administrate,
+    call,
+    connect,
+    event_codes,
+    fetch,
+    grant,
+    level,
+    package,
+    push_stock,
+    request,
+    stock_of,
+)
 
 ODD = {
     "blank behind": "SPOON ",
@@ -31,11 +43,6 @@ ODD = {
     "255 characters": "x" * 254 + " ",
 }
 """Ids that reading, comparing or writing may change."""
-
-
-@pytest.fixture
-def empty(start_pipe17: Start) -> Sandbox:
-    return start_pipe17(shipments=0)
 
 
 @pytest.fixture
@@ -172,12 +179,12 @@ def test_p35_stock_reaches_the_product_whose_name_differs_by_blanks_at_its_ends_
         make_product(empty, sku)
     gateway = connect(empty) if has_integration else connect(empty, api_key=LEGACY_KEY, integration_id="")
     changes = [StockChange(sku, level(dallas=(7, 7))) for sku in ("LADLE", "SPOON", "WHISK")]
-    found = push(gateway, *changes)
+    found = push_stock(gateway, *changes)
     assert stock_of(empty, "LADLE ")[DALLAS] == (7, 0)
     assert stock_of(empty, "SPOON")[DALLAS] == (7, 0), "an exact name goes first"
     assert not stock_of(empty, "SPOON ") and not stock_of(empty, "WHISK ") and not stock_of(empty, "\u00a0WHISK")
     assert found["WHISK"].refusal and not found["LADLE"].refusal
-    push(gateway, *(StockChange(sku, level(dallas=(9, 9))) for sku in ("SPOON ", "MUG-RED ")))
+    push_stock(gateway, *(StockChange(sku, level(dallas=(9, 9))) for sku in ("SPOON ", "MUG-RED ")))
     assert (stock_of(empty, "SPOON ")[DALLAS], stock_of(empty, "SPOON")[DALLAS]) == ((9, 0), (7, 0))
     assert stock_of(empty, "MUG-RED")[DALLAS] == (9, 0), "RetailOps' own name may have the blank as well"
 

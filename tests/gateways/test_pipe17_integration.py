@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -26,35 +26,27 @@ from app.options import explain
 from app.records import due_facts, polls
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.stock import sync_states
-from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import RENO, SAMPLES
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
-from tests.gateways.test_pipe17 import Clock, call, connect, fetch, level, package, request
-from tests.gateways.test_pipe17 import codes as event_codes
-from tests.gateways.test_pipe17_products import own, tick
-
-Start = Callable[..., Sandbox]
-GRANTS: Mapping[str, str] = DEFAULT_KEYS[0].methods
-OWN = f'integration_id = "{INTEGRATION_ID}"\nintegration_refresh_s = 0.3\n'
-
+from tests.gateways.pipe17_stage import (
+    OWN,
+    Clock,
+    administrate,
+    call,
+    connect,
+    event_codes,
+    fetch,
+    grant,
+    level,
+    own,
+    package,
+    request,
+    tick,
+)
 
 PATH_KEY = "an-address-nobody-can-guess-1"
 HOOKED = f'integration_id = "{INTEGRATION_ID}"\nwebhook_path_key = "{PATH_KEY}"\n'
-
-
-@pytest.fixture
-def empty(start_pipe17: Start) -> Sandbox:
-    return start_pipe17(shipments=0)
-
-
-def administrate(sandbox: Sandbox, **changes: Any) -> None:
-    """What an administrator does on Pipe17's page of the integration."""
-    sandbox.tell(f"integrations/{INTEGRATION_ID}", changes, "PUT")
-
-
-def grant(sandbox: Sandbox, **changes: str) -> None:
-    key = {"key": INTEGRATION_KEY, "integration": INTEGRATION_ID, "methods": {**GRANTS, **changes}}
-    sandbox.tell("keys", key, "PUT")
 
 
 def traffic(sandbox: Sandbox) -> dict[str, int]:

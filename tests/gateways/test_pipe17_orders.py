@@ -19,16 +19,23 @@ from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
 from tests.conftest import Caller, Sandbox, channel_table, codes
-from tests.gateways.test_pipe17 import BUNDLE, BUNDLE_SKU, Clock, Start, call, connect, fetch, package, request
-from tests.gateways.test_pipe17 import codes as event_codes
-from tests.gateways.test_pipe17_integration import OWN, administrate, grant
+from tests.gateways.pipe17_stage import (
+    BUNDLE,
+    BUNDLE_SKU,
+    OWN,
+    Clock,
+    Start,
+    administrate,
+    call,
+    connect,
+    event_codes,
+    fetch,
+    grant,
+    package,
+    request,
+)
 
 NOW_MS = 2**45
-
-
-@pytest.fixture
-def empty(start_pipe17: Start) -> Sandbox:
-    return start_pipe17(shipments=0)
 
 
 @pytest.fixture

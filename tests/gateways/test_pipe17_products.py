@@ -28,15 +28,7 @@ from app.sandbox.vendors.pipe17 import (
 )
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
-from tests.gateways.test_pipe17 import Clock, call, connect
-
-Start = Callable[..., Sandbox]
-
-
-@pytest.fixture
-def empty(start_pipe17: Start) -> Sandbox:
-    """An organisation with goods and locations and no requests."""
-    return start_pipe17(shipments=0)
+from tests.gateways.pipe17_stage import Clock, Start, call, connect, held, own, set_field, tick
 
 
 def product(*skus: str, number: int = 7, **more: Any) -> Product:
@@ -55,26 +47,6 @@ def push(gateway: Pipe17Gateway, *products: Product, notes: Mapping[str, bytes] 
 
 def noted(results: list[ProductSent]) -> dict[str, bytes]:
     return {item.key: item.sent for item in results}
-
-
-def held(sandbox: Sandbox, sku: str) -> dict[str, Any]:
-    return next((item for item in sandbox.state()["products"] if item["sku"] == sku), {})
-
-
-def own(sandbox: Sandbox, sku: str) -> dict[str, Any]:
-    """Our row of a product, without its marks."""
-    rows = [row for row in held(sandbox, sku).get("published", []) if row["integrationId"] == INTEGRATION_ID]
-    marks = ("integrationId", "updatedAt", "updatedBy")
-    return {name: value for row in rows for name, value in row.items() if name not in marks}
-
-
-def tick(sandbox: Sandbox, sku: str, /, **row: Any) -> None:
-    """What a user of Pipe17 clicks for our integration."""
-    sandbox.tell(f"products/{sku}", {"published": {"integrationId": INTEGRATION_ID, **row}}, "PUT")
-
-
-def set_field(sandbox: Sandbox, path: str, value: Any) -> None:
-    sandbox.tell(f"integrations/{INTEGRATION_ID}", {"settings": {path: value}}, "PUT")
 
 
 def writes(sandbox: Sandbox) -> int:

@@ -22,23 +22,14 @@ from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
-from tests.channel.test_known_outcomes import nothing_written
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually, shipment_of
-from tests.gateways.test_pipe17 import connect, level, push, request, stock_of
-from tests.gateways.test_pipe17_stock import places, set_field
-from tests.records.test_migrations import open_database
+from tests.databases import nothing_written, open_database
+from tests.gateways.pipe17_stage import connect, level, places, push_stock, request, set_field, stock_of
 
 pytestmark = pytest.mark.both_databases
 
-Start = Callable[..., Sandbox]
 POLL_S = 601.0
 """A poll for what Pipe17's people did is due."""
-
-
-@pytest.fixture
-def empty(start_pipe17: Start) -> Sandbox:
-    """An organisation with goods and locations and no requests."""
-    return start_pipe17(shipments=0)
 
 
 class Merchant:
@@ -62,7 +53,7 @@ class Merchant:
             stock.accept(connection, "first", "pipe17", encoded, now=self.now)
         self.send()
 
-    def push(self, *skus: str) -> None:
+    def push_stock(self, *skus: str) -> None:
         statements = [Statement(f"Product:{number}", {"sku": sku, "title": sku}) for number, sku in enumerate(skus, 1)]
         with self.database.write() as connection:
             cataloguing.accept(connection, "first", ["pipe17"], statements, self.now)
@@ -339,7 +330,7 @@ def test_p33_without_the_very_sku_the_oldest_product_has_the_figure(empty: Sandb
 
 def test_p33_alias_stock_all_gives_every_product_the_figure(empty: Sandbox) -> None:
     alias(empty, "LAMP", "BOWL")
-    push(connect(empty, alias_stock="all"), StockChange("BOWL", in_dallas(6)))
+    push_stock(connect(empty, alias_stock="all"), StockChange("BOWL", in_dallas(6)))
     assert (has(empty, "BOWL"), has(empty, "LAMP")) == (6, 6)
 
 

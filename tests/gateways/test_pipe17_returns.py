@@ -14,10 +14,8 @@ from app.errors import Refused
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
-from tests.gateways.test_pipe17 import Clock, Mail, call, connect, request
-from tests.gateways.test_pipe17 import codes as event_codes
+from tests.gateways.pipe17_stage import Clock, Mail, Start, call, connect, event_codes, request
 
-Start = Callable[..., Sandbox]
 REFRESH_S = 0.1
 
 

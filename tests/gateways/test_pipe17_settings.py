@@ -15,8 +15,7 @@ from app.gateways.vendors.pipe17.connection.connector_settings import FIELDS
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.sandbox.vendors.pipe17.samples import RENO
 from tests.conftest import Sandbox
-from tests.gateways.test_pipe17 import Start, call, connect, fetch, level, push, request
-from tests.gateways.test_pipe17_integration import administrate
+from tests.gateways.pipe17_stage import Start, administrate, call, connect, fetch, level, push_stock, request
 
 NOW_MS = 2**41
 World = tuple[Sandbox, Pipe17Gateway]
@@ -52,9 +51,9 @@ def _flow(name: str) -> Callable[[World], Any]:
 
 def _figures_sent_again(world: World) -> int:
     """Stock figures sent when one of two changes."""
-    sent = push(world[1], StockChange("BOWL", level(dallas=(1, 1), reno=(2, 2))))["BOWL"].sent
+    sent = push_stock(world[1], StockChange("BOWL", level(dallas=(1, 1), reno=(2, 2))))["BOWL"].sent
     before = len(world[0].state()["ledger"])
-    push(world[1], StockChange("BOWL", level(dallas=(9, 9), reno=(2, 2)), sent))
+    push_stock(world[1], StockChange("BOWL", level(dallas=(9, 9), reno=(2, 2)), sent))
     return len(world[0].state()["ledger"]) - before
 
 

@@ -23,26 +23,11 @@ from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KE
 from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.conftest import Caller, Sandbox, channel_table, eventually, owed_levels
-from tests.gateways.test_pipe17 import call, connect, level, push, stock_of
-from tests.records.test_migrations import open_database
+from tests.databases import open_database
+from tests.gateways.pipe17_stage import Start, call, connect, level, places, push_stock, set_field, stock_of
 
-Start = Callable[..., Sandbox]
 MANY = int(os.environ.get("STOCK_SKUS", "1000"))
 """SKUs of the large push; 10,000 is what the promise is about."""
-
-
-@pytest.fixture
-def empty(start_pipe17: Start) -> Sandbox:
-    """An organisation with goods and locations and no requests."""
-    return start_pipe17(shipments=0)
-
-
-def set_field(sandbox: Sandbox, path: str, value: Any) -> None:
-    sandbox.tell(f"integrations/{INTEGRATION_ID}", {"settings": {path: value}}, "PUT")
-
-
-def places(sandbox: Sandbox) -> dict[str, str]:
-    return {item["name"]: item["locationId"] for item in sandbox.state()["locations"]}
 
 
 def record(sandbox: Sandbox, sku: str, name: str) -> dict[str, Any]:
@@ -57,7 +42,9 @@ def test_a_sku_is_told_under_pipe17s_name_and_a_pair_of_the_setting_goes_before_
 ) -> None:
     gateway = connect(empty)
     before = stock_of(empty, "MUG-BLUE")
-    found = push(gateway, StockChange("RO-MUG-BLUE", level(dallas=(7, 9))), StockChange("MUG-BLUE", level(reno=(1, 1))))
+    found = push_stock(
+        gateway, StockChange("RO-MUG-BLUE", level(dallas=(7, 9))), StockChange("MUG-BLUE", level(reno=(1, 1)))
+    )
     assert found["RO-MUG-BLUE"].refusal == "" and "another SKU" in found["MUG-BLUE"].refusal
     held = stock_of(empty, "MUG-BLUE")
     assert (held[DALLAS], held[RENO]) == ((9, 2), before[RENO])
@@ -65,7 +52,7 @@ def test_a_sku_is_told_under_pipe17s_name_and_a_pair_of_the_setting_goes_before_
 
     set_field(empty, "sku_mapping", "BOWL:RO-MUG-BLUE,LAMP:RO-LAMP")
     gateway.api.outdate()
-    found = push(
+    found = push_stock(
         gateway,
         StockChange("RO-MUG-BLUE", level(dallas=(5, 5))),
         StockChange("RO-LAMP", level(dallas=(4, 4))),
@@ -77,14 +64,14 @@ def test_a_sku_is_told_under_pipe17s_name_and_a_pair_of_the_setting_goes_before_
 
 def test_the_buffer_is_never_subtracted_from_what_a_warehouse_reports(empty: Sandbox) -> None:
     set_field(empty, "inventory.apply_buffer", True)
-    push(connect(empty), StockChange("RO-MUG-BLUE", level(dallas=(7, 9))))
+    push_stock(connect(empty), StockChange("RO-MUG-BLUE", level(dallas=(7, 9))))
     [row] = [row for row in _product(empty, "MUG-BLUE")["published"] if row["integrationId"] == INTEGRATION_ID]
     assert row["bufferInventory"] == 5 and stock_of(empty, "MUG-BLUE")[DALLAS] == (9, 2)
 
 
 def test_p27_a_pair_of_the_setting_leaves_the_products_own_row_nothing_to_say(empty: Sandbox) -> None:
     set_field(empty, "sku_mapping", "MUG-BLUE:NEW-BLUE")
-    found = push(
+    found = push_stock(
         connect(empty),
         StockChange("NEW-BLUE", level(dallas=(10, 10))),
         StockChange("RO-MUG-BLUE", level(dallas=(99, 99))),
@@ -103,7 +90,7 @@ def test_what_nobody_tracks_or_has_locked_is_skipped_without_a_word(empty: Sandb
     gateway = connect(empty)
     before = {sku: stock_of(empty, sku) for sku in ("PLUG-UK", "BOWL")}
     changes = [StockChange(sku, level(dallas=(3, 3), reno=(4, 4))) for sku in ("CABLE-PER-METRE", "PLUG-UK", "BOWL")]
-    found = push(gateway, *changes)
+    found = push_stock(gateway, *changes)
     assert all(item.is_skipped and not item.refusal for item in found.values())
     assert found["CABLE-PER-METRE"].sent == found["PLUG-UK"].sent == b"{}"
     assert stock_of(empty, "PLUG-UK") == before["PLUG-UK"] and "CABLE-PER-METRE" not in str(empty.state()["inventory"])
@@ -114,15 +101,15 @@ def test_what_nobody_tracks_or_has_locked_is_skipped_without_a_word(empty: Sandb
 
 def test_p27_no_units_at_all_are_none_at_each_own_location(empty: Sandbox) -> None:
     assert all(stock_of(empty, "BOWL")[name][0] for name in (DALLAS, RENO, FOREIGN))
-    told = push(connect(empty), StockChange("BOWL", StockLevel(0)))["BOWL"]
+    told = push_stock(connect(empty), StockChange("BOWL", StockLevel(0)))["BOWL"]
     held = stock_of(empty, "BOWL")
     assert (told.refusal, told.sent, held[DALLAS], held[RENO]) == ("", b"{}", (0, 0), (0, 0)) and held[FOREIGN][0]
 
     # A bare key is shown locations of others too: there only what it told before is taken back.
     lamp = stock_of(empty, "LAMP")
     bare = connect(empty, api_key=LEGACY_KEY, integration_id="")
-    first = push(bare, StockChange("LAMP", level(dallas=(5, 5))))["LAMP"]
-    push(bare, StockChange("LAMP", StockLevel(0), first.sent))
+    first = push_stock(bare, StockChange("LAMP", level(dallas=(5, 5))))["LAMP"]
+    push_stock(bare, StockChange("LAMP", StockLevel(0), first.sent))
     assert stock_of(empty, "LAMP") == {**lamp, DALLAS: (0, 0)}
 
 
@@ -133,25 +120,25 @@ def test_vendors_and_purchase_orders_count_only_where_the_setting_says_so(empty:
         StockDetail("external", RENO, 5, 5),
         StockDetail("inflight", "PO-77", 20, 20),
     )
-    push(connect(empty), StockChange("BOWL", StockLevel(28, details)))
+    push_stock(connect(empty), StockChange("BOWL", StockLevel(28, details)))
     assert stock_of(empty, "BOWL")[DALLAS] == (4, 1) and stock_of(empty, "BOWL")[RENO] != (5, 0)
 
     gateway = connect(empty, external_stock=True, inflight_location=dallas)
-    first = push(gateway, StockChange("BOWL", StockLevel(28, details)))["BOWL"]
+    first = push_stock(gateway, StockChange("BOWL", StockLevel(28, details)))["BOWL"]
     assert first.refusal == ""
     assert stock_of(empty, "BOWL")[RENO] == (5, 0)
     row = record(empty, "BOWL", DALLAS)
     assert (row["onHand"], row["future"], row["availableToPromise"]) == (4, 20, 24)
     assert msgspec.json.decode(first.sent)[dallas] == [4, 1, 20]
     arrived = StockLevel(3, (StockDetail("internal", DALLAS, 24, 24),))
-    push(gateway, StockChange("BOWL", arrived, first.sent))
+    push_stock(gateway, StockChange("BOWL", arrived, first.sent))
     assert record(empty, "BOWL", DALLAS)["future"] == 0 and stock_of(empty, "BOWL")[RENO] == (0, 0)
 
 
 def test_only_served_locations_are_told_and_the_filter_leaves_others_out_silently(empty: Sandbox) -> None:
     set_field(empty, "location_filter", places(empty)[DALLAS])
     before = stock_of(empty, "BOWL")
-    found = push(connect(empty), StockChange("BOWL", level(dallas=(6, 6), reno=(8, 8), foreign=(9, 9))))["BOWL"]
+    found = push_stock(connect(empty), StockChange("BOWL", level(dallas=(6, 6), reno=(8, 8), foreign=(9, 9))))["BOWL"]
     assert "Rotterdam" in found.refusal and RENO not in found.refusal
     assert stock_of(empty, "BOWL") == {**before, DALLAS: (6, 0)}
 
@@ -159,11 +146,11 @@ def test_only_served_locations_are_told_and_the_filter_leaves_others_out_silentl
 def test_in_the_mode_delta_only_figures_that_changed_are_told(empty: Sandbox) -> None:
     set_field(empty, "inventory.mode", "delta")
     gateway = connect(empty, bulk_post="single")
-    first = push(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(8, 8))))["BOWL"]
-    second = push(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), first.sent))["BOWL"]
+    first = push_stock(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(8, 8))))["BOWL"]
+    second = push_stock(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), first.sent))["BOWL"]
     assert empty.calls("POST /inventory") == 3
     assert msgspec.json.decode(second.sent) == {places(empty)[DALLAS]: [6, 0], places(empty)[RENO]: [7, 0]}
-    again = push(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), second.sent))["BOWL"]
+    again = push_stock(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), second.sent))["BOWL"]
     assert again.sent == second.sent and empty.calls("POST /inventory") == 3
 
 
@@ -171,7 +158,7 @@ def test_a_key_that_may_not_read_products_tells_stock_all_the_same(start_pipe17:
     grants = {**DEFAULT_KEYS[0].methods, "products": "", "inventory": "c"}
     sandbox = start_pipe17(shipments=0, keys=(ApiKey(INTEGRATION_KEY, INTEGRATION_ID, grants), *DEFAULT_KEYS[1:]))
     gateway = connect(sandbox)
-    assert push(gateway, StockChange("BOWL", level(dallas=(3, 3))))["BOWL"].refusal == ""
+    assert push_stock(gateway, StockChange("BOWL", level(dallas=(3, 3))))["BOWL"].refusal == ""
     assert stock_of(sandbox, "BOWL")[DALLAS] == (3, 0) and not gateway.permissions()["inventory"]
 
 
@@ -180,7 +167,7 @@ def test_a_403_on_ingest_switches_stock_off(start_pipe17: Start) -> None:
     sandbox = start_pipe17(shipments=0, keys=(ApiKey(INTEGRATION_KEY, INTEGRATION_ID, grants), *DEFAULT_KEYS[1:]))
     gateway = connect(sandbox)
     with pytest.raises(Misconfigured):
-        push(gateway, StockChange("BOWL", level(dallas=(3, 3))))
+        push_stock(gateway, StockChange("BOWL", level(dallas=(3, 3))))
     assert gateway.permissions()["inventory"]
 
 
@@ -188,7 +175,7 @@ def test_skus_no_list_can_be_asked_for_are_told_all_the_same(empty: Sandbox) -> 
     skus = ["A,B", "naïve 緑茶", "x" * 900, "y" * 900]
     requests_body = {"sku": skus[1], "name": "Tea"}
     _post_product(empty, requests_body)
-    found = push(connect(empty), *(StockChange(sku, level(dallas=(3, 3))) for sku in skus))
+    found = push_stock(connect(empty), *(StockChange(sku, level(dallas=(3, 3))) for sku in skus))
     assert [found[sku].refusal == "" for sku in skus] == [False, True, False, False]
     assert stock_of(empty, skus[1])[DALLAS] == (3, 0)
 

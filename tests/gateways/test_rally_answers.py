@@ -9,8 +9,8 @@ import pytest
 
 from app.gateways.vendors.rally.inbound.hooks import ANSWERS
 from app.records.database import Database
+from tests.databases import open_database
 from tests.gateways.rally_stage import METHOD, TEXAS, Stage, staged
-from tests.records.test_migrations import open_database
 
 # The contract's columns, written down here once more by hand; a dict is an object, [x] a list of x, ANY is free.
 ANY: Any = object()

@@ -14,14 +14,6 @@ from app.records.database import Database
 from app.records.retention import Terms
 from app.storefront.retention import CLOCKS
 from tests.gateways.rally_stage import TEXAS, Stage, staged
-from tests.records.test_migrations import open_database
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from app.options import read_table
 from app.records.database import Database
 from tests.gateways.rally_shop import TEE, channel_text, opened
 from tests.gateways.rally_stage import TABLE, TEXAS, Stage, options_of, staged
-from tests.records.test_migrations import open_database
 
 WORLD = ["HK", "AE", "QA", "IE", "PA", "SG", "AT", "AU", "GB", "US", "CA"]
 SHIPPING = [
@@ -26,13 +25,6 @@ SHIPPING = [
 ]
 TAXES = [{"country": "aut", "rate": "0.2"}, {"country": "US", "province": "TX", "rate": "0.0825"}]
 BARE = {"first_name": "Ana", "last_name": "Ruiz", "address1": "1 Elm St"}
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

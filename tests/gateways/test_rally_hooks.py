@@ -20,14 +20,6 @@ from app.gateways.vendors.rally.inbound.hooks import ANSWERS
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from tests.gateways.rally_stage import TEXAS, Stage, signature, staged
-from tests.records.test_migrations import open_database
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -24,14 +24,6 @@ from app.storefront import order_store as orders
 from app.storefront import reservations
 from app.storefront.retailops_order import to_order, to_sketch
 from tests.gateways.rally_stage import METHOD, TEXAS, Stage, staged
-from tests.records.test_migrations import open_database
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -23,14 +23,6 @@ from app.storefront.retailops_order import to_order
 from tests.conftest import codes
 from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened
 from tests.gateways.rally_stage import TEXAS, Stage, staged
-from tests.records.test_migrations import open_database
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

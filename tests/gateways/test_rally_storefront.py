@@ -23,17 +23,9 @@ from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID
 from app.storefront.cart_server import TOPIC
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, opened
 from tests.gateways.rally_stage import Stage, staged
-from tests.records.test_migrations import open_database
 
 KEY = "key~of~the~shop~server~0001"
 SETTING = f'storefront_key = "{KEY}"'
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened_database = open_database(database_url)
-    yield opened_database
-    opened_database.close()
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from app import settings
-from app.records.database import Database, DatabaseConflict, DatabaseRefused
+from app.records.database import DatabaseConflict, DatabaseRefused
 from app.storefront import order_store as orders
+from tests.databases import open_database
 from tests.gateways.rally_stage import METHOD, TEXAS, Stage, staged
 
 HALF = "\ud83d"
@@ -20,7 +20,7 @@ HALF = "\ud83d"
 
 @pytest.fixture
 def stage(database_url: str) -> Iterator[Stage]:
-    database = Database(settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
+    database = open_database(database_url)
     database.upgrade()
     with staged(database) as built:
         yield built

@@ -6,7 +6,7 @@ import json
 import logging
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,20 +22,15 @@ from app import gateways, settings
 from app.cli import cli
 from app.contract.schemas import Contract
 from app.deadline import Deadline
-from app.deliveries.background_work import WorkerProcess
-from app.deliveries.sync import Syncer
 from app.domain.orders import Address, Attribute, Order, OrderLine
 from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import GatewayError, Refused, SettingsFault, Unavailable
 from app.gateways import VENDORS
 from app.gateways.calls import Call
-from app.gateways.vendor import Tools
-from app.gateways.vendors.retailrocket import VENDOR
 from app.gateways.vendors.retailrocket.api import content_hash
-from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
 from app.operations import acts
 from app.operations.operators import operator
-from app.records import catalogue, cataloguing, due_facts, stock, sync_state
+from app.records import due_facts, stock, sync_state
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.tables.orders import handed_out
@@ -43,8 +38,9 @@ from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
 from app.sandbox.vendors.retailrocket.products import content_hash as vendors_hash
 from tests.channel.money_gateway import Till, serve_till
-from tests.conftest import KEY, PAIR, Caller, Sandbox, codes, eventually, migrate, shipment_of
-from tests.gateways.test_retailrocket_feed import PATHS, item, record
+from tests.conftest import KEY, PAIR, Caller, Sandbox, codes, eventually, shipment_of
+from tests.databases import migrate
+from tests.gateways.retailrocket_stage import PATHS, Desk, item, record
 from tests.passing_time import PassingTime
 
 CHANNEL = """
@@ -281,62 +277,6 @@ def test_the_operator_can_send_a_refused_report_again(
 
 
 # By itself, with the records but without the server
-
-
-class Desk:
-    """A gateway over a database, and its sandbox."""
-
-    def __init__(self, database: Database, rocket: Sandbox, **options: Any) -> None:
-        self.database = database
-        self.rocket = rocket
-        chosen: dict[str, Any] = {
-            "order_source": "server",
-            "currency": "USD",
-            "requests_per_s": 0.0,
-            "products_per_s": 0.0,
-        }
-        urls = {"tracking_url": TRACKING_PATH, "api_url": API_PATH, "cdn_url": CDN_PATH}
-        chosen |= {name: rocket.url + path for name, path in urls.items()}
-        own = VENDOR.options(partner_id=PARTNER_ID, api_key=API_KEY, **{**chosen, **options})
-        made = VENDOR.create(own, Tools("shop", 8, database=database))
-        assert isinstance(made, RetailRocketGateway)
-        self.gateway = made
-
-    def keep(self, *skus: str) -> None:
-        self.state(*(Statement("", item(sku)) for sku in skus))
-
-    def state(self, *statements: Statement, hearing: Sequence[str] = ("retailrocket",)) -> None:
-        with self.database.write() as connection:
-            cataloguing.accept(connection, "shop", hearing, statements, datetime.now(UTC))
-
-    def tell(self) -> set[int]:
-        """Do what a process does that delivers until nothing is left; which goods and groups the calls named."""
-        before = len(self.rocket.state()["calls"])
-        stream = ("shop", "retailrocket")
-        self.gateway.background(lambda: False)
-        process = WorkerProcess(self.database, {stream: self.gateway}, lambda: datetime.now(UTC), lambda: False)
-        Syncer(process).send(*stream)
-        return {int(call["path"].rpartition("/")[2]) for call in self.rocket.state()["calls"][before:]}
-
-    def there(self) -> dict[int, bool]:
-        """The goods Retail Rocket knows, and whether they can be had."""
-        return {int(number): held["isAvailable"] for number, held in self.rocket.state()["products"].items()}
-
-    def number(self, sku: str) -> int:
-        with self.database.read() as connection:
-            return catalogue.of_skus(connection, "shop", [sku])[sku][1].number
-
-    def report(self, purchase: Purchase) -> None:
-        self.gateway.commands.report_purchase(purchase, Call(Deadline.in_s(5), "r-1", "command"))
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    url = settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": f"sqlite:///{tmp_path}/own.db"})
-    opened = Database(url)
-    opened.prepare()
-    yield opened
-    opened.close()
 
 
 def order(**fields: Any) -> Order:

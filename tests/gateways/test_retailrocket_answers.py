@@ -25,8 +25,7 @@ from app.records.feeds import FeedStore
 from app.sandbox.server import serve
 from app.sandbox.vendors.retailrocket import API_PATH, CDN_PATH, TRACKING_PATH, serve_retailrocket
 from tests.conftest import Sandbox, codes, eventually
-from tests.gateways.test_retailrocket import Desk
-from tests.gateways.test_retailrocket_feed import FEED, PATHS, Shop, channel, record
+from tests.gateways.retailrocket_stage import FEED, PATHS, Desk, Shop, channel, record
 
 TOKEN = "canary-of-the-feeds-address-0001"
 
@@ -35,13 +34,6 @@ TOKEN = "canary-of-the-feeds-address-0001"
 def rocket() -> Iterator[Sandbox]:
     with serve_retailrocket() as server:
         yield Sandbox(server)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    found = Database(database_url)
-    yield found
-    found.close()
 
 
 def purchase() -> Purchase:

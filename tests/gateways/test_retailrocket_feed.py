@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,6 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app import settings as configuration
 from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.domain.catalogue import Item, Product
@@ -33,103 +32,12 @@ from app.records.listed_numbers import Numbers
 from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
 from app.storefront import reservations
-from tests.conftest import KEY, PAIR, Caller, codes, eventually
+from tests.conftest import Caller, eventually
 from tests.gateways.rally_shop import TEE, channel_text
 from tests.gateways.rally_shop import Shop as RallyShop
 from tests.gateways.rally_shop import record as rally_record
+from tests.gateways.retailrocket_stage import FEED, PATHS, Shop, channel, item, record
 from tests.passing_time import PassingTime
-
-CHANNEL = """
-[[channel]]
-name = "shop"
-client_id = {pair[0]}
-channel_id = {pair[1]}
-auth_keys = ["{key}"]
-gateways = ["retailrocket"]
-
-[channel.retailrocket]
-partner_id = "5a5b5c5d5e5f5a5b5c5d5e5f"
-shop_url = "https://shop.example"
-feed_delay_s = 0
-api_url = "http://127.0.0.1:9/api"
-{more}
-"""
-FEED = "/feeds/retailrocket/shop.xml"
-
-
-def channel(more: str = "") -> str:
-    return CHANNEL.format(pair=PAIR, key=KEY, more=more)
-
-
-def record(sku: str, **fields: Any) -> dict[str, Any]:
-    """A record of a catalogue push that lacks nothing."""
-    feed = {
-        "SKU": sku,
-        "Title": f"Title of {sku}",
-        "Price": "12.50",
-        "Currency": "USD",
-        "URL": f"/p/{sku}",
-        "Images": [f"https://shop.example/i/{sku}.jpg", "https://shop.example/i/second.jpg"],
-        "Categories": ["Garden/Hoses"],
-    }
-    return {"feed_data": {"General": {key: value for key, value in (feed | fields).items() if value is not None}}}
-
-
-PATHS = """
-[channel.catalog]
-sku = "General.SKU"
-title = "General.Title"
-price = "General.Price"
-currency = "General.Currency"
-url = "General.URL"
-images = "General.Images"
-categories = "General.Categories"
-parent_sku = "General.Parent"
-sale_price = "General.Sale"
-enabled = "General.Enabled"
-options = "General.Options"
-vendor = "General.Vendor"
-"""
-
-
-class Shop:
-    """RetailOps in front of a channel with a feed, and who fetches it."""
-
-    def __init__(self, app: Flask, contract: Contract) -> None:
-        self.caller = Caller(app, contract)
-        self._client = app.test_client()
-
-    def push(self, *records: dict[str, Any]) -> list[str]:
-        answer = self.caller.ask("catalog_push", template_output={"data": {"products": list(records)}})
-        return codes(answer)
-
-    def stock(self, **levels: int) -> None:
-        rows = [{"sku": sku, "quantity_available": units, "quantity_detail": []} for sku, units in levels.items()]
-        assert self.caller.ask("inventory_push", inventory_updates=rows)["events"] == []
-
-    def get(self, **headers: str) -> Any:
-        with self._client.get(
-            FEED, headers={name.replace("_", "-"): value for name, value in headers.items()}
-        ) as reply:
-            reply.get_data()
-        return reply
-
-    def offers(self) -> dict[str, ET.Element]:
-        reply = self.get()
-        if reply.status_code != 200:
-            return {}
-        return {offer.findtext("name") or "": offer for offer in ET.fromstring(reply.data).iter("offer")}
-
-    def await_offers(self, look: Callable[[dict[str, ET.Element]], bool]) -> dict[str, ET.Element]:
-        found: dict[str, ET.Element] = {}
-
-        def seen() -> bool:
-            found.clear()
-            found.update(self.offers())
-            return look(found)
-
-        eventually(seen)
-        return found
 
 
 @pytest.fixture
@@ -325,25 +233,6 @@ class Yard:
     def offers(self) -> dict[str, str]:
         found = ET.fromstring(self.text()).iter("offer")
         return {offer.findtext("name") or "": offer.get("available") or "" for offer in found}
-
-
-def item(sku: str, **fields: Any) -> dict[str, Any]:
-    return {
-        "sku": sku,
-        "title": sku,
-        "price": Decimal("5"),
-        "url": f"https://shop.example/{sku}",
-        "images": ("https://shop.example/i.jpg",),
-        "categories": ("A/B",),
-        **fields,
-    }
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(configuration.load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
-    yield opened
-    opened.close()
 
 
 @pytest.mark.both_databases

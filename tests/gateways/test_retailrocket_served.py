@@ -24,7 +24,7 @@ from app.callbacks import downloads, progress
 from app.callbacks.downloads import Downloads
 from tests.benchmarks.bench import await_port, free_port
 from tests.conftest import KEY, PAIR, ROOT, eventually
-from tests.gateways.test_retailrocket_feed import FEED, PATHS, channel, record
+from tests.gateways.retailrocket_stage import FEED, PATHS, channel, record
 
 THREADS = 3
 """Of the server's one process: fewer than stalled fetchers."""

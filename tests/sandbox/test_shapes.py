@@ -135,10 +135,26 @@ def test_a_body_nested_too_deeply_is_a_fault_and_no_error(shapes: Shapes) -> Non
     ]
 
 
-def test_every_shape_of_a_vendor_is_json_schema_and_compiles() -> None:
-    for file in Path(vendors.__path__[0]).glob("*/shapes.json"):
+def test_p20_every_shape_of_a_vendor_is_json_schema_and_tells_no_value() -> None:
+    files = list(Path(vendors.__path__[0]).glob("*/shapes.json"))
+    assert files
+    for file in files:
         document = msgspec.json.decode(file.read_bytes())
         jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **document})
-        shapes = Shapes(file.parent)
+        shapes, fields = Shapes(file.parent), sorted(_fields(document))
         for name in document["$defs"]:
-            assert isinstance(shapes.problems(name, {}), list)
+            for value in ("c4nary", [{"sku": "c4nary"}]):
+                for body in (value, dict.fromkeys(fields, value)):
+                    told = "; ".join(map(str, shapes.problems(name, body)))
+                    assert "c4nary" not in told, (file, name, told)
+                    assert "breaks the rule" not in told, (file, name, told)
+
+
+def _fields(node: object) -> set[str]:
+    """Names of all properties of a schema."""
+    if isinstance(node, list):
+        return set().union(*map(_fields, node))
+    if not isinstance(node, dict):
+        return set()
+    named = node.get("properties", {})
+    return set(named).union(*map(_fields, node.values()))

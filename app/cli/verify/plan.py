@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -79,12 +79,16 @@ def make_plan(schema_path: Path, tests_path: Path, actions: str) -> Plan:
     return Plan(tuple(cases), tuple(without_fixture), tuple(_doubts(documents)))
 
 
-def _doubts(documents: Mapping[Path, dict[str, Any]]) -> Iterator[str]:
+def _doubts(documents: Mapping[Path, _Document]) -> Iterator[str]:
     """What the SDK's tool minds in schema files by which a server can be judged all the same."""
-    undefined = [file.name for file, document in documents.items() if not isinstance(document.get("definitions"), dict)]
+    undefined = [file.name for file, document in documents.items() if not isinstance(document.definitions, dict)]
     if undefined:
         yield f'the SDK\'s own tool cannot use {", ".join(undefined)}: add "definitions": {{}} at the top'
-    others = [file.name for file, document in documents.items() if any(map(_is_not_posted, document["links"]))]
+    others = [
+        file.name
+        for file, document in documents.items()
+        if any(str(link.method).upper() != "POST" for link in document.links)
+    ]
     if others:
         yield f"the SDK's own tool would not POST for {', '.join(others)}: a link's method must be post"
 
@@ -135,31 +139,29 @@ def callback_of(file: Path) -> str:
     return file.stem.removesuffix("_v1")
 
 
-def _is_not_posted(link: dict[str, Any]) -> bool:
-    return str(link.get("method")).upper() != "POST"
-
-
-def _links(document: dict[str, Any]) -> Iterator[Link]:
+def _links(document: _Document) -> Iterator[Link]:
     """Each with the file's definitions in both schemas, as the SDK's tool does it."""
-    definitions = document.get("definitions")
-    shared = {"definitions": definitions} if isinstance(definitions, dict) else {}
-    for link in document["links"]:
-        yield Link(link["href"], link["schema"] | shared, link["targetSchema"] | shared)
+    shared = {"definitions": document.definitions} if isinstance(document.definitions, dict) else {}
+    for link in document.links:
+        yield Link(link.href, link.schema | shared, link.target_schema | shared)
 
 
-def _document(file: Path) -> dict[str, Any]:
-    """A schema file whose links have all that is needed of them."""
+class _WrittenLink(msgspec.Struct):
+    href: str
+    schema: Schema
+    target_schema: Schema = msgspec.field(name="targetSchema")
+    method: Any = None
+
+
+class _Document(msgspec.Struct):
+    """What is needed of a schema file."""
+
+    links: Annotated[list[_WrittenLink], msgspec.Meta(min_length=1)]
+    definitions: Any = None
+
+
+def _document(file: Path) -> _Document:
     try:
-        document: dict[str, Any] = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        return msgspec.json.decode(file.read_bytes(), type=_Document)
     except (OSError, ValueError) as error:
-        raise NoPlan(f"{file}: cannot be read as a JSON object") from error
-    links = document.get("links")
-    if not isinstance(links, list) or not links:
-        raise NoPlan(f"{file}: links must be a list that is not empty")
-    for index, link in enumerate(links):
-        if not isinstance(link, dict) or not isinstance(link.get("href"), str):
-            raise NoPlan(f"{file}: links[{index}].href must be text")
-        for key in ("schema", "targetSchema"):
-            if not isinstance(link.get(key), dict):
-                raise NoPlan(f"{file}: links[{index}].{key} must be a schema")
-    return document
+        raise NoPlan(f"{file}: cannot be used as a schema file: {error}") from error

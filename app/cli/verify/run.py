@@ -26,10 +26,10 @@ def run(
     plan: Plan,
     target: Target,
     key: str,
+    on_result: Callable[[Result], None],
     *,
     jobs: int = 1,
     stop_on_error: bool = False,
-    on_result: Callable[[Result], None] = lambda _: None,
     log: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Examine every case; results are handed on in the plan's order as soon as they are there."""
@@ -54,11 +54,9 @@ def _results(plan: Plan, examiner: Examiner, jobs: int, stop_on_error: bool) -> 
             stopping.set()
         return result
 
-    if jobs == 1:  # in this thread, which Ctrl-C ends at once
-        yield from (result for case in plan.cases if (result := examine(case)) is not None)
-        return
     with ThreadPoolExecutor(jobs) as pool:
+        each = map if jobs == 1 else pool.map  # one after the other in this thread, which Ctrl-C ends at once
         try:
-            yield from (result for result in pool.map(examine, plan.cases) if result is not None)
+            yield from filter(None, each(examine, plan.cases))
         finally:
             stopping.set()

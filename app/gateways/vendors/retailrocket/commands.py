@@ -17,7 +17,7 @@ from app.records import catalogue, catalogue_sync
 from app.records.database import Database
 from app.records.feeds import BuildReport, FeedStore, LeftOut
 from app.settings import Settings
-from app.terminal import Column, console, json_option, print_json, print_table, shortened
+from app.terminal import DONE, FAILED, Column, console, end, json_option, print_json, print_table, shortened
 
 
 class Feed(msgspec.Struct, frozen=True):
@@ -71,13 +71,12 @@ def commands() -> None:
 @commands.command()
 @click.argument("channel", default="")
 @json_option
-@click.pass_context
-def feed(ctx: click.Context, channel: str, as_json: bool) -> None:
+@click.pass_obj
+def feed(context: CommandContext, channel: str, as_json: bool) -> None:
     """Show each feed (or that of CHANNEL): its address, when it was built, and the goods left out of it.
 
     Exit code 1 when a feed is not built yet or leaves goods out.
     """
-    context: CommandContext = ctx.obj
     configured = context.settings()
     names = [item.name for item in configured.channels if _has_feed(item.vendors.get(TOKEN))]
     if channel and channel not in names:
@@ -88,36 +87,29 @@ def feed(ctx: click.Context, channel: str, as_json: bool) -> None:
         print_json(found)
     else:
         _show(found)
-    ctx.exit(1 if any(item.built_at is None or item.left_out_count for item in found) else 0)
+    end(FAILED if any(item.built_at is None or item.left_out_count for item in found) else DONE)
 
 
 @commands.command()
 @click.option("--channel", default="", help="Only this channel of channels.toml.  Default: all of them.")
 @click.option("--refused", "only_refused", is_flag=True, help="Only goods the Product API was not given, and why.")
 @json_option
-@click.pass_context
-def products(ctx: click.Context, channel: str, only_refused: bool, as_json: bool) -> None:
+@click.pass_obj
+def products(context: CommandContext, channel: str, only_refused: bool, as_json: bool) -> None:
     """List the number of every SKU: the productId that the shop's site has to send to Retail Rocket.
 
     A number stays its SKU's for ever.  Fields are parted by tabs.  Exit code 1 when --refused finds any.
     """
-    context: CommandContext = ctx.obj
-    configured = context.settings()
-    token = TOKEN
-    stores = {item.name: item.vendors[token] for item in configured.channels if token in item.vendors}
-    if channel and channel not in stores:
-        known = ", ".join(stores) or "none"
-        raise click.UsageError(f"channel '{channel}' does not have this gateway; channels with it: {known}")
+    configured, found = context.channels_with(TOKEN, channel)
     with context.records(configured) as (database, keys):
         units = (
             unit
-            for name, options in stores.items()
-            if channel in ("", name)
-            for unit in _numbered(database, name, keys.get(name, name), options)
+            for store in found
+            for unit in _numbered(database, store.name, keys.get(store.name, store.name), store.vendors[TOKEN])
             if unit.refusal or not only_refused
         )
         count = _print_json_list(units) if as_json else _print_lines(units)
-    ctx.exit(1 if only_refused and count else 0)
+    end(FAILED if only_refused and count else DONE)
 
 
 def _numbered(database: Database, channel: str, key: str, options: RetailRocketOptions) -> Iterator[Numbered]:

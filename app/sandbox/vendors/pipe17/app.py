@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from flask import Flask, Response, request
+from flask import Response, request
 
 from app.sandbox.bodies import Failure, Json, api_body, encode, json_answer
-from app.sandbox.faults import Faults
-from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
+from app.sandbox.calls import call
+from app.sandbox.host import Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
+from app.sandbox.routes import ANY, Routes
 from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.pipe17 import admin, fulfilments, people, writes
@@ -36,6 +37,9 @@ _WEBHOOK_PATIENCE_S = 2.0
 log = logging.getLogger(__name__)
 
 
+API = Routes(BASE_PATH)
+
+
 class Pipe17(Vendor):
     """The sandbox of one organisation."""
 
@@ -43,20 +47,10 @@ class Pipe17(Vendor):
     base_path = BASE_PATH
     port_offset = 0
     accounts = tuple(Account(row["key"], row["integration"], row["meaning"]) for row in SAMPLES["keys"])
+    routes = (API, admin.ROUTES)
 
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_pipe17(port, shipments=options.shipments, seed=options.seed, state_file=options.state_file)
-
-    routes = (admin.ROUTES,)
-
-    def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
-        @app.route(f"{BASE_PATH}/<collection>", **ANY_METHOD)
-        @app.route(f"{BASE_PATH}/<collection>/<path:identifier>", **ANY_METHOD)
-        def api(collection: str, identifier: str | None = None) -> Response:
-            with state.lock:
-                return _answer(state, collection, identifier)
-
-        super().add_routes(app, state, faults)
 
     def error_body(self, status: int, message: str) -> Json:
         return {"success": False, "code": status, "message": message, "errors": [message]}
@@ -114,7 +108,10 @@ def serve_pipe17(
     return serve_sandbox(VENDOR, state, port=port)
 
 
-def _answer(state: State, collection: str, identifier: str | None) -> Response:
+@API.route(ANY, "/<collection>")
+@API.route(ANY, "/<collection>/<path:identifier>")
+def api(state: State, collection: str, identifier: str | None = None) -> Response:
+    """Any entity of the vendor's; `identifier` names one of a collection."""
     caller = _caller(state)
     entity = ENTITIES.get(collection)
     if entity is None:
@@ -205,11 +202,9 @@ def _post_webhooks(state: State) -> None:
 
 
 def _send(posts: Sequence[tuple[str, str, bytes]]) -> None:
-    with requests.Session() as session:
-        session.trust_env = False
-        for url, apikey, body in posts:
-            headers = {"Content-Type": "application/json", "X-Pipe17-Key": apikey}
-            try:
-                session.post(url, body, headers=headers, timeout=_WEBHOOK_PATIENCE_S, allow_redirects=False)
-            except requests.RequestException:
-                log.info("a webhook's receiver did not answer")
+    for url, apikey, body in posts:
+        headers = {"Content-Type": "application/json", "X-Pipe17-Key": apikey}
+        try:
+            call("POST", url, patience_s=_WEBHOOK_PATIENCE_S, data=body, headers=headers)
+        except requests.RequestException:
+            log.info("a webhook's receiver did not answer")

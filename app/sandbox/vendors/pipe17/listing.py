@@ -15,6 +15,8 @@ Query = Mapping[str, list[str]]
 _STAMPS = ("createdAt", "updatedAt", "orgKey")
 _WINDOWS = {"since": "createdAt", "until": "createdAt", "updatedSince": "updatedAt", "updatedUntil": "updatedAt"}
 _COMMON = frozenset({"count", "skip", "keys", "order", "pagination", "deleted", *_WINDOWS})
+_ROUTED = ("shipments", "fulfillments", "locations")
+"""Of these a key without org-wide access sees those of its own integration."""
 DEFAULT_COUNT = 100
 MAX_COUNT = 500
 
@@ -29,13 +31,11 @@ def list_page(state: State, entity: Entity, caller: ApiKey, query: Query) -> Jso
     count = _integer(query, "count", DEFAULT_COUNT, 1, MAX_COUNT)
     skip = _integer(query, "skip", 0, 0, 2**31)
 
-    rows: Iterable[Json] = visible_rows(state, entity, caller)
     wants_ledger = entity.path == "inventory" and _boolean(query, "ledger")
     wants_totals = entity.path == "inventory" and _boolean(query, "totals")
-    if wants_ledger:
-        rows = state.ledger
-    if not _boolean(query, "deleted"):
-        rows = (row for row in rows if "deletedAt" not in row)
+    rows: Iterable[Json] = state.ledger
+    if not wants_ledger:
+        rows = filter(_sight(state, entity, caller), state.tables[entity.path].values())
     for test in _tests(entity, query):
         rows = filter(test, rows)
     found = _totals(rows) if wants_totals else list(rows)
@@ -55,43 +55,35 @@ def list_page(state: State, entity: Entity, caller: ApiKey, query: Query) -> Jso
 
 def find_one(state: State, entity: Entity, caller: ApiKey, identifier: str) -> Json:
     """By id or by `ext:`, `api:`, `ref:`.  Raises `Failure` 404."""
-    if not _is_restricted(state, entity, caller):
-        plain = state.tables[entity.path].get(identifier)
-        if plain is not None and state.is_visible(plain):
-            return plain
-    prefix, colon, rest = identifier.partition(":")
-    alternate = entity.alternate_ids.get(prefix) if colon else None
-    for row in visible_rows(state, entity, caller):
-        if row[entity.id_field] == identifier or (alternate is not None and row.get(alternate) == rest):
-            return row
+    is_seen = _sight(state, entity, caller)
+    found = state.tables[entity.path].get(identifier)
+    if found is not None and is_seen(found):
+        return found
+    prefix, _, number = identifier.partition(":")
+    if alternate := entity.alternate_ids.get(prefix):
+        for row in state.tables[entity.path].values():
+            if row.get(alternate) == number and is_seen(row):
+                return row
     raise Failure(404, "No results")
 
 
-def visible_rows(state: State, entity: Entity, caller: ApiKey) -> list[Json]:
-    """What this key may see, created long enough ago to have become visible."""
-    rows = [row for row in state.tables[entity.path].values() if state.is_visible(row)]
-    own = caller.integration
-    if own is None or not _is_restricted(state, entity, caller):
-        return rows
+def _sight(state: State, entity: Entity, caller: ApiKey) -> Callable[[Json], bool]:
+    """Which objects this key sees: created long enough ago to have become visible, and not another's."""
+    now, own = state.clock().timestamp(), caller.integration
+    owners: tuple[str, ...] = ()
     if entity.path == "integrations":
-        return [row for row in rows if row["integrationId"] == own]
-    return [row for row in rows if own in (row.get("fulfillmentIntegrationId"), row.get("integration"))]
-
-
-def _is_restricted(state: State, entity: Entity, caller: ApiKey) -> bool:
-    """True when the key sees only a part of the collection."""
-    if caller.integration is None:
-        return False
-    owned = ("shipments", "fulfillments", "locations")
-    return entity.path == "integrations" or (entity.path in owned and not state.settings.org_wide_access)
+        owners = ("integrationId",)
+    elif entity.path in _ROUTED and not state.settings.org_wide_access:
+        owners = ("fulfillmentIntegrationId", "integration")
+    if own is None or not owners:
+        return lambda row: bool(row.get("_visibleAt", 0) <= now)
+    return lambda row: row.get("_visibleAt", 0) <= now and any(row.get(owner) == own for owner in owners)
 
 
 def shown(row: Json, entity: Entity, keys: str) -> Json:
     """The fields requested, always with the id, never the sandbox's own."""
-    if keys == "*":
-        return {name: value for name, value in row.items() if not name.startswith("_")}
-    expected = {entity.id_field, *(name.strip() for name in keys.split(","))}
-    return {name: value for name, value in row.items() if name in expected and not name.startswith("_")}
+    chosen = row.keys() if keys == "*" else {entity.id_field, *(name.strip() for name in keys.split(","))}
+    return {name: value for name, value in row.items() if name in chosen and not name.startswith("_")}
 
 
 def requested_keys(query: Query) -> str:
@@ -110,13 +102,13 @@ def _refuse_exclusive(query: Query) -> None:
 
 
 def _tests(entity: Entity, query: Query) -> Iterable[Callable[[Json], bool]]:
+    if not _boolean(query, "deleted"):
+        yield lambda row: "deletedAt" not in row
     for name, field in _WINDOWS.items():
         if name in query:
             yield _window(field, name, _single(query, name) or "")
     for kind, names in entity.filters.items():
-        for name in names:
-            if name in query:
-                yield _filter(kind, name, query)
+        yield from (_filter(kind, name, query) for name in names if name in query)
 
 
 def _filter(kind: FilterKind, name: str, query: Query) -> Callable[[Json], bool]:

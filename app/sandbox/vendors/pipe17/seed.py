@@ -130,12 +130,11 @@ def _order(state: State, request: Json) -> Json:
     ]
     total = sum((line["itemPrice"] * line["quantity"] for line in sold), Decimal(0))
     fields: Json = {
+        **SAMPLES["order"],
         "extOrderId": f"#{number}",
         "extOrderApiId": str(5_000_000_000_000 + number),
         "extOrderCreatedAt": request["createdAt"],
         "createdAt": request["createdAt"],
-        "status": "readyForFulfillment",
-        "routingStatus": "acknowledged",
         "orderSource": request["orderSource"],
         "orderSourceType": request["orderSourceType"],
         "currency": request.get("currency", "USD"),
@@ -143,7 +142,5 @@ def _order(state: State, request: Json) -> Json:
         "subTotalPrice": total,
         "totalPrice": total,
         "shippingAddress": dict(request["shippingAddress"]),
-        "paymentStatus": "paid",
-        "tags": [],
     }
     return state.add("orders", fields, integration=SELLING_INTEGRATION_ID)

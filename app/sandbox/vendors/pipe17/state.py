@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -147,10 +146,6 @@ class State(host_state.State):
             self.products_by_sku[stored["sku"]] = stored
         elif collection == "inventory":
             self.stock_rows[stored["sku"], stored["locationId"]] = stored
-
-    def is_visible(self, stored: Json) -> bool:
-        visible_at: float | Decimal = stored.get("_visibleAt", 0)
-        return self.clock().timestamp() >= visible_at
 
     def _note(self, collection: str, action: str, object_id: str) -> None:
         if not any(collection in hook["topics"] for hook in self.tables["webhooks"].values()):

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flask import Flask, Response, g, request
+from flask import Response, g, request
 
 from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, object_body, readable
-from app.sandbox.faults import Faults
-from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
+from app.sandbox.host import Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
+from app.sandbox.routes import ANY, Routes
 from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.rally import shopping
@@ -29,6 +29,23 @@ from app.sandbox.vendors.rally.step_requests import Checkout
 from app.sandbox.vendors.rally.webhooks import receive, register_hook, remove_hook
 
 BASE_PATH = "/connector-api/v1"
+API = Routes(BASE_PATH)
+
+
+# One route for all: without key and signature the answer does not say which paths and methods there are.
+@API.route(ANY, "/<path:path>")
+def api(state: State, path: str) -> Response:
+    g.merchant, g.found, g.problems = None, Findings(), []
+    return _answer(state, path)
+
+
+@ADMIN.route("POST", "/<organization_id>/checkouts", is_locked=False)
+def checkout(state: State, organization_id: str) -> Json:
+    stated = converted(object_body(), Checkout)
+    state.merchant(organization_id)
+    for rule in converted(object_body(has_decimals=False).get("faults", []), list[Json]):
+        VENDOR.add_fault(state, {**rule, "merchant": organization_id})
+    return run_checkout(state, organization_id, stated)
 
 
 class Rally(Vendor):
@@ -42,28 +59,10 @@ class Rally(Vendor):
         Account(one.api_keys[0], one.organization_id, f"{one.name}, client id {one.client_id}")
         for one in SAMPLES.merchants
     )
-    routes = (ADMIN, SHOP, BUTTON, CHECKOUT)
+    routes = (ADMIN, SHOP, BUTTON, CHECKOUT, API)
 
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_rally(port, state_file=options.state_file)
-
-    def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
-        super().add_routes(app, state, faults)
-
-        # One route for all: without key and signature the answer does not say which paths and methods there are.
-        @app.route(f"{BASE_PATH}/<path:path>", **ANY_METHOD)
-        def api(path: str) -> Response:
-            g.merchant, g.found, g.problems = None, Findings(), []
-            with state.lock:
-                return _answer(state, path)
-
-        @app.post("/sandbox/merchants/<organization_id>/checkouts")
-        def checkout(organization_id: str) -> Response:
-            stated = converted(object_body(), Checkout)
-            state.merchant(organization_id)
-            for rule in converted(object_body(has_decimals=False).get("faults", []), list[Json]):
-                self.add_fault(state, faults, {**rule, "merchant": organization_id})
-            return json_answer(run_checkout(state, organization_id, stated))
 
     def refusal(self, state: State, failure: Failure) -> Response:
         errors = failure.errors if isinstance(failure.errors, Mapping) else {}
