@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 import random
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -303,7 +302,9 @@ def test_a_package_becomes_one_final_fulfilment(empty: Sandbox) -> None:
     assert empty.shipment(made["shipmentId"])["status"] == "fulfilled"
 
 
-def test_p12_a_package_sent_twice_is_one_fulfilment(empty: Sandbox) -> None:
+def test_p12_a_package_sent_twice_is_one_fulfilment(start_pipe17: Start) -> None:
+    clock = Clock()
+    empty = start_pipe17(shipments=0, clock=clock)
     made = request(empty)
     gateway = connect(empty)
     gateway.commands.submit_shipment(package(made), call())
@@ -317,7 +318,7 @@ def test_p12_a_package_sent_twice_is_one_fulfilment(empty: Sandbox) -> None:
     with pytest.raises(Unavailable, match="DUPLICATE_NOT_SHOWN") as caught:
         gateway.commands.submit_shipment(package(late, "502-1"), call())
     assert not caught.value.outcome_unknown
-    time.sleep(1.1)
+    clock.move(1100)
     again = gateway.commands.submit_shipment(package(late, "502-1"), call())
     assert event_codes(again.events) == [("info", "ALREADY_REGISTERED")]
     assert len(empty.fulfilments(made["shipmentId"])) == len(empty.fulfilments(late["shipmentId"])) == 1

@@ -44,6 +44,7 @@ from tests.gateways.pipe17_stage import (
     request,
     tick,
 )
+from tests.passing_time import PassingTime
 
 PATH_KEY = "an-address-nobody-can-guess-1"
 HOOKED = f'integration_id = "{INTEGRATION_ID}"\nwebhook_path_key = "{PATH_KEY}"\n'
@@ -123,27 +124,33 @@ def test_nothing_is_looked_up_while_switched_off(empty: Sandbox) -> None:
     assert "GET /returns" not in traffic(empty)
 
 
-def test_the_toggle_is_noticed_within_the_refresh_and_costs_one_call_each_time(empty: Sandbox) -> None:
-    gateway = connect(empty, integration_refresh_s=0.2)
+def test_the_toggle_is_noticed_within_the_refresh_and_costs_one_call_each_time(
+    empty: Sandbox, time_passes: PassingTime
+) -> None:
+    gateway = connect(empty, integration_refresh_s=60)
     for _ in range(5):
         fetch(gateway)
     assert empty.calls("GET /integrations/{id}") == 1
     administrate(empty, status="disabled")
-    time.sleep(0.25)
+    assert not gateway.integration.why_off("orders", call())
+    time_passes.move(61)
     assert gateway.integration.why_off("orders", call())
     administrate(empty, status="connected")
-    eventually(lambda: not gateway.integration.why_off("orders", call()), 3.0)
+    assert gateway.integration.why_off("orders", call())
+    time_passes.move(61)
+    assert not gateway.integration.why_off("orders", call())
+    assert empty.calls("GET /integrations/{id}") == 3
 
 
 def test_what_is_owed_while_switched_off_is_delivered_after_it_is_on_again(
-    empty: Sandbox, build_app: Callable[..., Flask], contract: Contract
+    empty: Sandbox, build_app: Callable[..., Flask], contract: Contract, time_passes: PassingTime
 ) -> None:
     retailops = Caller(build_app(channel_table(empty.url, api_key=INTEGRATION_KEY, more=OWN)), contract)
     made = [request(empty), request(empty)]
     pulled = retailops.pull()
     retailops.acknowledge(*[order["channel_order_refnum"] for order in pulled])
     administrate(empty, status="disabled")
-    time.sleep(0.35)
+    time_passes.move(0.3)
     assert retailops.pull() == []
     answer = retailops.ship(pulled[0])
     assert codes(answer) == ["OWED"] and SWITCHED_OFF in answer["events"][0]["message"]
@@ -155,13 +162,15 @@ def test_what_is_owed_while_switched_off_is_delivered_after_it_is_on_again(
     assert retailops.cancel(pulled[1]["channel_order_refnum"])["status"] == "success"
 
 
-def test_an_unreadable_integration_keeps_what_was_read_and_never_takes_a_callback_longer(empty: Sandbox) -> None:
-    gateway = connect(empty, integration_refresh_s=0.05, patience_s=1.0)
+def test_an_unreadable_integration_keeps_what_was_read_and_never_takes_a_callback_longer(
+    empty: Sandbox, time_passes: PassingTime
+) -> None:
+    gateway = connect(empty, integration_refresh_s=60, patience_s=1.0)
     request(empty)
     administrate(empty, settings={"shipping_method_default": "UPSG"})
     assert [item.order.ship_service_code for item in fetch(gateway)] == ["UPSG"]  # type: ignore[union-attr]
     empty.fault(kind="hang", match={"method": "GET", "path_prefix": f"{BASE_PATH}/integrations"})
-    time.sleep(0.1)
+    time_passes.move(61)
     began = time.monotonic()
     assert [item.order.ship_service_code for item in fetch(gateway)] == ["UPSG"]  # type: ignore[union-attr]
     assert time.monotonic() - began < 2.0, "one patience and no more"

@@ -34,6 +34,7 @@ from tests.gateways.pipe17_stage import (
     package,
     request,
 )
+from tests.passing_time import PassingTime
 
 NOW_MS = 2**45
 
@@ -271,7 +272,7 @@ def test_r18_an_order_called_off_is_told_until_that_is_acknowledged_and_pipe17_h
 
 @pytest.mark.parametrize("how", ["closed", "filtered out"])
 def test_r18_a_cancellation_at_a_place_served_no_more_is_told_all_the_same(
-    empty: Sandbox, retailops: Caller, how: str
+    empty: Sandbox, retailops: Caller, how: str, time_passes: PassingTime
 ) -> None:
     places = {item["name"]: item["locationId"] for item in empty.state()["locations"]}
     refnum = request(empty, locationId=places[RENO])["shipmentId"]
@@ -284,7 +285,7 @@ def test_r18_a_cancellation_at_a_place_served_no_more_is_told_all_the_same(
         assert requests.put(address, json={"status": "inactive"}, headers=headers, timeout=5).status_code == 200
     else:
         administrate(empty, settings={"location_filter": places[DALLAS]})
-        time.sleep(0.35)
+        time_passes.move(0.3)
     assert all(item.refnum != refnum for item in fetch(connect(empty))), "of fresh ones only those of served places"
     retailops.app.extensions["works"].gateways[("first", "pipe17")].api.outdate()
     assert [(order["channel_order_refnum"], order["cancel"]) for order in retailops.pull()] == [(refnum, True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -374,17 +373,18 @@ def test_p33_a_figure_that_moved_is_not_said_again_by_ourselves_but_named_to_the
 
 
 def test_p44_stock_that_was_accepted_while_the_database_is_away_is_not_sent_again(
-    empty: Sandbox, merchant: Merchant
+    empty: Sandbox, merchant: Merchant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It was sold there meanwhile, perhaps: what is known to have arrived is not said again by ourselves."""
     merchant.state(BOWL=in_dallas(1))
     told = empty.calls("POST /inventory")
+    monkeypatch.setattr("app.records.transactions.LOCK_S", 0.2)  # else SQLite waits for it as long as a request may
     empty.fault(kind="slow", delay_s=0.5, times=1, match={"method": "POST"})
     with ThreadPoolExecutor(1) as sender:
         sending = sender.submit(lambda: merchant.state(BOWL=in_dallas(5)))
-        time.sleep(0.25)
+        eventually(lambda: empty.server.faults.as_json() == [])  # the call is under way
         with nothing_written(merchant.database):
-            time.sleep(5.5)
+            eventually(lambda: "the database failed" in caplog.text)
         sending.result()
     assert has(empty, "BOWL") == 5
     merchant.send(later_s=120)

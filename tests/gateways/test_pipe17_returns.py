@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KE
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.pipe17_stage import Clock, Mail, Start, call, connect, event_codes, request
+from tests.passing_time import PassingTime
 
 REFRESH_S = 0.1
 
@@ -238,10 +238,10 @@ def test_p9_a_return_pipe17_does_not_take_now_is_owed_and_written_once(
 
 
 def test_a_return_waits_while_the_integration_is_disabled(
-    sandbox: Sandbox, retailops: Caller, order: dict[str, Any]
+    sandbox: Sandbox, retailops: Caller, order: dict[str, Any], time_passes: PassingTime
 ) -> None:
     sandbox.tell(f"integrations/{INTEGRATION_ID}", {"status": "disabled"}, "PUT")
-    time.sleep(2 * REFRESH_S)
+    time_passes.move(REFRESH_S)
     assert codes(give_back(retailops, order)) == ["NO_MONEY_MOVED", "OWED"]
     assert ours(sandbox) == []
     sandbox.tell(f"integrations/{INTEGRATION_ID}", {"status": "connected"}, "PUT")
@@ -254,9 +254,9 @@ def test_an_order_nobody_knows_is_named(retailops: Caller) -> None:
 
 
 def test_without_the_setting_only_the_warning_is_given(
-    sandbox: Sandbox, retailops: Caller, order: dict[str, Any]
+    sandbox: Sandbox, retailops: Caller, order: dict[str, Any], time_passes: PassingTime
 ) -> None:
     allow(sandbox, False)
-    time.sleep(2 * REFRESH_S)
+    time_passes.move(REFRESH_S)
     assert codes(give_back(retailops, order)) == ["NO_MONEY_MOVED"]
     assert ours(sandbox) == []
