@@ -19,7 +19,7 @@ from app.cli.certification import (
     ask_retailops,
     name_rules,
 )
-from app.cli.verify.flags import GoFlags
+from app.cli.verify.flags import GoFlags, timeout_option
 from app.cli.verify.keys import NoKey, Secret, StoredKey, find_key
 from app.cli.verify.plan import Plan, make_plan
 from app.cli.verify.report import Report
@@ -49,14 +49,7 @@ from app.terminal import console, json_option, print_cells, print_json
 @click.option("--actions", default="", help="Comma list of callbacks the channel serves.  All are the default.")
 @click.option("--skip-verify", is_flag=True, help="Do not verify the server first.")
 @click.option("--retailops-url", default=RETAILOPS_URL, show_default=True, help="Address of RetailOps' API.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(0.05, 3600),
-    default=300.0,
-    show_default=True,
-    help="Seconds RetailOps may take; it calls the server about twice for each callback.",
-)
+@timeout_option(300.0, "Seconds RetailOps may take; it calls the server about twice for each callback.")
 @click.option(
     "--use-auth-key", is_flag=True, hidden=True, expose_value=False, help="As with the SDK's tool; always so here."
 )

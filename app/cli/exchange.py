@@ -105,23 +105,22 @@ def exchange(callback: Callback, body: dict[str, Any], target: Target, url: str,
         answer = target.send("POST", target.path(f"/{callback.name}_v1"), msgspec.json.encode(body))
     except NoAnswer as error:
         return msgspec.structs.replace(verdict, error=str(error))
-    return _judged(verdict, callback, answer, secret)
+    return msgspec.structs.replace(verdict, **_judged(callback, answer, secret))
 
 
-def _judged(verdict: Verdict, callback: Callback, answer: Reply, secret: Secret) -> Verdict:
-    request_id = re.sub(r"[^\x21-\x7e]", "", answer.headers.get("X-Request-Id", ""))[:64]
-    verdict = msgspec.structs.replace(verdict, status=answer.status, ms=answer.ms, request_id=secret.masked(request_id))
+def _judged(callback: Callback, answer: Reply, secret: Secret) -> dict[str, Any]:
+    """What the verdict says of an answer."""
+    request_id = secret.masked(re.sub(r"[^\x21-\x7e]", "", answer.headers.get("X-Request-Id", ""))[:64])
+    seen = {"status": answer.status, "ms": answer.ms, "request_id": request_id}
+    wrong = "" if answer.status == 200 else _status_says(answer)
     try:
         read = read_object(answer.body)
     except NotAnObject as error:
         text = "\n".join(map(secret.shown, answer.body[: 4 * SHOWN].splitlines()))[:SHOWN]
-        verdict = msgspec.structs.replace(verdict, text=text, error=f"the body of the answer {error}")
-        return verdict if answer.status == 200 else msgspec.structs.replace(verdict, error=_status_says(answer))
-    verdict = msgspec.structs.replace(verdict, answer=_masked(read, secret))
-    if answer.status != 200:
-        return msgspec.structs.replace(verdict, error=_status_says(answer))
-    problems = list(callback.judge(read))
-    return msgspec.structs.replace(verdict, ok=not problems, problems=problems)
+        return {**seen, "text": text, "error": wrong or f"the body of the answer {error}"}
+    problems = [] if wrong else list(callback.judge(read))
+    ok = not (wrong or problems)
+    return {**seen, "ok": ok, "answer": _masked(read, secret), "problems": problems, "error": wrong}
 
 
 def _status_says(answer: Reply) -> str:

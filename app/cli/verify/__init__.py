@@ -9,7 +9,7 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from app.channel_settings import TEST_KEY
-from app.cli.verify.flags import GoFlags
+from app.cli.verify.flags import GoFlags, timeout_option
 from app.cli.verify.keys import Secret, doubt_of_sdk_tool, find_key
 from app.cli.verify.plan import make_plan
 from app.cli.verify.run import run
@@ -67,14 +67,7 @@ _MORE = "every request that failed: --all; for programs: --json, --junit FILE"
 @click.option("--stop-on-error", is_flag=True, help="Stop at the first test that fails.")
 @click.option("--verbose", is_flag=True, help="Show bodies on standard error; keys are masked.")
 @click.option("--all", "show_all", is_flag=True, help="Also show every test, and every request that failed.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(0.05, 3600),
-    default=15.0,
-    show_default=True,
-    help="Seconds for one whole exchange; the SDK's own tool always waits 15.",
-)
+@timeout_option(15.0, "Seconds for one whole exchange; the SDK's own tool always waits 15.")
 @click.option(
     "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many tests run at the same time."
 )

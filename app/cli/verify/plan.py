@@ -21,23 +21,35 @@ class NoPlan(ChannelError):
     """Nothing can be verified so; the message names the flag or the file to change."""
 
 
-@dataclass(eq=False)
-class Link:
+class Link(msgspec.Struct, dict=True, eq=False):
     """One address of a schema file and what both sides must satisfy, compiled when first used."""
 
     href: str
-    request_schema: Schema
-    answer_schema: Schema
+    schema: Schema
+    target_schema: Schema = msgspec.field(name="targetSchema")
+    method: Any = None
 
     @cached_property
     def request(self) -> Reference:
         """Raises `BadSchema`.  Nothing that comes in is held to a format (R7)."""
-        return Reference(self.request_schema, {})
+        return Reference(self.schema, {})
 
     @cached_property
     def answer(self) -> Reference:
         """Raises `BadSchema`."""
-        return Reference(self.answer_schema)
+        return Reference(self.target_schema)
+
+
+class Document(msgspec.Struct):
+    """What is needed of a schema file; its definitions are put into every schema, as the SDK's tool does it."""
+
+    links: Annotated[list[Link], msgspec.Meta(min_length=1)]
+    definitions: Any = None
+
+    def __post_init__(self) -> None:
+        for link in self.links if isinstance(self.definitions, dict) else ():
+            link.schema |= {"definitions": self.definitions}
+            link.target_schema |= {"definitions": self.definitions}
 
 
 @dataclass(frozen=True)
@@ -68,18 +80,17 @@ def make_plan(schema_path: Path, tests_path: Path, actions: str) -> Plan:
     without_fixture: list[str] = []
     documents = {file: _document(file) for file in _chosen(schema_files(schema_path), actions)}
     for file, document in documents.items():
-        links = list(_links(document))
         fixtures = fixtures_of(file, tests_path)
         if not fixtures:
             without_fixture.append(callback_of(file))
         for fixture in fixtures:
-            cases.extend(Case(callback_of(file), fixture, link, fixture is fixtures[0]) for link in links)
+            cases.extend(Case(callback_of(file), fixture, link, fixture is fixtures[0]) for link in document.links)
     if not cases:
         raise no_fixtures(tests_path)
     return Plan(tuple(cases), tuple(without_fixture), tuple(_doubts(documents)))
 
 
-def _doubts(documents: Mapping[Path, _Document]) -> Iterator[str]:
+def _doubts(documents: Mapping[Path, Document]) -> Iterator[str]:
     """What the SDK's tool minds in schema files by which a server can be judged all the same."""
     undefined = [file.name for file, document in documents.items() if not isinstance(document.definitions, dict)]
     if undefined:
@@ -139,29 +150,8 @@ def callback_of(file: Path) -> str:
     return file.stem.removesuffix("_v1")
 
 
-def _links(document: _Document) -> Iterator[Link]:
-    """Each with the file's definitions in both schemas, as the SDK's tool does it."""
-    shared = {"definitions": document.definitions} if isinstance(document.definitions, dict) else {}
-    for link in document.links:
-        yield Link(link.href, link.schema | shared, link.target_schema | shared)
-
-
-class _WrittenLink(msgspec.Struct):
-    href: str
-    schema: Schema
-    target_schema: Schema = msgspec.field(name="targetSchema")
-    method: Any = None
-
-
-class _Document(msgspec.Struct):
-    """What is needed of a schema file."""
-
-    links: Annotated[list[_WrittenLink], msgspec.Meta(min_length=1)]
-    definitions: Any = None
-
-
-def _document(file: Path) -> _Document:
+def _document(file: Path) -> Document:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=_Document)
+        return msgspec.json.decode(file.read_bytes(), type=Document)
     except (OSError, ValueError) as error:
         raise NoPlan(f"{file}: cannot be used as a schema file: {error}") from error

@@ -6,20 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 from app.cli.verify.causes import causes_of
 from app.cli.verify.plan import Case, Plan
 from app.cli.verify.report import Report, Result, new_report
 from app.cli.verify.target import Target
-from app.cli.verify.trial import Examiner, secret_of
-from app.contract.schemas import Contract, load_contract
-
-
-@cache
-def _contract() -> Contract:
-    """Compiled when first needed, and once."""
-    return load_contract()
+from app.cli.verify.trial import Examiner
 
 
 def run(
@@ -33,7 +25,7 @@ def run(
     log: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Examine every case; results are handed on in the plan's order as soon as they are there."""
-    examiner = Examiner(target, key, secret_of(key), _contract(), log)
+    examiner = Examiner(target, key, log)
     begun = time.perf_counter()
     results = []
     for result in _results(plan, examiner, jobs, stop_on_error):

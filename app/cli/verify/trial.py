@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from app.cli.verify.bodies import NotAnObject, read_object, texts, written
@@ -15,7 +15,7 @@ from app.cli.verify.reference import BadSchema
 from app.cli.verify.report import Check, Result, Said
 from app.cli.verify.target import NoAnswer, Target
 from app.contract.problems import Problem, parts_of
-from app.contract.schemas import Contract
+from app.contract.schemas import load_contract
 from app.transport.replies import Reply
 
 _MESSAGE = 200
@@ -48,15 +48,19 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True)
+_contract = cache(load_contract)
+"""Compiled when first needed, and once."""
+
+
 class Examiner:
     """Tries cases against one server with one key.  `log` takes what --verbose shows, never a key."""
 
-    target: Target
-    key: str
-    secret: Secret
-    contract: Contract
-    log: Callable[[str], None]
+    def __init__(self, target: Target, key: str, log: Callable[[str], None]) -> None:
+        self.target = target
+        self.key = key
+        self.secret = Secret(key, WRONG_KEY)
+        self.contract = _contract()
+        self.log = log
 
     def examine(self, case: Case) -> Result:
         """Send a fixture with the key, with a wrong key and, for the first of a callback, in all other ways."""
@@ -227,11 +231,6 @@ class Examiner:
 
     def _as_said(self, *words: object) -> Said:
         return Said(*(self.secret.shown(word or "", _MESSAGE) for word in words))
-
-
-def secret_of(key: str) -> Secret:
-    """Everything of a run that must not be shown."""
-    return Secret(key, WRONG_KEY)
 
 
 def _unsent(case: Case, problems: list[Problem]) -> Result:
