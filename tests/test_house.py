@@ -135,6 +135,12 @@ def test_p29_every_folder_is_a_room_and_every_vendor_a_folder() -> None:
     assert {token: VENDORS[token].token for token in VENDORS} == {token: token for token in folders - {EXAMPLE}}
     for kind in ("codes.toml", "example.toml", "example.env", "UNVERIFIED.md"):
         assert {path.parent.name for path in (ROOT / "app/gateways/vendors").glob(f"*/{kind}")} == folders
+    assert {path.parent.name for path in (ROOT / "tests/gateways/vendors").glob("*/target.py")} == folders
+    assert {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - TESTS_OF_ALL <= ROOMS
+
+
+TESTS_OF_ALL = {"benchmarks", "system", "__pycache__"}
+"""The folders of tests/ that stand for no folder of app/."""
 
 
 def test_p29_the_storefront_names_no_vendor() -> None:
