@@ -69,8 +69,10 @@ def list_(
         found = first(limit, lambda after: ledger.find(database, Scope(), chosen, after=after))
     if as_json:
         print_json([_as_json(row) for row in found])
-    else:
+    elif found:
         print_table("", COLUMNS, [row.entry for row in found])
+    else:
+        click.echo("No such refund is in the ledger.")
 
 
 def _amount(entry: Entry) -> str:
