@@ -10,15 +10,10 @@ import click
 
 from app.channel.money import rounded
 from app.cli.acting import Act, operator_act
+from app.cli.choosing import channel_option, limit_option
 from app.cli.db import database_alone
-from app.cli.record_options import (
-    channel_option,
-    key_of,
-    limit_option,
-    remember_names,
-    row_json,
-    shown_channel,
-)
+from app.cli.records import key_of, remember_names, shown_channel
+from app.cli.showing import row_json
 from app.operations import refunds as ledger
 from app.operations.paging import first
 from app.operations.refunds import Entry, RefundChoice, RefundRow
