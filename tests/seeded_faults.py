@@ -2934,6 +2934,14 @@ FAULTS = (
         ("tests/operations/test_lists.py::test_the_log_is_walked_to_its_end_and_finds_what_is_rare[sqlite]",),
     ),
     Fault(
+        "carry-out-a-dry-run",
+        "P39",
+        "app/cli/acting.py",
+        "        if self.is_dry_run:\n            return False\n",
+        "",
+        ("tests/cli/test_operator.py::test_a_parked_call_is_listed_explained_and_put_back[sqlite]",),
+    ),
+    Fault(
         "reconcile-writes-without-send",
         "P33",
         "app/cli/reconcile.py",

@@ -205,6 +205,12 @@ def test_a_command_imports_no_more_than_it_needs() -> None:
     assert by_commands & {"app.composition", "app.callbacks", "app.console", "app.docs", "flask"} == set()
 
 
+def test_only_the_terminal_lays_out_tables() -> None:
+    """A command names rows and columns, so that every table fits its window in the same way."""
+    users = [path for path in (ROOT / "app").rglob("*.py") if "rich.table" in path.read_text()]
+    assert users == [ROOT / "app" / "terminal.py"]
+
+
 def test_p29_only_settings_reads_the_environment() -> None:
     readers = {
         str(path.relative_to(ROOT / "app"))
