@@ -5,13 +5,18 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from operator import itemgetter
 from types import FrameType
-from typing import Any
+from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 import click
 import msgspec
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.cells import cell_len
+from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +26,13 @@ PIPED_WIDTH = 160
 """Columns of a table that nobody's window limits."""
 
 WIDE = 110
-"""Columns from which on a table shows everything."""
+"""Columns from which on a table shows everything, folded where need be."""
+
+_GAP = 2
+"""Blanks between two columns."""
+
+_WRAPPED = 16
+"""Characters to a line at least of a column that wraps, for it is never narrower than its longest word."""
 
 REQUEST_PREFIX = 8
 """Characters of a request id that a narrow table shows; so many are enough to look it up."""
@@ -47,6 +58,20 @@ def reason_options(*, needs_reason: bool = False) -> Callable[[Command], Command
     return add
 
 
+DONE, FAILED, WRONG = 0, 1, 2
+"""Exit codes: all was done; something failed, or is not as it should be; the command line or configuration is wrong."""
+
+
+def end(code: int) -> NoReturn:
+    """End the command with this exit code."""
+    click.get_current_context().exit(code)
+
+
+def warn(sentence: str) -> None:
+    """On standard error, as the command's own word beside its result."""
+    click.echo(f"channel: {sentence}", err=True)
+
+
 def print_json(value: object) -> None:
     """One line on standard output, sent at once."""
     click.echo(msgspec.json.encode(value).decode())
@@ -65,29 +90,102 @@ def console() -> Console:
     )
 
 
-class _Titled(Table):
-    """A table whose title may be wider than its columns."""
-
-    heading = ""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if self.heading:
-            yield Text(self.heading, style="bold", overflow="fold")
-        yield from super().__rich_console__(console, options)
+Row = TypeVar("Row")
 
 
-def new_table(title: str, *columns: str) -> Table:
-    """A plain table; the first column, which holds names, is never broken."""
-    table = _Titled(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.heading = title
-    for position, column in enumerate(columns):
-        table.add_column(column, no_wrap=position == 0, overflow="fold")
-    return table
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    """One column of a table; a column of numbers is right-aligned."""
+
+    title: str
+    value: Callable[[Row], object]
+    """A text, a number, or rich's `Text`; None leaves the place empty."""
+    narrow: Callable[[Row], object] | None = None
+    """What stands there in a window too narrow for every value in full; None for the same."""
+    rank: int = 0
+    """In a narrow window the column of the highest rank is left out first; rank 0 always stays."""
+    wraps: bool = False
+    """Whether it wraps where the window is too narrow; where no column does, the last one."""
 
 
-def is_wide(out: Console) -> bool:
-    """Whether a table may have its lesser columns; the others fit 80 columns."""
-    return out.width >= WIDE
+def print_table(
+    title: str,
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+    *,
+    as_lines: Callable[[Row], tuple[str, ...]] | None = None,
+) -> None:
+    """The rows as a table with every column where the window has room for that, else with as many as it has room for.
+
+    Nothing is cut: what still does not fit is folded.  `as_lines` is what a row is in a narrow window instead: a line,
+    and the lines indented below it.
+    """
+    out = console()
+    shown = [_Filled(column, rows, is_narrow=False) for column in columns]
+    if out.width < WIDE and not _fit(shown, out.width, wraps=False):
+        if as_lines is not None:
+            print_lines(title, *map(as_lines, rows))
+            return
+        shown = [_Filled(column, rows, is_narrow=True) for column in columns]
+        while not _fit(shown, out.width) and (lesser := [item for item in shown if item.column.rank]):
+            shown.remove(max(lesser, key=lambda item: item.column.rank))
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=any(it.column.title for it in shown))
+    is_fitting, wrapping = _fit(shown, out.width), _wrapping(shown)
+    for item in shown:
+        is_whole = item is not wrapping if is_fitting else item is shown[0] and item.width <= out.width // 2
+        table.add_column(item.column.title, no_wrap=is_whole, overflow="fold", justify=item.justify)
+    for cells in zip(*(item.cells for item in shown), strict=True):
+        table.add_row(*cells)
+    if title:
+        out.print(Text(title, style="bold", overflow="fold"))
+    out.print(table)
+
+
+def print_cells(title: str, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table of values as they are; without a title of any column it has no head."""
+    print_table(title, [Column(name, itemgetter(at)) for at, name in enumerate(titles)], rows)
+
+
+def print_lines(title: str, *items: tuple[str, ...]) -> None:
+    """Of each item its first line, and the others indented below it.
+
+    A first line with a word longer than the window is left to the terminal, because people copy it from there.
+    """
+    out = console()
+    if title:
+        out.print(title, style="bold")
+    for head, *lines in items:
+        out.print(head, soft_wrap=any(cell_len(word) > out.width for word in head.split()))
+        for line in filter(None, lines):
+            out.print(Padding(line, (0, 0, 0, 4), expand=False))
+
+
+class _Filled(Generic[Row]):
+    """A column with the texts of its rows."""
+
+    def __init__(self, column: Column[Row], rows: Sequence[Row], *, is_narrow: bool) -> None:
+        self.column = column
+        value = column.narrow or column.value if is_narrow else column.value
+        values = [value(row) for row in rows]
+        self.justify: Literal["left", "right"] = "left"
+        if all(isinstance(item, int | Decimal | None) for item in values):
+            self.justify = "right"
+        self.cells = [item if isinstance(item, Text) else "" if item is None else str(item) for item in values]
+        texts = [column.title, *map(str, self.cells)]
+        self.width = max(cell_len(line) for text in texts for line in text.split("\n"))
+        longest_word = max((cell_len(word) for text in texts for word in text.split()), default=0)
+        self.wrapped_width = max(longest_word, min(self.width, _WRAPPED))
+
+
+def _wrapping(shown: Sequence[_Filled[Row]]) -> _Filled[Row]:
+    return next((item for item in shown if item.column.wraps), shown[-1])
+
+
+def _fit(shown: Sequence[_Filled[Row]], room: int, *, wraps: bool = True) -> bool:
+    """Whether no column has to be folded but, where it `wraps`, the one that may."""
+    wrapping = _wrapping(shown) if wraps else None
+    widths = [item.wrapped_width if item is wrapping else item.width for item in shown]
+    return sum(widths) + _GAP * (len(widths) - 1) <= room
 
 
 def shortened(text: str, length: int) -> str:

@@ -29,10 +29,12 @@ from app.gateways import VENDORS
 from app.records import engines, purge
 from app.records.database import Database
 from app.records.tables.server import periodic_work
-from app.sandbox.faults import RunningServer
+from app.sandbox.server import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from tests import sent_codes
 from tests.browser import NoBrowser, axe_source, running_browser
+from tests.databases import migrate, open_database
+from tests.passing_time import PassingTime
 from tests.postgres import NoPostgres, PostgresServer, running_postgres
 from tests.system.go_verifier import GoVerifier, NoGo
 
@@ -159,6 +161,12 @@ def start_pipe17() -> Iterator[Callable[..., Sandbox]]:
 @pytest.fixture
 def pipe17(start_pipe17: Callable[..., Sandbox]) -> Sandbox:
     return start_pipe17()
+
+
+@pytest.fixture
+def empty(start_pipe17: Callable[..., Sandbox]) -> Sandbox:
+    """Pipe17's sandbox of an organisation with goods and locations and no requests."""
+    return start_pipe17(shipments=0)
 
 
 @pytest.fixture(autouse=True)
@@ -374,7 +382,7 @@ LONGEST = (
     "system/test_chaos.py", "system/test_install.py", "system/test_rolling.py", "system/test_postgres.py",
     "docs/test_start_pages.py", "cli/test_begin.py", "cli/test_new_gateway.py", "system/test_memory.py",
     "channel/test_refunds.py", "channel/test_order_life.py", "gateways/test_conformance.py",
-    "gateways/test_rally_gateway.py", "callbacks/test_routes.py", "console/test_browser.py",
+    "gateways/vendors/rally/test_gateway.py", "callbacks/test_routes.py", "console/test_browser.py",
 )  # fmt: skip
 """Files that take more than a minute, the longest first; xdist keeps this order (pyproject.toml)."""
 
@@ -476,17 +484,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield f"sqlite:///{tmp_path}/channel.db"
 
 
-def migrate(url: str) -> None:
-    """Bring a database to the newest form, as `channel db upgrade` does."""
-    database = Database(settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
-    database.upgrade()
-    database.close()
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """The test's database, opened by a process of its own."""
+    opened = open_database(database_url)
+    yield opened
+    opened.close()
 
 
 def _make_template(url: str) -> None:
     """The same, with the purge done a moment ago: else it is the first that each test's application does."""
     migrate(url)
-    database = Database(settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+    database = open_database(url)
     set_purge_due(database, datetime.now(UTC) + purge.EVERY)
     database.close()
 
@@ -495,6 +504,12 @@ def set_purge_due(database: Database, at: datetime) -> None:
     """From when on whichever process has time purges again."""
     with database.write() as connection:
         connection.execute(update(periodic_work).values(due_at=at))
+
+
+@pytest.fixture
+def time_passes(monkeypatch: pytest.MonkeyPatch) -> PassingTime:
+    """Lets seconds pass at once, instead of a sleep that shows that nothing happens."""
+    return PassingTime(monkeypatch)
 
 
 @pytest.fixture

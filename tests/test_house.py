@@ -52,6 +52,17 @@ def _uses(module: str) -> set[str]:
     return found
 
 
+def test_p29_what_several_test_modules_need_stands_in_none_of_them() -> None:
+    """A helper that is imported from a test module is found by nobody, and its module can neither move nor go."""
+    found = []
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(_parsed(path)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests"):
+                named = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+                found += [f"{path.relative_to(ROOT)}: {name}" for name in named if name.startswith("test_")]
+    assert found == []
+
+
 def test_p29_flask_and_requests_stay_where_they_belong() -> None:
     assert _uses("flask") <= {"callbacks", "console", "docs", "cli", "sandbox", "__init__", "composition", "gateways"}
     assert _uses("requests") <= {"transport", "cli", "sandbox"}
@@ -124,6 +135,12 @@ def test_p29_every_folder_is_a_room_and_every_vendor_a_folder() -> None:
     assert {token: VENDORS[token].token for token in VENDORS} == {token: token for token in folders - {EXAMPLE}}
     for kind in ("codes.toml", "example.toml", "example.env", "UNVERIFIED.md"):
         assert {path.parent.name for path in (ROOT / "app/gateways/vendors").glob(f"*/{kind}")} == folders
+    assert {path.parent.name for path in (ROOT / "tests/gateways/vendors").glob("*/target.py")} == folders
+    assert {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - TESTS_OF_ALL <= ROOMS
+
+
+TESTS_OF_ALL = {"benchmarks", "system", "__pycache__"}
+"""The folders of tests/ that stand for no folder of app/."""
 
 
 def test_p29_the_storefront_names_no_vendor() -> None:
@@ -168,8 +185,10 @@ def test_p29_the_ground_floor_holds_what_no_room_can_own() -> None:
 
 
 NEEDED = """
-import sys
+import contextlib, io, sys
 import app.cli
+with contextlib.redirect_stdout(io.StringIO()):
+    app.cli.cli(["--help"], standalone_mode=False)
 print(*sys.modules)
 import app.cli.check, app.cli.deliveries, app.cli.find, app.cli.settings
 print(*sys.modules)
@@ -184,6 +203,12 @@ def test_a_command_imports_no_more_than_it_needs() -> None:
         by_channel & {"sqlalchemy", "flask", "requests", "marshmallow", "rich", "app.records", "app.gateways"} == set()
     )
     assert by_commands & {"app.composition", "app.callbacks", "app.console", "app.docs", "flask"} == set()
+
+
+def test_only_the_terminal_lays_out_tables() -> None:
+    """A command names rows and columns, so that every table fits its window in the same way."""
+    users = [path for path in (ROOT / "app").rglob("*.py") if "rich.table" in path.read_text()]
+    assert users == [ROOT / "app" / "terminal.py"]
 
 
 def test_p29_only_settings_reads_the_environment() -> None:

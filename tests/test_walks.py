@@ -16,21 +16,21 @@ from flask import Flask
 from app.contract.schemas import Contract
 from app.deliveries.background_work import WorkerProcess
 from app.deliveries.sync import Syncer
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import Caller, Sandbox, channel_table
-from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text
+from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, channel_text
 from tests.walk_tracer import Walk, order_acts, sizes, traced, untraced
 
 FIGURES = ("files", "moves between files", "moves between rooms", "statements", "transactions", "decodings")
 """Statements at the cursor, from claim to reply; decodings of the stored body of a command."""
 
 LIMITS = {
-    "order_cancel to Pipe17 and back": (33, 106, 32, 7, 2, 1),
-    "order_shipment_submit to Pipe17 and back": (40, 136, 39, 9, 2, 1),
-    "order_acknowledge to Pipe17 and back": (35, 110, 36, 8, 3, 1),
+    "order_cancel to Pipe17 and back": (33, 96, 32, 7, 2, 1),
+    "order_shipment_submit to Pipe17 and back": (40, 126, 39, 9, 2, 1),
+    "order_acknowledge to Pipe17 and back": (35, 100, 36, 8, 3, 1),
     "inventory_push, the request": (16, 27, 13, 3, 1, 0),
-    "inventory_push, the same stock in the background": (33, 81, 17, 9, 4, 0),
+    "inventory_push, the same stock in the background": (33, 75, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 10, 4, 0),
     "order_pull, a page of 100, again": (43, None, None, 7, 4, 0),
     "Rally order/create": (34, 89, 24, 10, 2, 0),

@@ -5,6 +5,7 @@ Exit codes of every command: 0 done, 1 something failed, 2 the command line or t
 
 from __future__ import annotations
 
+import ast
 import importlib
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -12,36 +13,36 @@ from typing import Any, NoReturn, cast
 import click
 
 from app.cli.env_file import read_env_file
-from app.errors import SettingsFault
 
-COMMANDS = {
-    "auth-key": "app.cli.auth_key:auth_key",
-    "callbacks": "app.cli.callbacks:callbacks",
-    "catalogue": "app.cli.facts:catalogue",
-    "certify": "app.cli.certify:certify",
-    "check": "app.cli.check:check",
-    "db": "app.cli.db:db",
-    "deliveries": "app.cli.deliveries:deliveries",
-    "demo": "app.cli.demo:demo",
-    "find": "app.cli.find:find",
-    "forget": "app.cli.forget:forget",
-    "init": "app.cli.init:init",
-    "late": "app.cli.late:late",
-    "new-gateway": "app.cli.new_gateway:new_gateway",
-    "operations": "app.cli.operations:operations",
-    "orders": "app.cli.orders:orders",
-    "pause": "app.cli.pause:pause",
-    "reconcile": "app.cli.reconcile:reconcile",
-    "refunds": "app.cli.refunds:refunds",
-    "resume": "app.cli.pause:resume",
-    "sandbox": "app.cli.sandbox:sandbox",
-    "send": "app.cli.send:send",
-    "serve": "app.cli.serve:serve",
-    "settings": "app.cli.settings:settings",
-    "stock": "app.cli.facts:stock",
-    "streams": "app.cli.streams:streams",
-    "verify": "app.cli.verify:verify",
+COMMANDS: dict[str, tuple[str, str]] = {
+    "auth-key": ("app.cli.auth_key:auth_key", "Make, show or keep the key of a channel."),
+    "callbacks": ("app.cli.callbacks:callbacks", "See the callbacks of RetailOps, and their results."),
+    "catalogue": ("app.cli.facts:catalogue", "Send products again that RetailOps has stated."),
+    "certify": ("app.cli.certify:certify", "Have a channel server certified by RetailOps."),
+    "check": ("app.cli.check:check", "Check all connections, and what waits for an operator."),
+    "db": ("app.cli.db:db", "Look after the database that DATABASE_URL names."),
+    "deliveries": ("app.cli.deliveries:deliveries", "Look after the calls that are owed to vendors."),
+    "demo": ("app.cli.demo:demo", "Play a whole order life on this machine."),
+    "find": ("app.cli.find:find", "Find whatever a number stands for, whole or by its start."),
+    "forget": ("app.cli.forget:forget", "Remove what is kept of a channel that is gone."),
+    "init": ("app.cli.init:init", "Write channels.toml and .env to begin with."),
+    "late": ("app.cli.late:late", "See what turned out after the answer, and dismiss it."),
+    "new-gateway": ("app.cli.new_gateway:new_gateway", "Write the folder of a new vendor."),
+    "operations": ("app.cli.operations:operations", "Look at what operators did, and why."),
+    "orders": ("app.cli.orders:orders", "Erase what is kept of the person behind an order."),
+    "pause": ("app.cli.pause:pause", "Send nothing more to a gateway, until it is resumed."),
+    "reconcile": ("app.cli.reconcile:reconcile", "Compare what RetailOps stated with what a vendor holds."),
+    "refunds": ("app.cli.refunds:refunds", "Look at refunds, and let one go that is held up."),
+    "resume": ("app.cli.pause:resume", "Let a paused gateway be sent what has waited."),
+    "sandbox": ("app.cli.sandbox:sandbox", "Run the vendors' stand-ins on this machine."),
+    "send": ("app.cli.send:send", "Send one callback as RetailOps would, and judge the answer."),
+    "serve": ("app.cli.serve:serve", "Run the server on this machine, for development."),
+    "settings": ("app.cli.settings:settings", "Show every setting, its meaning and its present value."),
+    "stock": ("app.cli.facts:stock", "Send stock again that RetailOps has stated."),
+    "streams": ("app.cli.streams:streams", "Free what holds up a vendor's calls and facts."),
+    "verify": ("app.cli.verify:verify", "Verify a channel server, more strictly than the SDK's tool."),
 }
+"""Where each command stands, and what the list of all commands says of it: the list imports none of them."""
 
 _VENDORS = Path(__file__).parents[1] / "gateways" / "vendors"
 
@@ -57,11 +58,13 @@ class Commands(click.Group):
     """A command that cannot be imported stops only itself, and no fault the user can mend shows a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS | OF_VENDORS)
+        return sorted({*COMMANDS, *OF_VENDORS})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = COMMANDS.get(cmd_name) or OF_VENDORS.get(cmd_name)
-        if place is None:
+        place = OF_VENDORS.get(cmd_name, "")
+        if cmd_name in COMMANDS:
+            place, _ = COMMANDS[cmd_name]
+        if not place:
             return None
         module, _, attribute = place.partition(":")
         try:
@@ -71,14 +74,16 @@ class Commands(click.Group):
         except Exception as error:
             return _unloadable(cmd_name, error)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sentences = {name: sentence for name, (_, sentence) in COMMANDS.items()}
+        sentences |= {token: _first_sentence(token) for token in OF_VENDORS}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentences[name]) for name in self.list_commands(ctx)])
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             read_env_file()
             return super().invoke(ctx)
-        except SettingsFault as error:
-            for fault in error.faults:
-                click.echo(f"channel: {fault}", err=True)
-            ctx.exit(2)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click shows these itself, and ends quietly when nobody reads on
         except Exception as error:
@@ -88,6 +93,14 @@ class Commands(click.Group):
             if (shown := in_words(error)) is None:
                 raise
             raise shown from error
+
+
+def _first_sentence(token: str) -> str:
+    """What a vendor's group says of itself, read from its source: to import it would import the vendor."""
+    for node in ast.parse((_VENDORS / token / "commands.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "commands":
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    return ""
 
 
 def _unloadable(name: str, error: Exception) -> click.Command:

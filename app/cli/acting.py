@@ -1,23 +1,85 @@
-"""The options and the question that every act of an operator has in common (R34)."""
+"""The frame of every act of an operator: its options, the question before it, and what it prints (R34)."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, NoReturn
 
 import click
 
 from app.cli.system_user import user_name
 from app.operations.operators import Operator, operator
-from app.terminal import Command, reason_options
+from app.terminal import DONE, FAILED, Command, end, json_option, print_json, reason_options
 
 
-def act_options(*, needs_reason: bool = False) -> Callable[[Command], Command]:
-    """--reason, --by, --yes and --dry-run, which the command takes as `reason`, `by`, `yes` and `dry_run`."""
+@dataclass(frozen=True)
+class Act:
+    """Who acts and why, whether the act is carried out or only shown, and for whom the result is printed."""
+
+    operator: Operator
+    is_dry_run: bool
+    is_agreed: bool
+    """With --yes: nobody is asked."""
+    as_json: bool
+
+    @property
+    def be(self) -> str:
+        """The verb of a sentence that says what is done, or would be."""
+        return "would be" if self.is_dry_run else "is"
+
+    def may_go_on(self, question: str = "") -> bool:
+        """Whether to carry it out: not in a dry run, and after a question only if a person agrees.
+
+        Raises as `ask`.
+        """
+        if self.is_dry_run:
+            return False
+        if question and not self.is_agreed:
+            ask(question)
+        return True
+
+    def finish(self, result: Mapping[str, Any], *sentences: str, failures: Sequence[str] = ()) -> NoReturn:
+        """Print the result for programs, or for people `sentences` and what failed, and end the command."""
+        if self.as_json:
+            print_json({"dry_run": self.is_dry_run, **result})
+        else:
+            say(sentences, failures)
+        end(FAILED if failures else DONE)
+
+
+def say(sentences: Iterable[str], failures: Iterable[str] = ()) -> None:
+    """Sentences for people, each on a line, and on standard error those about failures."""
+    for sentence in sentences:
+        click.echo(sentence)
+    for failure in failures:
+        click.echo(failure, err=True)
+
+
+def operator_act(
+    *, needs_reason: bool = False, asks: bool = True, carried_out_by: str = ""
+) -> Callable[[Command], Command]:
+    """--reason, --by, --yes, --dry-run and --json, which the command takes as one `act`.
+
+    A reason is needed only to carry it out.  Where it `asks`, --json needs --yes or --dry-run.  `carried_out_by` names
+    the flag without which the command only says what it would do; there is no --dry-run then.
+    """
 
     def add(command: Command) -> Command:
-        dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-        return reason_options(needs_reason=needs_reason)(dry_run(command))
+        @wraps(command)
+        def run(*args: Any, reason: str, by: str, yes: bool, as_json: bool, dry_run: bool = False, **given: Any) -> Any:
+            is_dry_run = dry_run or (carried_out_by != "" and not {**given, "yes": yes}[carried_out_by])
+            found = operator_of(by, reason, needs_reason=needs_reason and not is_dry_run)
+            if asks and as_json and not (yes or is_dry_run):
+                raise click.UsageError(f"--json cannot ask: add --yes{'' if carried_out_by else ' or --dry-run'}")
+            return command(*args, act=Act(found, is_dry_run, yes, as_json), **given)
+
+        options = json_option(run)
+        if not carried_out_by:
+            options = click.option("--dry-run", is_flag=True, help="Only say what would be done.")(options)
+        return reason_options(needs_reason=needs_reason)(options)
 
     return add
 
@@ -35,11 +97,6 @@ def operator_of(by: str, reason: str, *, needs_reason: bool = False) -> Operator
 
 def ask(question: str) -> None:
     """Go on only if a person agrees.  Raises `ClickException` where no person can answer, `Abort` for a no."""
-    if not is_terminal():
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.ClickException(f"{question} There is no terminal to ask on, so nothing was done: add --yes.")
     click.confirm(question, abort=True)
-
-
-def is_terminal() -> bool:
-    """Whether a person can read the question and answer it."""
-    return sys.stdin.isatty() and sys.stdout.isatty()

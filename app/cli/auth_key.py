@@ -8,7 +8,7 @@ import click
 
 from app.channel_settings import key_rules
 from app.cli.verify.keys import PLACES, NoKey, NothingStored, StoredKey, find_key, new_key, store_key, unseen_home
-from app.terminal import json_option, print_json
+from app.terminal import json_option, print_json, warn
 
 _ROTATION = f"""
     The key is what RetailOps sends with every callback, in the body field integration_auth_token.  It is kept
@@ -73,9 +73,9 @@ def show(as_json: bool) -> None:
     """
     stored = find_key()
     if stored.is_exposed:
-        click.echo(f"channel: {stored.file} can be read by other users; chmod 600 it", err=True)
+        warn(f"{stored.file} can be read by other users; chmod 600 it")
     for fault in key_rules(stored.key):
-        click.echo(f"channel: {stored.file}: {fault}", err=True)
+        warn(f"{stored.file}: {fault}")
     if as_json:
         print_json({"key": stored.key, "file": str(stored.file)})
     else:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.keys import Secret
-from app.cli.verify.target import ADDRESS_RULE, NO_HEADERS, Answer, NoAnswer, Target, is_address
+from app.cli.verify.target import ADDRESS_RULE, NO_HEADERS, NoAnswer, Target, is_address
+from app.transport.replies import Reply
 
 RETAILOPS_URL = "https://api.retailops.com"
 
@@ -23,6 +24,9 @@ NOT_CERTIFIED = frozenset({"payment_credit"})
 
 NAME_LENGTH = 40
 """Characters of an integration name.  Nothing is documented; the handle also holds the key."""
+
+SHOWN = 500
+"""Characters of a text of RetailOps that are shown."""
 
 _HINTS = {
     400: "RetailOps could not read the request",
@@ -108,7 +112,6 @@ def ask_retailops(
     `key_in_header`: the key of the API stands in the header `apikey`, as RetailOps' own API takes it; otherwise in the
     query, as the SDK's tool sends it (SDK contract 9).
     """
-    secret = Secret(api_key, auth_key)
     body = {
         "integration_auth_key": auth_key,
         "version": 1,
@@ -119,45 +122,37 @@ def ask_retailops(
     try:
         query = "" if key_in_header else f"apikey={quote(api_key, safe='')}"
         headers = {"apikey": api_key} if key_in_header else NO_HEADERS
-        answer = target.post(target.path(CERTIFY_PATH), msgspec.json.encode(body), query, headers)
+        answer = target.send("POST", target.path(CERTIFY_PATH), msgspec.json.encode(body), query, headers)
     except NoAnswer as error:
         fault = f"{error}; whether RetailOps went on is unknown" if error.rule == "timeout" else str(error)
         return Certification(False, None, "", [], [fault])
-    return _judged(answer, actions, secret)
+    return _judged(answer, actions, partial(Secret(api_key, auth_key).shown, most=SHOWN))
 
 
-def _judged(answer: Answer, actions: Sequence[str], secret: Secret) -> Certification:
+def _judged(answer: Reply, actions: Sequence[str], shown: Callable[[object], str]) -> Certification:
     faults = [] if answer.status == 200 else [_status_fault(answer.status)]
     try:
         said = read_object(answer.body)
     except NotAnObject as error:
-        kind = _text(answer.headers.get("Content-Type"), secret)
+        kind = shown(answer.headers.get("Content-Type"))
         faults.append(f"the answer of RetailOps {error}; it came {f'as {kind}' if kind else 'without a Content-Type'}")
         return Certification(False, answer.status, "", [], faults)
-    message = _text(said.get("message"), secret)
+    message, status, code = (shown(said.get(name)) for name in ("message", "status", "ERRORCODE"))
     if said.get("ERROR"):
-        code = _text(said.get("ERRORCODE"), secret)
-        text = _text(said["ERROR"], secret)
-        faults.append(f"RetailOps' API gateway refused: {text}{f' ({code})' if code else ''}")
+        faults.append(f"RetailOps' API gateway refused: {shown(said['ERROR'])}{f' ({code})' if code else ''}")
     elif said.get("status") != "success":
-        status = _text(said.get("status"), secret)
         faults.append(f"RetailOps says {status}: {message}" if status else "RetailOps did not say whether it succeeded")
-    results = _results(said.get("action_results"), secret)
+    given = said.get("action_results")
+    results = [
+        ActionResult(shown(each.get("action")), each.get("status") == "success", shown(each.get("message")))
+        for each in (given if isinstance(given, list) else [])
+        if isinstance(each, dict)
+    ]
     faults += [f"{result.action}: {result.message or 'failed'}" for result in results if not result.ok]
     named = {result.action for result in results}
     # Whether a success comes with a result for each action is not documented; one that has some must have all.
     faults += [f"{action}: RetailOps said nothing about it" for action in actions if results and action not in named]
     return Certification(not faults, answer.status, message, results, faults)
-
-
-def _results(given: Any, secret: Secret) -> list[ActionResult]:
-    return [
-        ActionResult(
-            _text(result.get("action"), secret), result.get("status") == "success", _text(result.get("message"), secret)
-        )
-        for result in (given if isinstance(given, list) else [])
-        if isinstance(result, dict)
-    ]
 
 
 def _status_fault(status: int) -> str:
@@ -167,12 +162,6 @@ def _status_fault(status: int) -> str:
     elif status >= 500:
         hint = "RetailOps itself failed; try again later"
     return f"RetailOps answered with status {status}" + (f": {hint}" if hint else "")
-
-
-def _text(value: object, secret: Secret) -> str:
-    """Text of a foreign server for a terminal: short, without keys and control characters."""
-    text = secret.masked(value if isinstance(value, str) else "" if value is None else str(value))
-    return "".join(character if character.isprintable() else " " for character in text)[:500]
 
 
 def _is_private(host: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from typing import IO
 
 import click
@@ -20,7 +19,7 @@ from app.cli.certification import (
     ask_retailops,
     name_rules,
 )
-from app.cli.verify.flags import GoFlags
+from app.cli.verify.flags import GoFlags, timeout_option
 from app.cli.verify.keys import NoKey, Secret, StoredKey, find_key
 from app.cli.verify.plan import Plan, make_plan
 from app.cli.verify.report import Report
@@ -29,10 +28,10 @@ from app.cli.verify.show import Progress
 from app.cli.verify.target import Target
 from app.contract.files import FIXTURES, SCHEMAS
 from app.contract.schemas import load_contract
-from app.terminal import console, json_option, new_table, print_json
+from app.terminal import console, json_option, print_cells, print_json
 
 
-@click.command(cls=GoFlags, short_help="Have a channel server certified by RetailOps.")
+@click.command(cls=GoFlags)
 @click.option("--base-url", required=True, help="Address under which RetailOps reaches the server: https, no query.")
 @click.option("--integration-name", required=True, help="Name of the channel at RetailOps, no underscores or blanks.")
 @click.option("--api-key", help="Key of RetailOps' API.  Other users see it in the list of processes.")
@@ -50,14 +49,7 @@ from app.terminal import console, json_option, new_table, print_json
 @click.option("--actions", default="", help="Comma list of callbacks the channel serves.  All are the default.")
 @click.option("--skip-verify", is_flag=True, help="Do not verify the server first.")
 @click.option("--retailops-url", default=RETAILOPS_URL, show_default=True, help="Address of RetailOps' API.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(0.05, 3600),
-    default=300.0,
-    show_default=True,
-    help="Seconds RetailOps may take; it calls the server about twice for each callback.",
-)
+@timeout_option(300.0, "Seconds RetailOps may take; it calls the server about twice for each callback.")
 @click.option(
     "--use-auth-key", is_flag=True, hidden=True, expose_value=False, help="As with the SDK's tool; always so here."
 )
@@ -89,7 +81,8 @@ def certify(
     _require(ctx, "--integration-name", name_rules(integration_name))
     chosen = _actions(ctx, actions)
     stored = _usable_key()
-    out = None if as_json else console()
+    out = console()
+    out.quiet = as_json
     doubts = address_doubts(base_url)
     for doubt in doubts:
         click.echo(f"channel: {doubt}", err=True)
@@ -101,9 +94,8 @@ def certify(
         _require(ctx, "--api-key-file", [rule] if api_key_in_header and not is_word else [])
         report = None if skip_verify else _verified(base_url, chosen, stored, out)
         if report is not None and not report.ok:
-            if out:
-                out.print("Nothing was sent to RetailOps: the server would not pass (--skip-verify asks all the same).")
-            else:
+            out.print("Nothing was sent to RetailOps: the server would not pass (--skip-verify asks all the same).")
+            if as_json:
                 print_json({"ok": False, "verify": report, "certification": None, "doubts": doubts})
             ctx.exit(1)
         outcome = ask_retailops(
@@ -111,7 +103,7 @@ def certify(
         )
     finally:
         target.close()
-    if out:
+    if not as_json:
         _show(outcome, integration_name, out)
     else:
         print_json({"ok": outcome.ok, "verify": report, "certification": outcome, "doubts": doubts})
@@ -158,32 +150,26 @@ def _api_key(ctx: click.Context, given: str | None, file: IO[str] | None) -> str
     return given.strip()
 
 
-def _verified(base_url: str, actions: list[str], stored: StoredKey, out: Console | None) -> Report:
+def _verified(base_url: str, actions: list[str], stored: StoredKey, out: Console) -> Report:
     """The pre-flight, with the fixtures RetailOps has too: the first of every callback."""
     plan = make_plan(SCHEMAS, FIXTURES, "")
     cases = tuple(case for case in plan.cases if case.callback in actions and case.is_first_of_callback)
     target = Target(base_url, 15.0)
-    progress = Progress(out, [case.fixture.name for case in cases]) if out else None
+    first = Plan(cases, ())
     try:
-        if progress:
-            progress.head(Secret(stored.key).masked(base_url), f"the key in {stored.file}")
-        shown = progress.count if progress else lambda _: None
-        with progress or nullcontext():
-            report = run(Plan(cases, ()), target, stored.key, on_result=shown)
+        with Progress(out, first, f"{Secret(stored.key).masked(base_url)} with the key in {stored.file}") as progress:
+            report = run(first, target, stored.key, progress.count)
     finally:
         target.close()
-    if progress:
-        progress.sum_up(report)
+    progress.sum_up(report)
     return report
 
 
 def _show(outcome: Certification, name: str, out: Console) -> None:
     if outcome.actions:
-        table = new_table("RetailOps says", "Action", "Result", "Message")
-        for result in outcome.actions:
-            verdict = Text("ok", "green") if result.ok else Text("FAILED", "bold red")
-            table.add_row(result.action, verdict, result.message)
-        out.print(table)
+        verdicts = {True: Text("ok", "green"), False: Text("FAILED", "bold red")}
+        rows = [(result.action, verdicts[result.ok], result.message) for result in outcome.actions]
+        print_cells("RetailOps says", ("Action", "Result", "Message"), rows)
     for fault in outcome.faults:
         out.print(fault, soft_wrap=True)
     if outcome.ok:

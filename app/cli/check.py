@@ -26,10 +26,10 @@ from app.operations.health_checks.report import Checks, Report
 from app.operations.shared_rates import shared_rates
 from app.records.database import Database, DatabaseUnavailable
 from app.settings import Settings
-from app.terminal import console, json_option, new_table, print_json
+from app.terminal import console, json_option, print_cells, print_json
 
 
-@click.command(short_help="Check all connections, and what waits for an operator.")
+@click.command()
 @click.argument("name", required=False, metavar="[NAME]")
 @json_option
 @click.pass_context
@@ -135,9 +135,6 @@ def _show(report: Report) -> None:
 
 
 def _show_table(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
-    table = new_table(title, "What", "State", "Detail")
-    for name, state, sentence in rows:
-        table.add_row(name, Text(state, style=_STYLES.get(state, "bold red")), sentence)
-    out = console()
-    out.print(table)
-    out.print()
+    styled = [(name, Text(state, style=_STYLES.get(state, "bold red")), sentence) for name, state, sentence in rows]
+    print_cells(title, ("What", "State", "Detail"), styled)
+    console().print()

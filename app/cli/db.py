@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 
 from app.errors import SettingsFault
 from app.records.database import Database
 from app.settings import load_database_url
 from app.terminal import json_option, print_json
+
+
+@contextmanager
+def database_alone() -> Iterator[Database]:
+    """The database of DATABASE_URL, for a command that no other fault of the configuration is to stop.
+
+    Raises `SettingsFault` for an address that cannot be read.
+    """
+    try:
+        database = Database(load_database_url())
+    except ValueError as error:
+        raise SettingsFault(
+            ["DATABASE_URL: cannot be read; it looks like postgresql://user:password@host/name"]
+        ) from error
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 @click.group()
@@ -23,17 +44,9 @@ def upgrade(as_json: bool) -> None:
     Needs DATABASE_URL and no other setting.  A database that a newer version has migrated and this one can use is
     left as it is: a rollback starts with this command.
     """
-    try:
-        database = Database(load_database_url())
-    except ValueError as error:
-        raise SettingsFault(
-            ["DATABASE_URL: cannot be read; it looks like postgresql://user:password@host/name"]
-        ) from error
-    try:
+    with database_alone() as database:
         ran = database.upgrade()
         newer = database.form().newer
-    finally:
-        database.close()
     if as_json:
         print_json({"migrations": ran})
         return

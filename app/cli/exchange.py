@@ -12,9 +12,10 @@ import msgspec
 from app.channel_settings import SHORTEST_KEY
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.keys import MASK, Secret
-from app.cli.verify.target import Answer, NoAnswer, Target
+from app.cli.verify.target import NoAnswer, Target
 from app.contract.problems import Problem
 from app.contract.schemas import Callback
+from app.transport.replies import Reply
 
 SHOWN = 2000
 """Characters shown of an answer that is not JSON."""
@@ -101,29 +102,28 @@ def exchange(callback: Callback, body: dict[str, Any], target: Target, url: str,
         request_problems=[secret.masked(problem.message) for problem in found],
     )
     try:
-        answer = target.post(target.path(f"/{callback.name}_v1"), msgspec.json.encode(body))
+        answer = target.send("POST", target.path(f"/{callback.name}_v1"), msgspec.json.encode(body))
     except NoAnswer as error:
         return msgspec.structs.replace(verdict, error=str(error))
-    return _judged(verdict, callback, answer, secret)
+    return msgspec.structs.replace(verdict, **_judged(callback, answer, secret))
 
 
-def _judged(verdict: Verdict, callback: Callback, answer: Answer, secret: Secret) -> Verdict:
-    request_id = re.sub(r"[^\x21-\x7e]", "", answer.headers.get("X-Request-Id", ""))[:64]
-    verdict = msgspec.structs.replace(verdict, status=answer.status, ms=answer.ms, request_id=secret.masked(request_id))
+def _judged(callback: Callback, answer: Reply, secret: Secret) -> dict[str, Any]:
+    """What the verdict says of an answer."""
+    request_id = secret.masked(re.sub(r"[^\x21-\x7e]", "", answer.headers.get("X-Request-Id", ""))[:64])
+    seen = {"status": answer.status, "ms": answer.ms, "request_id": request_id}
+    wrong = "" if answer.status == 200 else _status_says(answer)
     try:
         read = read_object(answer.body)
     except NotAnObject as error:
-        text = secret.masked(answer.body[: 4 * SHOWN].decode("utf-8", "replace"))[:SHOWN]
-        verdict = msgspec.structs.replace(verdict, text=_plain(text), error=f"the body of the answer {error}")
-        return verdict if answer.status == 200 else msgspec.structs.replace(verdict, error=_status_says(answer))
-    verdict = msgspec.structs.replace(verdict, answer=_masked(read, secret))
-    if answer.status != 200:
-        return msgspec.structs.replace(verdict, error=_status_says(answer))
-    problems = list(callback.judge(read))
-    return msgspec.structs.replace(verdict, ok=not problems, problems=problems)
+        text = "\n".join(map(secret.shown, answer.body[: 4 * SHOWN].splitlines()))[:SHOWN]
+        return {**seen, "text": text, "error": wrong or f"the body of the answer {error}"}
+    problems = [] if wrong else list(callback.judge(read))
+    ok = not (wrong or problems)
+    return {**seen, "ok": ok, "answer": _masked(read, secret), "problems": problems, "error": wrong}
 
 
-def _status_says(answer: Answer) -> str:
+def _status_says(answer: Reply) -> str:
     if 300 <= answer.status < 400:
         return f"status {answer.status}: a redirect, which is not followed; give --to the address it leads to"
     meaning = {
@@ -152,8 +152,3 @@ def _shown_address(url: str) -> str:
     """The address without what may be a secret in it: user, password, query."""
     parts = urlsplit(url.rstrip("/"))
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _plain(text: str) -> str:
-    """A server's text for a terminal: no control characters but line ends."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import click
-from rich.table import Table
 
-from app.cli.record_options import key_of, records, shown_channel
+from app.cli.choosing import channel_option
+from app.cli.records import records, scope_of, shown_channel
+from app.cli.showing import row_json
 from app.cli.timelines import show_timeline, timelines_of
 from app.operations.find import MOST, Hit, orders_of
 from app.operations.find import find as find_number
-from app.operations.scope import Scope
-from app.terminal import console, is_wide, json_option, new_table, print_json, shortened
+from app.terminal import DONE, FAILED, Column, end, json_option, print_json, print_table, shortened, warn
 
 MEANINGS = {
     "order": "order",
@@ -32,13 +31,19 @@ MEANINGS = {
     "sku": "SKU",
 }
 
+COLUMNS: Sequence[Column[Hit]] = (
+    Column("Number", lambda hit: hit.id, narrow=lambda hit: shortened(hit.id, 24)),
+    Column("Is", lambda hit: MEANINGS[hit.kind]),
+    Column("Order", lambda hit: hit.refnum or "-", narrow=lambda hit: shortened(hit.refnum, 20) or "-"),
+    Column("Channel", lambda hit: shown_channel(hit.channel), rank=1),
+)
+
 
 @click.command()
 @click.argument("number", metavar="ANYTHING")
-@click.option("--channel", default="", help="Only on this channel.")
+@channel_option
 @json_option
-@click.pass_context
-def find(ctx: click.Context, number: str, channel: str, as_json: bool) -> None:
+def find(number: str, channel: str, as_json: bool) -> None:
     """Find whatever a number stands for, whole or by its start.
 
     The channel's or RetailOps' number of an order, or the merchant's own; shipment, package, return, tracking number;
@@ -48,32 +53,21 @@ def find(ctx: click.Context, number: str, channel: str, as_json: bool) -> None:
     Exit code 1 when nothing has it.
     """
     with records() as (_, database):
-        scope = Scope(frozenset((key_of(channel),))) if channel else Scope()
+        scope = scope_of(channel)
         hits = find_number(database, scope, number)
         orders = orders_of(hits)
         is_one = len(orders) == 1 and all(hit.refnum for hit in hits)
         timelines = timelines_of(database, scope, number) if is_one and not as_json else []
     if as_json:
-        print_json({"query": number, "hits": [_as_json(hit) for hit in hits]})
+        shown = [row_json(hit, "kind refnum id", channel=shown_channel(hit.channel)) for hit in hits]
+        print_json({"query": number, "hits": shown})
     elif timelines:
         for item in timelines:
             show_timeline(item, is_order=True)
     elif hits:
-        console().print(_table(hits, is_whole=is_wide(console())))
+        print_table("", COLUMNS, hits)
         if len(hits) >= MOST:
             click.echo("There may be more; name more of the number.")
     else:
-        click.echo(f"channel: nothing has the number {number}", err=True)
-    ctx.exit(0 if hits else 1)
-
-
-def _table(hits: Sequence[Hit], *, is_whole: bool) -> Table:
-    rows = new_table("", "Number", "Is", "Order", *(["Channel"] if is_whole else []))
-    for hit in hits:
-        number, refnum = (hit.id, hit.refnum) if is_whole else (shortened(hit.id, 24), shortened(hit.refnum, 20))
-        rows.add_row(number, MEANINGS[hit.kind], refnum or "-", *([shown_channel(hit.channel)] if is_whole else []))
-    return rows
-
-
-def _as_json(hit: Hit) -> dict[str, Any]:
-    return {"kind": hit.kind, "channel": shown_channel(hit.channel), "refnum": hit.refnum, "id": hit.id}
+        warn(f"nothing has the number {number}")
+    end(DONE if hits else FAILED)

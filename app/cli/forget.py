@@ -6,13 +6,14 @@ import click
 
 from app import settings as configuration
 from app.channel import registration
-from app.cli.acting import operator_of
+from app.cli.acting import Act, operator_act
+from app.cli.db import database_alone
 from app.errors import SettingsFault
 from app.gateways import VENDORS
 from app.operations import acts
 from app.records import channels, forgetting
 from app.records.database import Database
-from app.terminal import console, json_option, new_table, print_json, reason_options
+from app.terminal import print_cells, warn
 
 WORDS = {
     "source_cancellation_cursors": "marks of how far cancellations were read",
@@ -49,11 +50,10 @@ WORDS = {
 """What the rows of each table are, for people."""
 
 
-@click.command(short_help="Remove what is kept of a channel that is gone.")
+@click.command()
 @click.argument("name")
-@reason_options()
-@json_option
-def forget(name: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
+@operator_act(needs_reason=True, carried_out_by="yes")
+def forget(name: str, act: Act) -> None:
     """Remove the orders, carts, goods, stock, calls and journal lines kept of channel NAME.
 
     Without --yes it only says what that would be.  The ledgers of commands, payments and refunds stay: they hold ids
@@ -61,9 +61,7 @@ def forget(name: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
     because its account is another one now; one that is served is left alone.  Runs despite any fault of the
     configuration but that of DATABASE_URL.
     """
-    operator = operator_of(by, reason, needs_reason=yes)
-    database = Database(configuration.load_database_url())
-    try:
+    with database_alone() as database:
         database.prepare()
         with database.read() as connection:
             found = channels.named(connection, name)
@@ -78,27 +76,22 @@ def forget(name: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
                 f"channel '{name}' is configured and served: take it out of channels.toml first, or give it the "
                 "account it is to have"
             )
-        if yes:
-            acts.forget(database, operator, key, name, database.now())
-    finally:
-        database.close()
-    outcome = ("forgotten" if counts or forgotten_at is None else "already forgotten") if yes else "would be forgotten"
-    if as_json:
-        print_json({"channel": name, "outcome": outcome, "dry_run": not yes, "rows": counts, "open": str(what)})
-        return
-    if counts:
-        table = new_table(f"Kept of channel '{name}'", "Rows", "What")
-        for kind, count in counts.items():
-            table.add_row(str(count), WORDS[kind])
-        console().print(table)
-    if what:
-        click.echo(f"It has {what}.")
-    if yes:
-        click.echo(f"Channel '{name}' is {outcome}. Restart the server if a channel was set aside because of it.")
-    elif not counts:
-        click.echo(f"Of channel '{name}' nothing is kept but the ledgers.")
+        if act.may_go_on():
+            acts.forget(database, act.operator, key, name, database.now())
+    if counts and not act.as_json:
+        rows = [(count, WORDS[kind]) for kind, count in counts.items()]
+        print_cells(f"Kept of channel '{name}'", ("Rows", "What"), rows)
+    sentences = [f"It has {what}."] if what else []
+    if act.is_dry_run:
+        outcome = "would be forgotten"
+        nothing = f"Of channel '{name}' nothing is kept but the ledgers."
+        undone = "Nothing was done: add --yes and --reason TEXT to remove all of this for good."
+        sentences.append(undone if counts else nothing)
     else:
-        click.echo("Nothing was done: add --yes and --reason TEXT to remove all of this for good.")
+        outcome = "forgotten" if counts or forgotten_at is None else "already forgotten"
+        restart = "Restart the server if a channel was set aside because of it."
+        sentences.append(f"Channel '{name}' is {outcome}. {restart}")
+    act.finish({"channel": name, "outcome": outcome, "rows": counts, "open": str(what)}, *sentences)
 
 
 def _served(database: Database) -> frozenset[str]:
@@ -106,8 +99,6 @@ def _served(database: Database) -> frozenset[str]:
     try:
         configured = configuration.load(vendors=VENDORS)
     except SettingsFault as error:
-        click.echo(
-            f"channel: channels.toml cannot be read, so it is unknown whether it is served: {error.faults[0]}", err=True
-        )
+        warn(f"channels.toml cannot be read, so it is unknown whether it is served: {error.faults[0]}")
         return frozenset()
     return registration.served_keys(configured, database)

@@ -71,7 +71,7 @@ class Made(msgspec.Struct, frozen=True):
     next: list[str]
 
 
-@click.command(short_help="Write channels.toml and .env to begin with.")
+@click.command()
 @click.option(
     "--vendor",
     "vendors",

@@ -7,28 +7,29 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.padding import Padding
 
-from app.cli.record_options import iso, key_of, moment, records, shown_channel, when
+from app.cli.choosing import channel_option, limit_option, moment
+from app.cli.records import key_of, records, shown_channel
+from app.cli.showing import row_json, when
 from app.operations import operator_log
 from app.operations.operator_log import Operation
 from app.operations.paging import Page, first
 from app.operations.scope import Scope
-from app.terminal import console, is_wide, json_option, new_table, print_json, shortened
+from app.terminal import Column, json_option, print_json, print_table, shortened
 
 NAMED, IN_JSON = 3, 100
 """Objects of one act that a table names at most, and JSON."""
 
 
-@click.group(short_help="Look at what operators did, and why.")
+@click.group()
 def operations() -> None:
     """Look at what operators did: retried, dropped, confirmed or released calls, facts sent again, and why."""
 
 
 @operations.command("list")
-@click.option("--channel", default="", help="Only this channel, by its name in channels.toml.")
+@channel_option
 @click.option("--since", type=moment, metavar="WHEN", help="Since then: 30m, 2h, 7d or an ISO time.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="How many, newest first.")
+@limit_option(50)
 @json_option
 def list_(channel: str, since: datetime | None, limit: int, as_json: bool) -> None:
     """Every act of an operator, newest first: when, who, what, on what, and the reason given."""
@@ -45,25 +46,14 @@ def list_(channel: str, since: datetime | None, limit: int, as_json: bool) -> No
     elif not found:
         click.echo("No act of an operator is kept" + (" for this choice." if channel or since else " yet."))
     else:
-        _show(found)
+        print_table("", COLUMNS, found, as_lines=_lines)
         if total > len(found):
             click.echo(f"{total - len(found)} more; see --limit.")
 
 
-def _show(found: Sequence[Operation]) -> None:
-    out = console()
-    if not is_wide(out):
-        for item in found:
-            out.print(f"{item.at:%m-%d %H:%M} UTC, {item.who}: {_act(item)}")
-            for line in filter(None, (_on_what(item), f"{_where(item)}: {item.outcome}", f"Why: {item.reason}")):
-                out.print(Padding(line, (0, 0, 0, 4), expand=False))
-        return
-    table = new_table("", "When (UTC)", "Who", "Act", "Where", "Outcome", "On what", "Why")
-    for item in found:
-        table.add_row(
-            when(item.at), item.who, _act(item), _where(item), item.outcome, _on_what(item), item.reason
-        )  # fmt: skip
-    out.print(table)
+def _lines(item: Operation) -> tuple[str, ...]:
+    where, why = f"{_where(item)}: {item.outcome}", f"Why: {item.reason}" if item.reason else ""
+    return f"{item.at:%m-%d %H:%M} UTC, {item.who}: {_act(item)}", _on_what(item), where, why
 
 
 def _act(item: Operation) -> str:
@@ -83,17 +73,18 @@ def _on_what(item: Operation) -> str:
     return ", ".join(parts)
 
 
+COLUMNS: Sequence[Column[Operation]] = (
+    Column("When (UTC)", lambda item: when(item.at)),
+    Column("Who", lambda item: item.who),
+    Column("Act", _act),
+    Column("Where", _where),
+    Column("Outcome", lambda item: item.outcome),
+    Column("On what", _on_what),
+    Column("Why", lambda item: item.reason),
+)
+
+
 def _as_json(item: Operation) -> dict[str, Any]:
-    return {
-        "id": item.id,
-        "at": iso(item.at),
-        "who": item.who,
-        "act": item.act,
-        "detail": item.detail,
-        "channel": shown_channel(item.channel),
-        "vendor": item.gateway,
-        "reason": item.reason,
-        "outcome": item.outcome,
-        "count": item.count,
-        "objects": [{"kind": target.kind, "id": target.id} for target in item.targets],
-    }
+    objects = [row_json(target, "kind id") for target in item.targets]
+    more = {"channel": shown_channel(item.channel), "vendor": item.gateway, "objects": objects}
+    return row_json(item, "id at who act detail reason outcome count", **more)

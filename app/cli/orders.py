@@ -7,18 +7,18 @@ from typing import Final
 
 import click
 
-from app.cli.acting import act_options, ask, operator_of
-from app.cli.record_options import iso, key_of, records, shown_channel, when
+from app.cli.acting import Act, operator_act
+from app.cli.records import records, scope_of, shown_channel
+from app.cli.showing import iso, when
 from app.operations import acts, erasure
 from app.operations.erasure import Erasable
-from app.operations.scope import Scope
 from app.records.database import Database
-from app.terminal import json_option, print_json
+from app.terminal import warn
 
 NOTHING_YET: Final = "nothing personal is kept yet, and nothing will be"
 
 
-@click.group(short_help="Erase what is kept of the person behind an order.")
+@click.group()
 def orders() -> None:
     """Erase what is kept of the person behind an order."""
 
@@ -26,9 +26,8 @@ def orders() -> None:
 @orders.command()
 @click.argument("refnum", metavar="REFNUM")
 @click.option("--channel", default="", help="The order's channel, where several have an order of this number.")
-@act_options(needs_reason=True)
-@json_option
-def erase(refnum: str, channel: str, reason: str, by: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+@operator_act(needs_reason=True)
+def erase(refnum: str, channel: str, act: Act) -> None:
     """Remove the personal data of order REFNUM (the channel's number) now, as a shopper may request.
 
     Names, addresses, what the checkout sent, tracking numbers and purchases still to be reported go for good; ids and
@@ -39,9 +38,6 @@ def erase(refnum: str, channel: str, reason: str, by: str, yes: bool, dry_run: b
     Refused while calls to vendors are open, for a paid order that RetailOps does not have, and while RetailOps does not
     know that the order was cancelled at its source.  Harmless twice.
     """
-    operator = operator_of(by, reason, needs_reason=not dry_run)
-    if as_json and not (yes or dry_run):
-        raise click.UsageError("--json cannot ask: add --yes or --dry-run")
     with records() as (_, database):
         key = _channel_of(database, refnum, channel)
         with database.read() as connection:
@@ -49,35 +45,27 @@ def erase(refnum: str, channel: str, reason: str, by: str, yes: bool, dry_run: b
         if found.refusal:
             raise click.ClickException(found.refusal)
         rows: Mapping[str, int] | None = found.rows if found.is_due else None
-        if rows is not None and not dry_run:
-            if not yes:
-                ask(f"Erase of order {refnum} ({shown_channel(key)}) for good: {_in_words(rows)}?")
-            rows = acts.erase(database, operator, key, refnum, database.now())
-        is_log_empty = dry_run or database.empty_log()
-    name = shown_channel(key)
-    if as_json:
-        outcome = "nothing_kept" if rows is None else "would_be_erased" if dry_run else "erased"
-        print_json({"order": refnum, "channel": name, "outcome": outcome, "dry_run": dry_run, "rows": rows or {},
-                    "erased_before": iso(found.erased_at)})  # fmt: skip
-    elif rows is None:
-        click.echo(_nothing_kept(refnum, name, found))
-    elif not rows and not dry_run:
-        click.echo(f"Order {refnum} ({name}) is erased: nothing personal was kept, and nothing will be.")
-    elif dry_run:
-        click.echo(f"Of order {refnum} ({name}) would be erased: {_in_words(rows)}.")
+        name = shown_channel(key)
+        if rows is not None and act.may_go_on(f"Erase of order {refnum} ({name}) for good: {_in_words(rows)}?"):
+            rows = acts.erase(database, act.operator, key, refnum, database.now())
+        is_log_empty = act.is_dry_run or database.empty_log()
+    if rows is None:
+        outcome, sentence = "nothing_kept", _nothing_kept(refnum, name, found)
+    elif act.is_dry_run:
+        outcome, sentence = "would_be_erased", f"Of order {refnum} ({name}) would be erased: {_in_words(rows)}."
     else:
-        click.echo(f"Order {refnum} ({name}) is erased: {_in_words(rows)}. Ids and amounts stay.")
+        kept = f"{_in_words(rows)}. Ids and amounts stay" if rows else "nothing personal was kept, and nothing will be"
+        outcome, sentence = "erased", f"Order {refnum} ({name}) is erased: {kept}."
     if not is_log_empty:
-        click.echo(
-            "SQLite's log is in use; what stands there is overwritten later. Run this again to see to it.", err=True
-        )
+        warn("SQLite's log is in use; what stands there is overwritten later. Run this again to see to it.")
+    facts = {"order": refnum, "channel": name, "outcome": outcome, "rows": rows or {}}
+    act.finish({**facts, "erased_before": iso(found.erased_at)}, sentence)
 
 
 def _channel_of(database: Database, refnum: str, name: str) -> str:
     """The key of the channel that has the order."""
-    scope = Scope(frozenset((key_of(name),))) if name else Scope()
     with database.read() as connection:
-        keys = erasure.channels_of(connection, scope, refnum)
+        keys = erasure.channels_of(connection, scope_of(name), refnum)
     if not keys:
         where = f" on channel {name}" if name else ""
         raise click.ClickException(f"no order {refnum} is known{where}: it takes the channel's whole number")

@@ -12,19 +12,22 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from app.cli.acting import ask, operator_of
+from app.cli.acting import Act, operator_act
+from app.cli.choosing import gateway_option, limit_option
+from app.cli.facts import MOVED
 from app.cli.reconcile_tables import UNITS, show_result
-from app.cli.record_options import iso, records
-from app.cli.vendors import build, channel_named, check_vendor
+from app.cli.records import records
+from app.cli.showing import plural, row_json
+from app.cli.vendors import build, channel_named
 from app.clock import utc_now
 from app.errors import GatewayError
 from app.gateways.capabilities import Gateway
 from app.operations import fact_acts
-from app.operations.operators import Operator
+from app.operations.fact_acts import ChosenFacts
 from app.operations.reconcile import Progressed, Reconciliation, Result
 from app.records.database import Database
 from app.records.stock_sync import SendAgain
-from app.terminal import json_option, print_json, reason_options
+from app.terminal import DONE, FAILED, WRONG, end, print_json
 
 
 @dataclass
@@ -40,28 +43,14 @@ class Compared:
     catalogue: SendAgain = field(default_factory=SendAgain)
 
 
-@click.command(short_help="Compare what RetailOps stated with what a vendor holds.")
+@click.command()
 @click.argument("channel")
-@click.option("--gateway", "vendor", default="", metavar="VENDOR", help="Only this vendor, such as pipe17.")
+@gateway_option
 @click.option("--send", "is_sent", is_flag=True, help="Send our side of every stock and product difference again.")
 @click.option("--even-if-moved", is_flag=True, help="With --send: also figures that were moved since they were stated.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Rows a table shows of a kind.")
-@reason_options()
-@json_option
-@click.pass_context
-def reconcile(
-    ctx: click.Context,
-    /,
-    channel: str,
-    vendor: str,
-    is_sent: bool,
-    even_if_moved: bool,
-    limit: int,
-    reason: str,
-    by: str,
-    yes: bool,
-    as_json: bool,
-) -> None:
+@limit_option(100, "Rows a table shows of a kind.", most=None)
+@operator_act(carried_out_by="is_sent")
+def reconcile(channel: str, vendor: str, is_sent: bool, even_if_moved: bool, limit: int, act: Act) -> None:
     """Read what each vendor of CHANNEL holds, and show where it differs from what RetailOps stated last.
 
     Compared are stock by SKU and facility, products, and which orders are open.  Pipe17 can be read; Rally and
@@ -73,27 +62,23 @@ def reconcile(
 
     Exit codes: 0 no difference, 1 differences, or a vendor did not answer, 2 wrong usage, or no vendor can be read.
     """
-    if as_json and is_sent and not yes:
-        raise click.UsageError("--json cannot ask: add --yes")
-    operator = operator_of(by, reason)
     with records() as (configured, database):
-        served = channel_named(configured, channel)
-        check_vendor(served, vendor)
+        served = channel_named(configured, channel, vendor)
         built = build(configured, database)
         found = [
             _compare(database, served.key, token, built.get((served.key, token)))
             for token in served.gateways
             if vendor in ("", token)
         ]
-        if not as_json:
+        if not act.as_json:
             _show(channel, found, limit)
         if is_sent:
-            _send(database, operator, served.key, found, even_if_moved=even_if_moved, yes=yes)
-    if as_json:
+            _send(database, act, served.key, found, even_if_moved=even_if_moved)
+    if act.as_json:
         print_json({"channel": channel, "vendors": [_as_json(item) for item in found]})
     elif is_sent:
         _show_sent(found)
-    ctx.exit(_exit_code(found))
+    end(_exit_code(found))
 
 
 def _compare(database: Database, channel: str, token: str, gateway: Gateway | None) -> Compared:
@@ -121,36 +106,30 @@ def _progress(token: str) -> Iterator[Progressed]:
         yield lambda subject, count: shown.update(task, description=f"{token}: {count} {UNITS[subject]} compared")
 
 
-def _send(
-    database: Database, operator: Operator, channel: str, found: Sequence[Compared], *, even_if_moved: bool, yes: bool
-) -> None:
+def _send(database: Database, act: Act, channel: str, found: Sequence[Compared], *, even_if_moved: bool) -> None:
     differing = {item.vendor: (item.result.skus("stock"), item.result.skus("product")) for item in found if item.result}
     count = sum(len(skus) + len(products) for skus, products in differing.values())
-    if not count:
+    if not count or not act.may_go_on(f"Send {plural(count, 'SKU')} again as RetailOps stated them?"):
         return
-    if not yes:
-        ask(f"Send {count} SKU{'s' * (count != 1)} again as RetailOps stated them?")
     now = database.now()
     for item in found:
         skus, products = differing.get(item.vendor, ([], []))
         if products:
-            item.catalogue = fact_acts.send_catalogue(
-                database, operator, channel, item.vendor, products, now, act="reconcile.send"
-            )
+            chosen = ChosenFacts("catalogue", channel, item.vendor, products)
+            item.catalogue = fact_acts.send(database, act.operator, chosen, now, by="reconcile")
         if skus:
-            item.stock = fact_acts.send_stock(
-                database, operator, channel, item.vendor, skus, now, even_if_moved=even_if_moved, act="reconcile.send"
-            )
+            chosen = ChosenFacts("stock", channel, item.vendor, skus, even_if_moved)
+            item.stock = fact_acts.send(database, act.operator, chosen, now, by="reconcile")
 
 
 def _exit_code(found: Sequence[Compared]) -> int:
     readable = [item for item in found if item.is_readable]
     if not readable:
-        return 2
+        return WRONG
     is_alike = all(
         item.result and not (item.failure or item.result.differences or item.result.left_out) for item in readable
     )
-    return 0 if is_alike else 1
+    return DONE if is_alike else FAILED
 
 
 def _show(channel: str, found: Sequence[Compared], limit: int) -> None:
@@ -166,37 +145,22 @@ def _show_sent(found: Sequence[Compared]) -> None:
     for item in found:
         for what, sent in (("stock", item.stock), ("products", item.catalogue)):
             if sent.owed:
-                count = f"{len(sent.owed)} SKU{'s' * (len(sent.owed) != 1)}"
+                count = plural(len(sent.owed), "SKU")
                 click.echo(f"{item.vendor}: pending again: {what} of {count}; the server sends it.")
             if sent.moved:
-                why = f"{item.vendor}: left, for a shipment or an order moved it since it was stated (STOCK_STALE)"
-                click.echo(f"{why}: {', '.join(sent.moved[:20])}", err=True)
+                click.echo(f"{item.vendor}: {MOVED}: {', '.join(sent.moved[:20])}", err=True)
 
 
 def _as_json(item: Compared) -> dict[str, Any]:
     result = item.result
-    shown: dict[str, Any] = {"vendor": item.vendor, "is_readable": item.is_readable, "failure": item.failure}
+    shown = row_json(item, "vendor is_readable failure")
     if result is None:
         return shown
+    names = "kind subject place vendor_sku field ours theirs stated_at sent_at note"
     return {
         **shown,
-        "compared": result.compared,
-        "left_out": result.left_out,
-        "differences": [
-            {
-                "kind": difference.kind,
-                "subject": difference.subject,
-                "place": difference.place,
-                "vendor_sku": difference.vendor_sku,
-                "field": difference.field,
-                "ours": difference.ours,
-                "theirs": difference.theirs,
-                "stated_at": iso(difference.stated_at),
-                "sent_at": iso(difference.sent_at),
-                "note": difference.note,
-            }
-            for difference in result.differences
-        ],
+        **row_json(result, "compared left_out"),
+        "differences": [row_json(difference, names) for difference in result.differences],
         "unstated_skus": result.unstated,
         "skipped_skus": result.skipped,
         "refused_skus": result.refused,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 import click
 
-from app.cli.record_options import age
+from app.cli.showing import age, plural
 from app.operations.reconcile import Difference, Result
-from app.terminal import console, is_wide, new_table, shortened
+from app.terminal import Column, print_table, shortened
 
 NOTES = {
     "": "",
@@ -23,12 +23,16 @@ UNITS = {"stock": "SKUs", "products": "products", "orders": "open orders"}
 
 def show_result(channel: str, vendor: str, result: Result, limit: int, now: datetime) -> None:
     """The tables of a vendor, at most `limit` rows each, and in words what was compared, refused and left out."""
-    _stock_table([item for item in result.differences if item.kind.startswith("stock")], vendor, limit, now)
-    _product_table([item for item in result.differences if item.kind.startswith("product")], vendor, limit, now)
-    _order_table([item for item in result.differences if item.kind.startswith("order")], vendor, limit, now)
+    for kind, columns in (("stock", _stock(now)), ("product", _products(now)), ("order", _orders(now))):
+        found = [item for item in result.differences if item.kind.startswith(kind)]
+        if found:
+            title = "Stock that differs" if kind == "stock" else f"{kind.capitalize()}s that differ"
+            print_table(f"{title} at {vendor}", columns, found[:limit])
+        if len(found) > limit:
+            click.echo(f"{len(found) - limit} more; see --limit, or --json for all.")
     counts = ", ".join(f"{count} {UNITS[subject]}" for subject, count in result.compared.items()) or "nothing"
     differences = len(result.differences)
-    said = "no difference" if not differences else f"{differences} difference{'s' * (differences != 1)}"
+    said = "no difference" if not differences else plural(differences, "difference")
     click.echo(f"{vendor} (channel {channel}): {said}; compared {counts}.")
     if result.unstated:
         click.echo(f"{vendor} holds units of {result.unstated} SKUs that RetailOps never stated.")
@@ -42,22 +46,49 @@ def show_result(channel: str, vendor: str, result: Result, limit: int, now: date
         click.echo(f"{vendor} cannot be sent a request for: {', '.join(result.unreadable[:20])}.", err=True)
 
 
-def _stock_table(items: Sequence[Difference], vendor: str, limit: int, now: datetime) -> None:
-    if not items:
-        return
-    out = console()
-    wide = is_wide(out)
-    more = ["Sent last", "Note"] if wide else ["Note"]
-    table = new_table(f"Stock that differs at {vendor}", "SKU", "Facility", "Ours", "Theirs", "Stated", *more)
-    for item in items[:limit]:
-        rest = [age(item.sent_at, now), NOTES[item.note]] if wide else [item.note]
-        length = 40 if wide else 20
-        table.add_row(
-            _sku(item, length), shortened(item.place, length - 4), _figures(item.ours, item.theirs),
-            _figures(item.theirs, item.ours), age(item.stated_at, now), *rest,
-        )  # fmt: skip
-    out.print(table)
-    _rest(items, limit)
+def _stock(now: datetime) -> list[Column[Difference]]:
+    return [
+        Column("SKU", lambda item: _sku(item, 40), narrow=lambda item: _sku(item, 20)),
+        Column("Facility", lambda item: shortened(item.place, 36), narrow=lambda item: shortened(item.place, 16)),
+        Column("Ours", lambda item: _figures(item.ours, item.theirs)),
+        Column("Theirs", lambda item: _figures(item.theirs, item.ours)),
+        *_end("Stated", now),
+    ]
+
+
+def _products(now: datetime) -> list[Column[Difference]]:
+    def theirs(item: Difference, length: int) -> str:
+        return "no product" if item.theirs is None else shortened(item.theirs, length)
+
+    return [
+        Column("SKU", lambda item: shortened(item.subject, 40), narrow=lambda item: shortened(item.subject, 20)),
+        Column("Field", lambda item: item.field),
+        Column("Ours", lambda item: shortened(item.ours, 40), narrow=lambda item: shortened(item.ours, 16)),
+        Column("Theirs", lambda item: theirs(item, 40), narrow=lambda item: theirs(item, 16)),
+        *_end("Changed", now),
+    ]
+
+
+def _orders(now: datetime) -> list[Column[Difference]]:
+    def note(item: Difference) -> str:
+        return CALLED_OFF if item.note == "pending" and item.kind == "order_open_here" else NOTES[item.note]
+
+    return [
+        Column("Order", lambda item: item.subject),
+        Column("Here", lambda item: item.ours),
+        Column("There", lambda item: item.theirs or "unknown there"),
+        Column("Since", lambda item: age(item.stated_at, now)),
+        Column("Note", note),
+    ]
+
+
+def _end(stated: str, now: datetime) -> list[Column[Difference]]:
+    """When ours was stated and sent, and why it may differ; in a narrow window that in a word."""
+    return [
+        Column(stated, lambda item: age(item.stated_at, now)),
+        Column("Sent last", lambda item: age(item.sent_at, now), rank=1),
+        Column("Note", lambda item: NOTES[item.note], narrow=lambda item: item.note),
+    ]
 
 
 def _sku(item: Difference, length: int) -> str:
@@ -80,37 +111,3 @@ def _figures(figures: Mapping[str, int | None] | None, others: Mapping[str, int 
 
 def _unit(value: int | None) -> str:
     return "?" if value is None else str(value)
-
-
-def _product_table(items: Sequence[Difference], vendor: str, limit: int, now: datetime) -> None:
-    if not items:
-        return
-    out = console()
-    wide = is_wide(out)
-    more = ["Sent last", "Note"] if wide else ["Note"]
-    table = new_table(f"Products that differ at {vendor}", "SKU", "Field", "Ours", "Theirs", "Changed", *more)
-    for item in items[:limit]:
-        rest = [age(item.sent_at, now), NOTES[item.note]] if wide else [item.note]
-        theirs = "no product" if item.theirs is None else shortened(item.theirs, 40 if wide else 16)
-        table.add_row(
-            shortened(item.subject, 40 if wide else 20), item.field, shortened(item.ours, 40 if wide else 16), theirs,
-            age(item.stated_at, now), *rest,
-        )  # fmt: skip
-    out.print(table)
-    _rest(items, limit)
-
-
-def _order_table(items: Sequence[Difference], vendor: str, limit: int, now: datetime) -> None:
-    if not items:
-        return
-    table = new_table(f"Orders that differ at {vendor}", "Order", "Here", "There", "Since", "Note")
-    for item in items[:limit]:
-        note = CALLED_OFF if item.note == "pending" and item.kind == "order_open_here" else NOTES[item.note]
-        table.add_row(item.subject, item.ours, item.theirs or "unknown there", age(item.stated_at, now), note)
-    console().print(table)
-    _rest(items, limit)
-
-
-def _rest(items: Sequence[Difference], limit: int) -> None:
-    if len(items) > limit:
-        click.echo(f"{len(items) - limit} more; see --limit, or --json for all.")

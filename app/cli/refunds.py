@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 
 from app.channel.money import rounded
-from app.cli.acting import act_options, ask, operator_of
-from app.cli.record_options import key_of, remember_names, shown_channel
+from app.cli.acting import Act, operator_act
+from app.cli.choosing import channel_option, limit_option
+from app.cli.db import database_alone
+from app.cli.records import key_of, remember_names, shown_channel
+from app.cli.showing import row_json
 from app.operations import refunds as ledger
 from app.operations.paging import first
 from app.operations.refunds import Entry, RefundChoice, RefundRow
 from app.operations.scope import Scope
-from app.records.database import Database
-from app.settings import load_database_url
-from app.terminal import console, is_wide, json_option, new_table, print_json, shortened
+from app.terminal import Column, json_option, print_json, print_table, shortened
 
 STATES = ("owed", "accepted", "parked", "refused", "released", "recorded", "matched")
 CALLBACKS = ("order_cancel", "order_complete", "order_returned", "payment_credit")
@@ -40,12 +42,12 @@ def refunds() -> None:
 
 
 @refunds.command("list")
-@click.option("--channel", default="", help="Only this channel.")
+@channel_option
 @click.option("--order", default="", help="Only this order, by the channel's number.")
 @click.option("--state", type=click.Choice(STATES), default=None, help="Only this state.")
 @click.option("--callback", type=click.Choice(CALLBACKS), default=None, help="Only what this callback requested.")
 @click.option("--unpaid", is_flag=True, help="Only requests answered without paying, as the same as an earlier one.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10000), help="How many, newest first.")
+@limit_option(100)
 @json_option
 def list_(
     channel: str, order: str, state: str | None, callback: str | None, unpaid: bool, limit: int, as_json: bool
@@ -56,28 +58,20 @@ def list_(
     has to decide), refused (not paid), released (a person let its amount go), recorded (no money requested
     for here), matched (the same money as another callback's, so nothing is paid for it).
     """
-    database = Database(load_database_url())
-    try:
+    with database_alone() as database:
         remember_names(database)
         chosen = RefundChoice(key_of(channel), order, state or "", callback or "", is_unpaid_request=unpaid)
         found = first(limit, lambda after: ledger.find(database, Scope(), chosen, after=after))
-    finally:
-        database.close()
     if as_json:
         print_json([_as_json(row) for row in found])
-        return
-    out = console()
-    wide = is_wide(out)
-    more = ["channel", "order", "payment", "requested by"] if wide else ["order"]
-    table = new_table("", "id", *more, "amount", "state", "refund", "note")
-    for row in found:
-        entry, shown = row.entry, _as_json(row)
-        amount = f"{shown['amount']} {entry.currency_code}".strip()
-        order = entry.order_refnum if wide else shortened(entry.order_refnum, 18)
-        named = [shown_channel(entry.channel), order, entry.payment_refnum, shown["asked_by"]] if wide else [order]
-        refund = entry.refnum if wide else shortened(entry.refnum, 14)
-        table.add_row(str(entry.id), *named, amount, entry.state, refund, _note(entry))
-    out.print(table)
+    elif found:
+        print_table("", COLUMNS, [row.entry for row in found])
+    else:
+        click.echo("No such refund is in the ledger.")
+
+
+def _amount(entry: Entry) -> str:
+    return f"{rounded(entry.amount, entry.currency_code)} {entry.currency_code}".strip()
 
 
 def _note(entry: Entry) -> str:
@@ -91,21 +85,34 @@ def _note(entry: Entry) -> str:
     return ", ".join(notes)
 
 
+def _requested_by(entry: Entry) -> str:
+    return f"{entry.callback} {entry.natural_key}"
+
+
+COLUMNS: Sequence[Column[Entry]] = (
+    Column("id", lambda entry: entry.id),
+    Column("channel", lambda entry: shown_channel(entry.channel), rank=2),
+    Column("order", lambda entry: entry.order_refnum, narrow=lambda entry: shortened(entry.order_refnum, 18)),
+    Column("payment", lambda entry: entry.payment_refnum, rank=1),
+    Column("requested by", _requested_by, rank=3),
+    Column("amount", _amount),
+    Column("state", lambda entry: entry.state),
+    Column("refund", lambda entry: entry.refnum, narrow=lambda entry: shortened(entry.refnum, 14)),
+    Column("note", _note),
+)
+
+
 def _as_json(row: RefundRow) -> dict[str, Any]:
     """Amounts as text, for a reader's floats are none of our business."""
     entry = row.entry
     return {
-        "id": entry.id,
+        **row_json(entry, "id callback key state is_store_credit"),
         "channel": shown_channel(entry.channel),
         "order": entry.order_refnum,
         "payment": entry.payment_refnum,
-        "asked_by": f"{entry.callback} {entry.natural_key}",
-        "callback": entry.callback,
-        "key": entry.key,
+        "asked_by": _requested_by(entry),
         "amount": str(rounded(entry.amount, entry.currency_code)),
         "currency": entry.currency_code,
-        "state": entry.state,
-        "is_store_credit": entry.is_store_credit,
         "refund": entry.refnum,
         "same_as": " ".join(entry.matched).strip(),
         "asked_again": entry.repeats,
@@ -122,10 +129,8 @@ def _moment(moment: datetime | None) -> str:
 
 @refunds.command()
 @click.argument("refund_id", metavar="ID", type=int)
-@act_options(needs_reason=True)
-@json_option
-@click.pass_context
-def release(ctx: click.Context, refund_id: int, reason: str, by: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+@operator_act(needs_reason=True)
+def release(refund_id: int, act: Act) -> None:
     """Let go of what refund ID holds up.
 
     A credit that was answered as a repeat, or as the same money as a return: the next such request is
@@ -134,27 +139,17 @@ def release(ctx: click.Context, refund_id: int, reason: str, by: str, yes: bool,
 
     Exit code 1 when there is nothing to let go of.
     """
-    operator = operator_of(by, reason, needs_reason=not dry_run)
-    if as_json and not (yes or dry_run):
-        raise click.UsageError("--json cannot ask: add --yes or --dry-run")
-    database = Database(load_database_url())
-    try:
+    with database_alone() as database:
         now = database.now()
         remember_names(database)
         found = ledger.one(database, Scope(), refund_id)
         outcome: str = found.row.release if found else "unknown"
-        if found and found.row.can_be_released and not dry_run:
+        if found and found.row.can_be_released:
             entry = found.row.entry
-            if not yes:
-                amount = f"{rounded(entry.amount, entry.currency_code)} {entry.currency_code}".strip()
-                order = f"order {entry.order_refnum} ({shown_channel(entry.channel)})"
-                ask(f"Let {amount} of {order} be given back once more?")
-            outcome = ledger.release(database, Scope(), operator, refund_id, found.row.shown, now)
-    finally:
-        database.close()
-    if as_json:
-        print_json({"id": refund_id, "outcome": outcome, "dry_run": dry_run})
-    else:
-        said = f"Would be: {MEANINGS[outcome]}" if dry_run and outcome in RELEASED else MEANINGS[outcome]
-        click.echo(said, err=outcome not in RELEASED)
-    ctx.exit(0 if outcome in RELEASED else 1)
+            order = f"order {entry.order_refnum} ({shown_channel(entry.channel)})"
+            if act.may_go_on(f"Let {_amount(entry)} of {order} be given back once more?"):
+                outcome = ledger.release(database, Scope(), act.operator, refund_id, found.row.shown, now)
+    result = {"id": refund_id, "outcome": outcome}
+    if outcome not in RELEASED:
+        act.finish(result, failures=[MEANINGS[outcome]])
+    act.finish(result, f"Would be: {MEANINGS[outcome]}" if act.is_dry_run else MEANINGS[outcome])

@@ -11,9 +11,9 @@ import msgspec
 
 from app.cli.init import channels_text, has_example, variables_text
 from app.sandbox import vendors
-from app.sandbox.faults import RunningServer
 from app.sandbox.host import Account, Options
-from app.terminal import console, json_option, new_table, print_json, stop_signal
+from app.sandbox.server import RunningServer
+from app.terminal import console, json_option, print_cells, print_json, stop_signal
 
 FIRST_PORT = 5100
 """Where `channel init` expects the first sandbox."""
@@ -38,7 +38,7 @@ class Shown(msgspec.Struct, frozen=True):
     env: str
 
 
-@click.command(short_help="Run the vendors' stand-ins on this machine.")
+@click.command()
 @click.argument("vendor", type=click.Choice([*vendors.names(), vendors.EXAMPLE, "all"]), default="all")
 @click.option(
     "--port",
@@ -125,10 +125,8 @@ def _show(shown: Shown, as_json: bool) -> None:
         click.echo(shown.env)
     for running in shown.sandboxes:
         columns = ("Key", "Belongs to", "Stands for") if running.accounts else ("",)
-        table = new_table(f"{running.title}: {running.base_url}", *columns)
-        for account in running.accounts:
-            table.add_row(account.key, account.integration_id or "none", account.meaning)
-        out.print(table)
+        rows = [(account.key, account.integration_id or "none", account.meaning) for account in running.accounts]
+        print_cells(f"{running.title}: {running.base_url}", columns, rows)
         for what, address in running.places.items():
             out.print(f"{what}: {address}")
         out.print(f"Its page (also /sandbox/state, JSON): {running.admin_url}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, get_args
 from urllib.parse import urlsplit
 
 import click
@@ -17,6 +17,7 @@ from app.channel_settings import TEST_KEY, Channel
 from app.cli.exchange import Verdict, apply_change, exchange
 from app.cli.samples import sample
 from app.cli.verify.bodies import NotAnObject, read_object
+from app.cli.verify.flags import timeout_option
 from app.cli.verify.keys import find_key
 from app.cli.verify.target import BadAddress, Target
 from app.contract.schemas import Callback, load_contract
@@ -28,7 +29,6 @@ READ_ONLY = frozenset({"catalog_get_config", "order_pull"})
 """Callbacks that ask; every other one states a fact or is a command."""
 
 KeySource = Literal["channel", "test", "stored", "ask"]
-_KEY_SOURCES = ("channel", "test", "stored", "ask")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Caller:
     settings: Settings | None
 
 
-@click.command(short_help="Send one callback as RetailOps would, and judge the answer.")
+@click.command()
 @click.argument("name", metavar="CALLBACK")
 @click.option(
     "--channel", "channel_name", help="Send as this channel of channels.toml.  Needed where there are several."
@@ -67,12 +67,11 @@ class _Caller:
 @click.option(
     "--key",
     "source",
-    type=click.Choice(_KEY_SOURCES),
+    type=click.Choice(get_args(KeySource)),
     help="Where the key comes from: the channel's own (default), the SDK's public test key, the key that the SDK's "
     "tool has stored, or ask (without echo; standard input when that is no terminal).",
 )
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0.05, 600), default=20.0, show_default=True,
-              help="Seconds for the whole exchange.")  # fmt: skip
+@timeout_option(20.0, "Seconds for the whole exchange.", most_s=600)
 @click.option("--yes", is_flag=True, help="Do not ask before sending what may change live data.")
 @json_option
 @click.pass_context

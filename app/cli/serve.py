@@ -19,7 +19,7 @@ from app.errors import SettingsFault
 from app.gateways import VENDORS, inbound
 from app.records.private_files import posix_locks
 from app.settings import Settings
-from app.terminal import console, new_table, stop_signal
+from app.terminal import console, print_cells, stop_signal, warn
 
 START_S = 30.0
 """How long the server may take to answer for the first time."""
@@ -28,7 +28,7 @@ LOOK_S = 0.5
 """How often the files are looked at with --reload."""
 
 
-@click.command(short_help="Run the server on this machine, for development.")
+@click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  Default: PORT, else 5000.")
 @click.option("--reload", is_flag=True, help="Begin anew when channels.toml or .env has changed and can be used.")
@@ -138,18 +138,14 @@ def _sound(port: int | None) -> Settings | None:
         return _configured(port)
     except SettingsFault as error:
         for fault in error.faults:
-            click.echo(f"channel: {fault}: the server goes on as it was", err=True)
+            warn(f"{fault}: the server goes on as it was")
         return None
 
 
 def _show(url: str, configured: Settings) -> None:
     out = console()
     out.print(f"\nServing {_channels_of(configured)} on {url} ({configured.app_env})\n")
-    table = new_table("", "Address", "For")
-    table.show_header = False
-    for address, meaning in _addresses(url, configured):
-        table.add_row(address, meaning)
-    out.print(table)
+    print_cells("", ("", ""), _addresses(url, configured))
     out.print("\nNext, in another terminal of this folder:")
     for command in _next_commands(url, configured):
         out.print(f"  {command}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import click
-from rich.console import Console
-from rich.padding import Padding
 
 from app import settings as configuration
 from app.channel_settings import Channel
@@ -13,13 +14,12 @@ from app.gateways import VENDORS
 from app.operations import settings_view
 from app.operations.settings_view import Setting, Table
 from app.settings import Settings
-from app.terminal import console, is_wide, json_option, new_table, print_json
+from app.terminal import DONE, WRONG, Column, end, json_option, print_json, print_table, warn
 
 
-@click.command(short_help="Show every setting, its meaning and its present value.")
+@click.command()
 @json_option
-@click.pass_context
-def settings(ctx: click.Context, as_json: bool) -> None:
+def settings(as_json: bool) -> None:
     """Show every setting: its meaning, its present value and its default.
 
     Secrets show only as set or not set.  When the configuration has faults, all of them go to standard
@@ -40,10 +40,10 @@ def settings(ctx: click.Context, as_json: bool) -> None:
     else:
         _show(tables, shows_values=not faults)
     for fault in faults:
-        click.echo(f"channel: {fault}", err=True)
+        warn(fault)
     for fault in set_aside:
-        click.echo(f"channel: {fault}: this channel is set aside, the others run", err=True)
-    ctx.exit(2 if faults else 0)
+        warn(f"{fault}: this channel is set aside, the others run")
+    end(WRONG if faults else DONE)
 
 
 def _channels(configured: Settings | None) -> list[Table]:
@@ -54,35 +54,31 @@ def _channels(configured: Settings | None) -> list[Table]:
         try:
             tables.append(settings_view.of_vendor(token))
         except (ImportError, AttributeError) as error:
-            click.echo(f"channel: gateway '{token}' cannot be loaded: {error}", err=True)
+            warn(f"gateway '{token}' cannot be loaded: {error}")
     return tables
 
 
 def _show(tables: list[Table], *, shows_values: bool) -> None:
-    out = console()
     for shown in tables:
         place = "Environment" if shown.table == "environment" else f"channels.toml [{shown.table}]"
         owner = f" of channel '{shown.channel}'" if shown.channel else ""
         has_values = shows_values and any(item.value is not None for item in shown.settings)
-        if not is_wide(out):
-            _show_narrow(out, place + owner, shown.settings, has_values=has_values)
-            continue
-        columns = ("Name", "Now", "Default", "Meaning") if has_values else ("Name", "Default", "Meaning")
-        rows = new_table(place + owner, *columns)
-        for item in shown.settings:
-            now = [item.value or "(empty)"] if has_values else []
-            rows.add_row(item.name, *now, item.default or "(empty)", item.meaning)
-        out.print(rows)
-        out.print()
+        columns = COLUMNS if has_values else [column for column in COLUMNS if column.title != "Now"]
+        print_table(place + owner, columns, shown.settings, as_lines=partial(_lines, has_values=has_values))
+        click.echo()
 
 
-def _show_narrow(out: Console, title: str, settings: list[Setting], *, has_values: bool) -> None:
-    """A line for each value and its meaning below, where a table would break every word."""
-    out.print(title, style="bold")
-    for item in settings:
-        default = item.default or "(empty)"
-        now = item.value or "(empty)"
-        said = default if not has_values else now if now == default else f"{now} (default {default})"
-        out.print(f"{item.name} = {said}", soft_wrap=True)
-        out.print(Padding(item.meaning, (0, 0, 0, 4)))
-    out.print()
+COLUMNS: Sequence[Column[Setting]] = (
+    Column("Name", lambda item: item.name),
+    Column("Now", lambda item: item.value or "(empty)"),
+    Column("Default", lambda item: item.default or "(empty)"),
+    Column("Meaning", lambda item: item.meaning),
+)
+
+
+def _lines(item: Setting, *, has_values: bool) -> tuple[str, str]:
+    """Where a table would break every word: a value, and its meaning below."""
+    default = item.default or "(empty)"
+    now = item.value or "(empty)"
+    said = default if not has_values else now if now == default else f"{now} (default {default})"
+    return f"{item.name} = {said}", item.meaning

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from app.cli.acting import act_options, ask, operator_of
-from app.cli.record_options import iso, records, when
-from app.cli.vendors import channel_named, check_vendor
+from app.cli.acting import Act, operator_act
+from app.cli.records import records
+from app.cli.showing import plural, row_json, when
+from app.cli.vendors import channel_named
 from app.operations import acts
 from app.records import freeing
 from app.records.freeing import HeldUp
-from app.terminal import json_option, print_json
 
 
-@click.group(short_help="Free what holds up a vendor's calls and facts.")
+@click.group()
 def streams() -> None:
     """What holds up a vendor's calls and facts: who sends just now, and the pauses after failures."""
 
@@ -23,35 +21,25 @@ def streams() -> None:
 @streams.command()
 @click.argument("channel")
 @click.argument("gateway")
-@act_options(needs_reason=True)
-@json_option
-def free(channel: str, gateway: str, reason: str, by: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+@operator_act(needs_reason=True)
+def free(channel: str, gateway: str, act: Act) -> None:
     """End the lease of whoever sends to GATEWAY of CHANNEL, and its pauses.
 
     For one that is stuck; a lease ends by itself within three minutes, a pause within two hours. A sender that still
     runs finds its lease lost and sends its facts once more. Calls of which nobody knows whether they were sent are
     looked up first, or left to you. Harmless twice.
     """
-    operator = operator_of(by, reason, needs_reason=not dry_run)
-    if as_json and not (yes or dry_run):
-        raise click.UsageError("--json cannot ask: add --yes or --dry-run")
     with records() as (configured, database):
-        found = channel_named(configured, channel)
-        check_vendor(found, gateway)
-        now = database.now()
+        found = channel_named(configured, channel, gateway)
         with database.read() as connection:
-            held = freeing.held_up(connection, found.key, gateway, now)
-        if held.is_any and not dry_run:
-            if not yes:
-                click.echo(_sentence(held))
-                ask("Free it?")
-            held = acts.free_stream(database, operator, found.key, gateway, database.now())
-    if as_json:
-        print_json({"channel": channel, "gateway": gateway, "dry_run": dry_run, **_as_json(held)})
-    elif not held.is_any:
-        click.echo(f"Nothing holds up {gateway} of channel {channel}.")
-    else:
-        click.echo(f"{gateway} of channel {channel} {'would be' if dry_run else 'is'} freed: {_sentence(held)}")
+            held = freeing.held_up(connection, found.key, gateway, database.now())
+        if held.is_any and act.may_go_on(f"{_sentence(held)}\nFree it?"):
+            held = acts.free_stream(database, act.operator, found.key, gateway, database.now())
+    sentence = f"Nothing holds up {gateway} of channel {channel}."
+    if held.is_any:
+        sentence = f"{gateway} of channel {channel} {act.be} freed: {_sentence(held)}"
+    facts = row_json(held, "stream_until paused_until feed_until calls", was_held_up=held.is_any)
+    act.finish({"channel": channel, "gateway": gateway, **facts}, sentence)
 
 
 def _sentence(held: HeldUp) -> str:
@@ -65,15 +53,5 @@ def _sentence(held: HeldUp) -> str:
         if until is not None
     ]
     if held.calls:
-        parts.append(f"{held.calls} call{'s' * (held.calls != 1)} waited for a time that no clock shows")
+        parts.append(f"{plural(held.calls, 'call')} waited for a time that no clock shows")
     return ", ".join(parts) + "."
-
-
-def _as_json(held: HeldUp) -> dict[str, Any]:
-    return {
-        "was_held_up": held.is_any,
-        "stream_until": iso(held.stream_until),
-        "paused_until": iso(held.paused_until),
-        "feed_until": iso(held.feed_until),
-        "calls": held.calls,
-    }

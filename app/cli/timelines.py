@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import groupby
 from typing import Any
 
 import click
 
-from app.cli.deliveries import show_moments
-from app.cli.record_options import iso, shown_channel
+from app.cli.records import shown_channel
+from app.cli.showing import iso, row_json, when, when_exactly
+from app.domain.body_problems import EFFECTS
 from app.domain.events import Event
 from app.operations import timeline
 from app.operations.find import find, orders_of
@@ -16,7 +18,7 @@ from app.operations.scope import Scope
 from app.operations.timeline import Entry, Timeline
 from app.records.database import Database
 from app.records.search_keys import folded
-from app.terminal import console
+from app.terminal import REQUEST_PREFIX, Column, print_lines, print_table
 
 MOST_ORDERS = 5
 """Orders whose timelines are shown one below the other."""
@@ -46,13 +48,41 @@ def orders_with(
 
 def show_timeline(shown: Timeline, *, is_order: bool) -> None:
     """What happened and how it stands, for people."""
-    out = console()
     what = "Order" if is_order else "Request about order"
-    out.print(f"{what} {shown.refnum or '-'}, channel {shown_channel(shown.channel) or '-'}")
-    for line in shown.now:
-        out.print(f"  {line}")
+    print_lines("", (f"{what} {shown.refnum or '-'}, channel {shown_channel(shown.channel) or '-'}", *shown.now))
     show_moments(shown.entries)
-    out.print()
+    click.echo()
+
+
+def show_moments(entries: Sequence[Entry]) -> None:
+    """What happened as a table; what repeats itself without change stands once, with a count."""
+    if entries:
+        repeated = [list(alike) for _, alike in groupby(entries, _without_duration)]
+        print_table("\nWhat happened (UTC)", _COLUMNS, repeated)
+
+
+def _without_duration(entry: Entry) -> tuple[object, ...]:
+    return entry.who, entry.sentence.rpartition(", after ")[0] or entry.sentence, entry.request_id, entry.problems
+
+
+def _what(alike: Sequence[Entry]) -> str:
+    found = alike[0].problems
+    lines = [alike[0].sentence]
+    if len(alike) > 1:
+        lines[0] += f" ({len(alike) - 1} times more, until {when(alike[-1].at)})"
+    lines += [f"{it.pointer or 'the whole body'} breaks {it.rule}: {EFFECTS[it.effect]}" for it in found.listed]
+    if found.more:
+        lines.append(f"{found.more} more faults, not listed")
+    return "\n".join(lines)
+
+
+_COLUMNS: Sequence[Column[Sequence[Entry]]] = (
+    Column("When", lambda alike: when_exactly(alike[0].at), narrow=lambda alike: when_exactly(alike[0].at)[5:]),
+    Column("Who", lambda alike: alike[0].who),
+    Column("What", _what, wraps=True),
+    Column("Request", lambda alike: alike[0].request_id, narrow=lambda alike: alike[0].request_id[:REQUEST_PREFIX]),
+)
+"""In a narrow window without the year, and of a request as much as distinguishes it from others."""
 
 
 def timeline_json(shown: Timeline) -> dict[str, Any]:
@@ -66,21 +96,15 @@ def timeline_json(shown: Timeline) -> dict[str, Any]:
 
 
 def _moment_json(item: Entry) -> dict[str, Any]:
-    facts = {
-        "name": item.name,
-        "code": item.code,
-        "status": item.status,
-        "ms": item.ms,
-        "attempt": item.attempt,
-        "next_try_at": iso(item.next_try_at),
-        "delivery": item.delivery_id,
-        "events": [_event_json(event) for event in item.events],
-        "problems": [{"pointer": it.pointer, "rule": it.rule, "effect": it.effect} for it in item.problems.listed],
-        "problems_not_listed": item.problems.more,
-        "amount": None if item.amount is None else f"{item.amount:f}",
-        "currency": item.currency_code,
-        "reason": item.reason,
-    }
+    facts = row_json(
+        item, "name code status ms attempt next_try_at reason",
+        delivery=item.delivery_id,
+        events=[_event_json(event) for event in item.events],
+        problems=[row_json(problem, "pointer rule effect") for problem in item.problems.listed],
+        problems_not_listed=item.problems.more,
+        amount=None if item.amount is None else f"{item.amount:f}",
+        currency=item.currency_code,
+    )  # fmt: skip
     said = {"at": iso(item.at), "who": item.who, "kind": item.kind, "what": item.sentence}
     return {**said, "request_id": item.request_id, **{name: value for name, value in facts.items() if value}}
 

@@ -12,9 +12,10 @@ import requests
 from sqlalchemy import make_url
 
 from app import settings as configuration
+from app.channel_settings import Channel
 from app.cli.acting import ask, operator_of
-from app.cli.record_options import records, remember_names
-from app.cli.vendors import THREADS, channel_named, check_vendor
+from app.cli.records import records, remember_names
+from app.cli.vendors import THREADS, channel_named
 from app.gateways import VENDORS
 from app.gateways.command_context import CommandContext
 from app.gateways.vendor import Tools
@@ -34,6 +35,15 @@ class VendorCommandContext(CommandContext):
 
     def settings(self) -> Settings:
         return configuration.load(vendors=VENDORS)
+
+    def channels_with(self, token: str, name: str = "") -> tuple[Settings, list[Channel]]:
+        configured = self.settings()
+        known = [channel for channel in configured.channels if token in channel.vendors]
+        found = [channel for channel in known if name in ("", channel.name)]
+        if name and not found:
+            names = ", ".join(channel.name for channel in known) or "none"
+            raise click.UsageError(f"channel '{name}' does not have {token}; channels with it: {names}")
+        return configured, found
 
     def tools(self, configured: Settings, channel: str) -> Tools:
         """With the rate that the server's processes share (R14).
@@ -72,8 +82,7 @@ class VendorCommandContext(CommandContext):
     ) -> bool:
         operator = operator_of(by, reason, needs_reason=True)
         with records() as (configured, database):
-            found = channel_named(configured, channel)
-            check_vendor(found, token)
+            found = channel_named(configured, channel, token)
             with database.read() as connection:
                 known = {item.key: item for item in channels.known(connection)}
             before = known[found.key].accounts.get(token, "") if found.key in known else ""

@@ -15,6 +15,7 @@ from app.gateways.vendor import Tools
 from app.operations.shared_rates import shared_rates
 from app.records.database import Database
 from app.settings import Settings
+from app.terminal import warn
 
 THREADS = 2
 """How many threads of this process are stated to a vendor: a command calls from one."""
@@ -38,19 +39,18 @@ def build(configured: Settings, database: Database) -> Built:
     return built
 
 
-def channel_named(configured: Settings, name: str) -> Channel:
-    """Raises `click.BadParameter` for a channel that channels.toml does not have."""
+def channel_named(configured: Settings, name: str, vendor: str = "") -> Channel:
+    """The channel, which has this vendor among its gateways.
+
+    Raises `click.BadParameter` for a channel that channels.toml does not have, or one without that vendor.
+    """
     for channel in configured.channels:
         if channel.name == name:
+            if vendor and vendor not in channel.gateways:
+                known = ", ".join(channel.gateways)
+                raise click.BadParameter(f"channel '{name}' has {known}, not '{vendor}'", param_hint="--gateway")
             for fault in channel.set_aside:
-                click.echo(f"channel: '{name}' is set aside, so nothing is sent for it: {fault}", err=True)
+                warn(f"'{name}' is set aside, so nothing is sent for it: {fault}")
             return channel
     known = ", ".join(channel.name for channel in configured.channels) or "none"
     raise click.BadParameter(f"there is no channel '{name}'; channels.toml has {known}", param_hint="CHANNEL")
-
-
-def check_vendor(channel: Channel, token: str) -> None:
-    """Raises `click.BadParameter` for a vendor that is not among the channel's gateways; "" is any."""
-    if token and token not in channel.gateways:
-        known = ", ".join(channel.gateways)
-        raise click.BadParameter(f"channel '{channel.name}' has {known}, not '{token}'", param_hint="--gateway")

@@ -118,10 +118,10 @@ class Shape:
             elif (missing := self._owner(error).get("x-missing")) and rule == "anyOf":
                 # One of several properties has to be given: the fault is named after the one that should be.
                 place.append(missing)
-                sentence = _sentence(rule, detail, self._owner(error))
-                yield Problem.at(pointer_to(place, pointer), "required", sentence)
+                text = sentence(rule, detail, self._owner(error))
+                yield Problem.at(pointer_to(place, pointer), "required", text)
                 continue
-            yield Problem.at(pointer_to(place, pointer), rule, _sentence(rule, detail, self._owner(error)))
+            yield Problem.at(pointer_to(place, pointer), rule, sentence(rule, detail, self._owner(error)))
 
     def _owner(self, error: jsonschema_rs.ValidationError) -> Schema:
         """The part of the schema that holds the keyword which was broken."""
@@ -167,7 +167,7 @@ def _found(value: object, path: tuple[str, ...]) -> object:
     return value
 
 
-def _sentence(rule: str, detail: dict[str, Any], owner: Schema) -> str:
+def sentence(rule: str, detail: dict[str, Any], owner: Schema) -> str:
     """What the rule wants, in words; `x-form` in the schema says it for rules that read badly."""
     form = owner.get("x-form")
     match rule:

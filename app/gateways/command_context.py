@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from app.channel_settings import Channel
 from app.gateways.vendor import Tools
 from app.records.database import Database
 from app.settings import Settings
@@ -20,6 +21,12 @@ class CommandContext(Protocol):
 
     def settings(self) -> Settings:
         """The configuration as it is now.  Raises `SettingsFault`."""
+
+    def channels_with(self, token: str, name: str = "") -> tuple[Settings, list[Channel]]:
+        """The configuration, and its channels that have this vendor; with a name that one alone.
+
+        Raises `click.UsageError` for a name that none of them has, and `SettingsFault`.
+        """
 
     def tools(self, configured: Settings, channel: str) -> Tools:
         """For the gateway of the channel with this name, until the command ends."""

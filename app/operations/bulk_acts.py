@@ -113,7 +113,7 @@ def act_on(
             left[number] = CHANGED
         elif why := why_not(act, gateways, row, now, even_if_done=even_if_done):
             left[number] = why
-        elif _carried_out(database, gateways, act, operator, row, now, even_if_done=even_if_done, refnum=refnum):
+        elif carry_out(database, gateways, act, operator, row, now, even_if_done=even_if_done, refnum=refnum):
             done.append(number)
         else:
             left[number] = CHANGED
@@ -135,7 +135,7 @@ def _shown(expected: str) -> dict[int, tuple[str, int]]:
     return shown
 
 
-def _carried_out(
+def carry_out(
     database: Database,
     gateways: Gateways,
     act: Act,
@@ -146,6 +146,7 @@ def _carried_out(
     even_if_done: bool,
     refnum: str,
 ) -> bool:
+    """One of the acts on a call as it was read.  False, and nothing written, when it has changed since."""
     verb = verb_of(gateways, row)
     if act == "drop":
         return acts.drop(database, operator, row, verb, now)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, Table, delete, func, select, tuple_
 
+from app.records.channels import LOCK
 from app.records.database import Database
 from app.records.tables import metadata
+from app.records.tables.operations import search_keys
 
 STAYS = frozenset({"commands", "refunds", "payments", "operations", "channel_names"})
 """Tables of which nothing is removed: the ledgers, which hold ids and amounts only, what operators did, and the name,
@@ -29,13 +31,17 @@ def held(connection: Connection, key: str) -> dict[str, int]:
 
 
 def purge(database: Database, key: str) -> None:
-    """Remove it in short transactions, for the server writes beside us.  Raises `DatabaseUnavailable`."""
-    for table in _tables():
+    """Remove it in short transactions, for the server writes beside us.  Raises `DatabaseUnavailable`.
+
+    The numbers that orders and SKUs are found by go last, under the lock that `search_filling` writes them with: from
+    rows that are still there it would fill them again.
+    """
+    for table in sorted(_tables(), key=lambda table: table is search_keys):
         keys = list(table.primary_key.columns)
         some = select(*keys).where(table.c.channel == key).limit(AT_ONCE)
         is_more = True
         while is_more:
-            with database.write() as connection:
+            with database.write(serial=[LOCK] if table is search_keys else ()) as connection:
                 is_more = connection.execute(delete(table).where(tuple_(*keys).in_(some))).rowcount == AT_ONCE
 
 

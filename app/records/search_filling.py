@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, and_, select, tuple_
 
 from app.records import search_keys
+from app.records.channels import LOCK
 from app.records.database import Database
 from app.records.search_keys import Kind, Number
 from app.records.statements import are_among
@@ -64,7 +65,9 @@ class SearchFilling:
             with self._database.read() as connection:
                 lacking, after = self._walks[0](connection, self._after)
             if lacking:
-                with self._database.write() as connection:
+                # Read once more: what it belongs to may have been erased since, or its channel is being forgotten.
+                with self._database.write(serial=[LOCK]) as connection:
+                    lacking, after = self._walks[0](connection, self._after)
                     self._learn(connection, lacking)
             self._after = after  # not before: what could not be written is looked at again
             if after is None:

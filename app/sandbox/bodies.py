@@ -19,15 +19,24 @@ _Kind = TypeVar("_Kind")
 
 
 class Failure(Exception):
-    """A request that is refused: HTTP status, message, and the faults one by one in the vendor's own form."""
+    """A request that is refused: HTTP status, message, and the faults one by one in the vendor's own form.
+
+    With `retry_after_s` the answer has that header.
+    """
 
     def __init__(
-        self, status: int, message: str, errors: Sequence[str] | Mapping[str, Sequence[str]] | None = None
+        self,
+        status: int,
+        message: str,
+        errors: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        *,
+        retry_after_s: int = 0,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.errors = errors
+        self.retry_after_s = retry_after_s
 
 
 def json_answer(value: object, status: int = 200) -> Response:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,16 +14,12 @@ import msgspec
 from flask import Flask, Response, g, redirect, request
 from werkzeug.exceptions import HTTPException
 
-from app.sandbox.bodies import Failure, Json, converted, json_answer, object_body
-from app.sandbox.faults import Faults, RunningServer, serve
+from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, object_body
 from app.sandbox.page import Page, Play
+from app.sandbox.routes import Routes
+from app.sandbox.server import RunningServer, serve
+from app.sandbox.shapes import Shapes
 from app.sandbox.state import State
-
-ANY_METHOD: dict[str, Any] = {
-    "methods": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
-    "provide_automatic_options": False,
-}
-"""For a route that answers every method itself."""
 
 _OWN_PATHS = ("/", "/sandbox", "/favicon.ico")
 
@@ -55,21 +53,45 @@ class Vendor:
     accounts: Sequence[Account] = ()
     places: Mapping[str, str] = {}
     """Further pages for people: what each is, with its path."""
+    wrong_body: int = 400
+    """Status of a body that is not as its shape."""
+    remembers: type[State] = State
+    routes: Sequence[Routes] = ()
+    """Its API, and below `/sandbox` what its people do; a `Failure` refuses a request."""
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """What its API takes: `shapes.json` in its folder."""
+        return Shapes(Path(inspect.getfile(type(self))).parent)
 
     def start(self, port: int, options: Options) -> RunningServer:
-        """The sandbox as `channel sandbox` runs it.  Raises `OSError` when the port is taken."""
-        return serve_sandbox(self, State(state_file=options.state_file), port=port)
+        """The sandbox as `channel sandbox` runs it, with what its file keeps.
 
-    def add_routes(self, app: Flask, state: Any, faults: Faults) -> None:
-        """Adds the vendor's API, and below `/sandbox/` what its people do; a `Failure` refuses a request."""
+        Raises `OSError` when the port is taken, `ValueError`, `LookupError` or `TypeError` for a file of another's.
+        """
+        state = self.remembers(state_file=options.state_file)
+        state.load()
+        return serve_sandbox(self, state, port=port)
+
+    def body(self, state: Any, shape: str) -> Any:
+        """The JSON body of a call, which has the shape of this name.  Raises `Failure` for any other."""
+        read = object_body if _is_own(request.path) else api_body
+        body = read(has_decimals=state.HAS_DECIMALS)
+        if problems := [str(problem) for problem in self.shapes.problems(shape, body)]:
+            raise Failure(self.wrong_body, problems[0], problems)
+        return body
+
+    def error_body(self, status: int, message: str) -> Json:
+        """The body of an error of its API."""
+        return {"message": message}
 
     def refusal(self, state: Any, failure: Failure) -> Response:
         """A refused request of its API."""
-        return json_answer({"message": failure.message}, failure.status)
+        return json_answer(self.error_body(failure.status, failure.message), failure.status)
 
     def http_error(self, status: int, name: str) -> Response:
         """A path or method that is not there."""
-        return json_answer({"message": name}, status)
+        return json_answer(self.error_body(status, name), status)
 
     def describe_call(self, response: Response) -> Json:
         """What the journal keeps of a call of its API besides the time."""
@@ -100,12 +122,12 @@ class Vendor:
         """What a person can play on the page."""
         return []
 
-    def add_fault(self, state: State, faults: Faults, rule: Json) -> None:
+    def add_fault(self, state: State, rule: Json) -> None:
         """A rule as `/sandbox/faults` takes it.  Raises `Failure` 400 naming what is wrong."""
         stated = dict(rule)
         headers = self.fault_headers(state, stated)
         try:
-            faults.add(stated, within=self.base_path, headers=headers)
+            state.faults.add(stated, within=self.base_path, headers=headers)
         except ValueError as fault:
             raise Failure(400, str(fault)) from None
 
@@ -115,11 +137,10 @@ def serve_sandbox(vendor: Vendor, state: State, *, port: int = 0) -> RunningServ
 
     Raises `OSError` when the port is taken.
     """
-    faults = Faults()
-    return serve(create_sandbox(vendor, state, faults), port=port, faults=faults)
+    return serve(create_sandbox(vendor, state), port=port, faults=state.faults)
 
 
-def create_sandbox(vendor: Vendor, state: State, faults: Faults) -> Flask:
+def create_sandbox(vendor: Vendor, state: State) -> Flask:
     """A vendor's API with the control API and the page below `/sandbox/`, which need no key and meet no fault."""
     app = Flask(__name__, static_folder=None, template_folder="templates")
     app.url_map.merge_slashes = False  # An id may hold any character, also two slashes.
@@ -146,7 +167,10 @@ def create_sandbox(vendor: Vendor, state: State, faults: Faults) -> Flask:
     def refused(failure: Failure) -> Response:
         if _is_own(request.path):
             return json_answer({"message": failure.message, "errors": failure.errors}, failure.status)
-        return vendor.refusal(state, failure)
+        reply = vendor.refusal(state, failure)
+        if failure.retry_after_s:
+            reply.headers["Retry-After"] = str(failure.retry_after_s)
+        return reply
 
     @app.errorhandler(HTTPException)
     def not_there(error: HTTPException) -> Response:
@@ -156,9 +180,10 @@ def create_sandbox(vendor: Vendor, state: State, faults: Faults) -> Flask:
     def home() -> Any:
         return redirect("/sandbox/")
 
-    _add_control(app, vendor, state, faults)
-    Page(vendor, state, faults).add_to(app)
-    vendor.add_routes(app, state, faults)
+    _add_control(app, vendor, state)
+    Page(vendor, state).add_to(app)
+    for routes in vendor.routes:
+        routes.add_to(app, vendor, state)
     return app
 
 
@@ -166,12 +191,7 @@ def _is_own(path: str) -> bool:
     return path in _OWN_PATHS or path.startswith("/sandbox/")
 
 
-def _add_control(app: Flask, vendor: Vendor, state: State, faults: Faults) -> None:
-    @app.get("/sandbox/state")
-    def show_state() -> Response:
-        with state.lock:
-            return json_answer({**state.view(), "faults": faults.as_json()})
-
+def _add_control(app: Flask, vendor: Vendor, state: State) -> None:
     @app.route("/sandbox/settings", methods=["GET", "PUT"])
     def settings() -> Response:
         with state.lock:
@@ -183,17 +203,17 @@ def _add_control(app: Flask, vendor: Vendor, state: State, faults: Faults) -> No
     @app.route("/sandbox/faults", methods=["GET", "POST", "DELETE"])
     def rules() -> Response:
         if request.method == "POST":
-            vendor.add_fault(state, faults, object_body(has_decimals=False))
+            vendor.add_fault(state, object_body(has_decimals=False))
         elif request.method == "DELETE":
-            faults.clear()
-        return json_answer({"faults": faults.as_json()})
+            state.faults.clear()
+        return json_answer({"faults": state.faults.as_json()})
 
     @app.post("/sandbox/reset")
     def reset() -> Response:
         body = object_body()
         with state.lock:
             answer = vendor.reset(state, body)
-            faults.clear()
+            state.faults.clear()
             return json_answer(answer)
 
     @app.route("/sandbox/journal", methods=["GET", "DELETE"])

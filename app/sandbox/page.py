@@ -11,7 +11,7 @@ import msgspec
 from flask import Flask, Response, render_template, request
 
 from app.sandbox.bodies import Failure, Json, converted, json_answer
-from app.sandbox.faults import KINDS, Faults
+from app.sandbox.faults import KINDS
 from app.sandbox.state import State
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _HEADERS = {
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One input of a form.  `kind` is `text`, `number`, `choice` (of `choices`) or `check`."""
+    """One input of a form.  `kind` is `text`, `number` (from 1 to `most`), `choice` (of `choices`) or `check`."""
 
     name: str
     label: str
@@ -38,6 +38,14 @@ class Field(msgspec.Struct, frozen=True):
     kind: str = "text"
     choices: Mapping[str, str] = {}
     hint: str = ""
+    most: int = 100
+
+    def whole(self, form: Mapping[str, str]) -> int:
+        """The whole number that was filled in.  Raises `Failure` 400."""
+        text = form.get(self.name, "")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= self.most):
+            raise Failure(400, f"{self.label.lower()}: a whole number from 1 to {self.most}")
+        return int(text)
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -75,21 +83,24 @@ class Table(msgspec.Struct, frozen=True):
 class Page:
     """`GET /sandbox/` and the forms on it."""
 
-    def __init__(self, vendor: Vendor, state: State, faults: Faults) -> None:
+    def __init__(self, vendor: Vendor, state: State) -> None:
         self._vendor = vendor
         self._state = state
-        self._faults = faults
         self._played: deque[tuple[str, Result]] = deque(maxlen=MOST_PLAYED)
 
     def add_to(self, app: Flask) -> None:
-        """Adds the page: HTML where a browser asks, else the state as JSON."""
+        """Adds the page: HTML where a browser asks, else the state as JSON, which `/sandbox/state` always shows."""
 
         @app.get("/sandbox/")
         def page() -> Response:
             if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
                 return self._shown()
+            return shown()
+
+        @app.get("/sandbox/state")
+        def shown() -> Response:
             with self._state.lock:
-                return json_answer({**self._state.view(), "faults": self._faults.as_json()})
+                return json_answer({**self._state.view(), "faults": self._state.faults.as_json()})
 
         @app.post("/sandbox/page/<what>")
         def act(what: str) -> Response:
@@ -121,7 +132,7 @@ class Page:
             failure=failure.message if failure else "",
             tables=[table(name, rows) for name, rows in held.items() if rows],
             empty=[name for name, rows in held.items() if not rows],
-            rules=self._faults.as_json(),
+            rules=self._state.faults.as_json(),
             kinds=KINDS,
             settings=settings,
             plays=plays,
@@ -134,15 +145,13 @@ class Page:
     def _add_fault(self, form: Mapping[str, str]) -> None:
         match = {name: form[name] for name in ("method", "path_prefix") if form.get(name)}
         numbers = {name: form[name] for name in ("times", "code", "retry_after", "delay_s") if form.get(name)}
-        self._vendor.add_fault(
-            self._state, self._faults, {"kind": form.get("kind", ""), "match": match, **_counted(numbers)}
-        )
+        self._vendor.add_fault(self._state, {"kind": form.get("kind", ""), "match": match, **_counted(numbers)})
 
     def _end_fault(self, form: Mapping[str, str]) -> None:
         place = form.get("place", "")
         if place == "all":
-            self._faults.clear()
-        elif not (place.isascii() and place.isdigit() and self._faults.remove(int(place), form.get("kind", ""))):
+            self._state.faults.clear()
+        elif not (place.isascii() and place.isdigit() and self._state.faults.remove(int(place), form.get("kind", ""))):
             raise Failure(409, "that fault is over already")
 
     def _change_settings(self, form: Mapping[str, str]) -> None:
@@ -157,7 +166,7 @@ class Page:
     def _reset(self, form: Mapping[str, str]) -> None:
         with self._state.lock:
             self._vendor.reset(self._state, {})
-            self._faults.clear()
+            self._state.faults.clear()
             self._played.clear()
 
     def _play(self, form: Mapping[str, str]) -> None:

@@ -8,12 +8,14 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_origin, get_type_hints
 
 import msgspec
 
 from app.sandbox.bodies import Json, decode, encode
+from app.sandbox.faults import Faults
 
 Clock = Callable[[], datetime]
 
@@ -33,8 +35,9 @@ class NoSettings(msgspec.Struct, forbid_unknown_fields=True):
 class State:
     """One vendor's memory.  Hold `lock` while reading or changing anything, never while calling somebody else.
 
-    A vendor's own state adds what it holds: `clear` makes it, `kept` and `restore` are its file, `view` and `held`
-    show it.  The host saves after every request that may have changed something.
+    What a vendor's own class declares as a list or dict begins empty, is kept in the file, and is shown as JSON and on
+    the page.  `clear` may add to it; `kept`, `restore`, `view` and `held` are for what is kept or shown otherwise.  The
+    host saves after every request that may have changed something.
     """
 
     SETTINGS: ClassVar[type[msgspec.Struct]] = NoSettings
@@ -48,6 +51,7 @@ class State:
         self.lock = threading.RLock()
         self.clock = clock
         self.state_file = state_file
+        self.faults = Faults()
         self.clear()
 
     def clear(self) -> None:
@@ -55,7 +59,14 @@ class State:
         self.settings = self.SETTINGS()
         self.numbers: Counter[str] = Counter()
         self._allowances: dict[str, tuple[float, float]] = {}
+        for name, kind in self._declared().items():
+            setattr(self, name, get_origin(kind)())
         self.clear_journal()
+
+    @classmethod
+    @cache
+    def _declared(cls) -> dict[str, Any]:
+        return {name: kind for name, kind in get_type_hints(cls).items() if get_origin(kind) in (dict, list)}
 
     def clear_journal(self) -> None:
         """Calls, and what is counted of them, begin anew."""
@@ -98,18 +109,20 @@ class State:
 
     def view(self) -> Json:
         """What `/sandbox/state` shows besides the faults."""
-        return {"settings": self.settings}
+        return {"settings": self.settings, **{name: getattr(self, name) for name in self._declared()}}
 
     def held(self) -> dict[str, Sequence[Json]]:
         """Tables for the page, oldest row first."""
-        return {}
+        return {name: _rows(getattr(self, name)) for name in self._declared()}
 
     def kept(self) -> Json:
         """What the file keeps besides settings and numbers."""
-        return {}
+        return {name: getattr(self, name) for name in self._declared()}
 
     def restore(self, whole: Json) -> None:
         """Takes what `kept` once gave.  Raises `ValueError`, `LookupError` or `TypeError` for another's file."""
+        for name, kind in self._declared().items():
+            setattr(self, name, msgspec.convert(whole[name], kind))
 
     def save(self) -> None:
         """Writes the whole state beside the old one and swaps them: a kill leaves the one or the other."""
@@ -133,3 +146,10 @@ class State:
         self.settings = msgspec.convert(whole["settings"], self.SETTINGS, strict=False)
         self.numbers = Counter(whole["numbers"])
         return True
+
+
+def _rows(held: Any) -> list[Json]:
+    """A table of objects, or of what stands under each name."""
+    if isinstance(held, dict):
+        return [row if isinstance(row, dict) else {"name": name, "value": row} for name, row in held.items()]
+    return [row if isinstance(row, dict) else {"value": row} for row in held]

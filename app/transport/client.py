@@ -13,29 +13,25 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import logging
-import os
 import re
-import threading
 import time
-import weakref
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol
 from urllib.parse import quote, urlencode
 
 import requests
 import requests.adapters
-import urllib3
 
 from app import caller
 from app.addresses import broken_rule, is_loopback
 from app.deadline import Deadline
 from app.domain.traffic import VendorCall
-from app.errors import PAUSED, BrokenReply, GatewayError, Misconfigured, Unavailable
-from app.transport.connections import KEEP_IDLE_S, POOLS, TRANSPORT_ERRORS, Attempt, failure_of, watched
+from app.errors import PAUSED, GatewayError, Misconfigured, Unavailable
+from app.transport.connections import KEEP_IDLE_S, READS, HttpClient
 from app.transport.limits import Admission, Permit
 from app.transport.rates import CallKind
-from app.transport.replies import MAX_REPLY_BYTES, Reply, noted_of, outcome_of, read_body, retry_after_of
+from app.transport.replies import MAX_REPLY_BYTES, Reply, noted_of, outcome_of, retry_after_of
 
 CONNECT_S: Final = 2.0
 
@@ -44,14 +40,8 @@ ANSWER_S: Final = 2.0
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _BAD_IN_HEADER: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
-_READS: Final = ("GET", "HEAD")
 
 log = logging.getLogger(__name__)
-
-# urllib3 writes whole addresses, and with them the keys that some vendors want in the query.  A filter,
-# unlike a level, outlives any later configuration of logging.
-for _talkative in ("connectionpool", "connection", "response", "util.retry"):
-    logging.getLogger(f"urllib3.{_talkative}").addFilter(lambda record: False)
 
 
 class Circumstances(Protocol):
@@ -100,20 +90,20 @@ class VendorClient:
         self._base_url = base_url.rstrip("/")
         self._headers = _checked_headers(vendor, {**_OWN_HEADERS, **headers})
         self._patience_s = patience_s
-        self._connect_s = connect_s
-        self._max_reply_bytes = max_reply_bytes
         self._secrets = sorted((secret for secret in secrets if secret), key=len, reverse=True)
         self._limiter = limiter
         self._observe = observe
-        self._keep_idle_s = keep_idle_s
         with requests.Session() as session:
             # Reads the proxy and certificate variables of the environment, which takes long; so once.
             found = session.merge_environment_settings(self._base_url, {}, None, None, None)
-        self._verify: bool | str = True if found["verify"] is None else found["verify"]
-        self._proxies: dict[str, str] = {} if is_loopback(base_url) else dict(found["proxies"])
-        self._mine = threading.local()
-        self._adapters: weakref.WeakSet[_Adapter] = weakref.WeakSet()
-        self._lock = threading.Lock()
+        self._http = HttpClient(
+            vendor,
+            connect_s=connect_s,
+            max_reply_bytes=max_reply_bytes,
+            keep_idle_s=keep_idle_s,
+            verify=True if found["verify"] is None else found["verify"],
+            proxies={} if is_loopback(base_url) else found["proxies"],
+        )
 
     def __repr__(self) -> str:
         return f"VendorClient({self.vendor!r})"
@@ -204,9 +194,7 @@ class VendorClient:
 
     def close(self) -> None:
         """Closes every idle connection.  The client stays usable."""
-        with self._lock:
-            for adapter in list(self._adapters):
-                adapter.close()
+        self._http.close()
 
     def _limited(
         self, permit: Permit, prepared: requests.PreparedRequest, shown: str, end: Deadline, allowed_s: float
@@ -230,74 +218,9 @@ class VendorClient:
         return reply
 
     def _exchange(self, prepared: requests.PreparedRequest, shown: str, end: Deadline) -> Reply:
-        """Sends it; a read that met a connection the vendor had already given up is sent once more."""
-        attempt = Attempt(end, self._connect_s)
-        if prepared.method not in _READS:
+        if prepared.method not in READS:
             caller.vendor_writes.set(caller.vendor_writes.get() + 1)
-        reply, failure = self._try(prepared, shown, attempt)
-        if (
-            failure is not None
-            and failure.code == "CONNECTION_LOST"
-            and not attempt.is_fresh
-            and prepared.method in _READS
-            and end.left_s() > 0.0
-        ):
-            reply, failure = self._try(prepared, shown, Attempt(end, self._connect_s))
-        if failure is not None:
-            raise failure
-        return cast(Reply, reply)
-
-    def _try(
-        self, prepared: requests.PreparedRequest, shown: str, attempt: Attempt
-    ) -> tuple[Reply | None, GatewayError | None]:
-        """The reply or the error, returned: one raised here would drag along urllib3's, with the URL."""
-        answer: urllib3.BaseHTTPResponse | None = None
-        started = time.monotonic()
-        left_s = attempt.left_s()
-        is_whole = False
-        with watched(attempt):
-            try:
-                timeout = urllib3.Timeout(connect=min(self._connect_s, left_s), read=left_s)
-                answer = (
-                    self._adapter()
-                    .send(
-                        prepared,
-                        stream=True,
-                        timeout=timeout,  # type: ignore[arg-type]  # The adapter takes urllib3's, undocumented.
-                        verify=self._verify,
-                        proxies=self._proxies,
-                    )
-                    .raw
-                )
-                attempt.phase = "answering"
-                body = read_body(answer, self._max_reply_bytes)
-                # A shut socket reads as a clean end, so a body of undeclared length may only seem whole.
-                is_whole = attempt.is_answered = body is not None and not attempt.is_over()
-            except TRANSPORT_ERRORS as error:
-                attempt.is_over()
-                return None, failure_of(attempt, self.vendor, error, f"{prepared.method} {shown}")
-            finally:
-                if answer is not None and not is_whole:
-                    answer.close()
-        if attempt.is_cut:
-            return None, failure_of(attempt, self.vendor, TimeoutError(), f"{prepared.method} {shown}")
-        if body is None:
-            what = f"{prepared.method} {shown} with more than {self._max_reply_bytes} bytes"
-            return None, BrokenReply("REPLY_TOO_LARGE", f"{self.vendor} answered {what}")
-        duration_s = time.monotonic() - started
-        method = prepared.method or ""
-        return Reply(self.vendor, method, shown, answer.status, answer.headers, body, duration_s), None
-
-    def _adapter(self) -> _Adapter:
-        """This thread's own, and this process's: a socket shared with a parent would mix up answers."""
-        mine = getattr(self._mine, "adapter", None)
-        if isinstance(mine, _Adapter) and self._mine.pid == os.getpid():
-            return mine
-        adapter = _Adapter(self._keep_idle_s)
-        self._mine.adapter, self._mine.pid = adapter, os.getpid()
-        with self._lock:
-            self._adapters.add(adapter)
-        return adapter
+        return self._http.exchange(prepared, shown, end)
 
     def _report(self, vendor_call: VendorCall) -> None:
         if self._observe is None:
@@ -343,43 +266,3 @@ _OWN_HEADERS: Final = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip",
 }
-
-
-class _Adapter(requests.adapters.HTTPAdapter):
-    """One thread's connection to one vendor.
-
-    What `requests` does anew for each call although it cannot change between them (finding the pool,
-    looking for the certificate file) is done once here, and cookies are not kept at all.
-    """
-
-    def __init__(self, keep_idle_s: float) -> None:
-        self._keep_idle_s = keep_idle_s
-        self._pool: Any = None
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = POOLS
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager: Any = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = POOLS
-        return manager
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        if self._pool is None or self._pool.pool is None:
-            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
-            self._pool.keep_idle_s = self._keep_idle_s
-            self._is_verified = False
-        return self._pool
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        if not self._is_verified:
-            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-            self._is_verified = True
-
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        response = requests.Response()
-        response.status_code = resp.status
-        response.raw = resp
-        return response

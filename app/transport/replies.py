@@ -54,6 +54,11 @@ class Reply:
     body: bytes = field(repr=False)
     duration_s: float
 
+    @property
+    def ms(self) -> int:
+        """`duration_s` in whole milliseconds."""
+        return round(self.duration_s * 1000)
+
     def json(self) -> Any:
         """The body read as JSON; numbers with a fraction are `Decimal`.
 

@@ -23,11 +23,11 @@ from app.domain.commands import Acknowledgement
 from app.records.database import Database
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.orders import handed_out
-from app.settings import load_database_url
 from app.transport.client import VendorClient
 from tests.benchmarks import floors, vendor
 from tests.benchmarks.bench import KEY, ROOT, Client, envelope, gunicorn, inventory, load, median, post_bytes
 from tests.benchmarks.rounds import Row, Skipped
+from tests.databases import open_database
 from tests.postgres import NoPostgres, running_postgres
 
 PUSH = "/api/channel/inventory_push_v1"
@@ -67,7 +67,7 @@ def databases(folder: Path, each: int = 1) -> Iterator[tuple[str, list[str]]]:
 
 
 def opened(url: str) -> Database:
-    return Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+    return open_database(url)
 
 
 def migrated(url: str) -> str:

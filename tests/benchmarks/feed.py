@@ -16,7 +16,6 @@ from pathlib import Path
 
 import psutil
 
-from app import settings
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing, stock, sync_state
@@ -24,6 +23,7 @@ from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.feeds import FeedStore
 from tests.benchmarks.bench import ROOT, await_port, free_port
+from tests.databases import open_database
 
 OFFERS = 100_000
 GOAL_MIB, GOAL_MS = 64.0, 5.0
@@ -163,7 +163,7 @@ def main() -> None:
     offers = int(sys.argv[1]) if len(sys.argv) > 1 else OFFERS
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/feed.db"
-        database = Database(settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+        database = open_database(url)
         database.prepare()
         fill(database, offers * 4 // 3)
         database.close()

@@ -15,18 +15,17 @@ from flask import Flask
 from app import create_app, settings
 from app.contract.schemas import load_contract
 from app.gateways import VENDORS
-from app.records.database import Database
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from app.sandbox.vendors.rally import serve_rally
-from app.settings import load_database_url
 from app.storefront.order_document import read_document, write_document
 from tests.benchmarks.bench import KEY
 from tests.benchmarks.durable import CHANNEL, Row, analyze, databases
 from tests.benchmarks.filling import Amounts, fill
 from tests.benchmarks.pulls import Prefetched
 from tests.conftest import Caller
-from tests.gateways.rally_shop import TEE, Shop, channel_text, record
+from tests.databases import open_database
+from tests.gateways.vendors.rally.shop import TEE, Shop, channel_text, record
 
 SHOP_KEY = "key+of+the+benchmark+channel0002"
 SHOP_PAIR = (1201, 33)
@@ -148,7 +147,7 @@ def _side(url: str, vendor_url: str, amounts: Amounts) -> Iterator[Side]:
 
 def _fill(url: str, amounts: Amounts, bought: str) -> None:
     """The vendor's orders, and the shop's, those that wait with the document of one that was bought."""
-    database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+    database = open_database(url)
     fill(database, amounts, OF_VENDOR)
     with database.read() as connection:
         kept = connection.exec_driver_sql(f"select body from orders where refnum = '{bought}'").scalar_one()

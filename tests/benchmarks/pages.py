@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.console.rendering import NAVIGATION
-from app.records.database import Database
-from app.settings import load_database_url
 from tests.benchmarks.bench import KEY, Load, gunicorn, inventory, load, median, post_bytes
 from tests.benchmarks.durable import PRODUCT, PUSH, Row, analyze, databases, environment, varied
 from tests.benchmarks.filling import FIRST_ID, Amounts, fill
+from tests.databases import open_database
 
 LINES, CALLS, ORDERS, SKUS = 1_000_000, 100_000, 20_000, 10_000
 GOAL_S = 0.3
@@ -56,7 +55,7 @@ def p40(rounds: int, seconds: float, scale: float, folder: Path) -> Iterator[Row
     """
     lines, calls, orders, skus = (int(number * scale) for number in (LINES, CALLS, ORDERS, SKUS))
     for name, [url] in databases(folder):
-        database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+        database = open_database(url)
         fill(database, Amounts(lines, calls, orders), SHOWN)
         with gunicorn(
             PRODUCT, folder=folder, environment={**environment(url), "CONSOLE_TOKEN": TOKEN, "WEB_CONCURRENCY": "1"}

@@ -18,10 +18,10 @@ from app.domain.stock import StockDetail, StockLevel, StockSent
 from app.records import stock, stock_batches
 from app.records.database import Database
 from app.records.tables.stock import stock as stock_table
-from app.settings import load_database_url
 from tests.benchmarks.bench import median
 from tests.benchmarks.durable import databases
 from tests.conftest import owed_levels
+from tests.databases import open_database
 
 SKUS = 100_000
 PUSH = 10_000
@@ -41,7 +41,7 @@ def r13(folder: Path) -> Iterator[Row]:
 
 
 def _run(name: str, url: str) -> Iterator[Row]:
-    database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+    database = open_database(url)
     roll = random.Random(13)
     names = [f"SKU-{number:06d}" for number in range(SKUS)]
     units = dict.fromkeys(names, 1)

@@ -17,11 +17,11 @@ import sqlalchemy as sa
 
 from app.records.database import Database
 from app.records.tables.catalogue import catalogue_sync
-from app.settings import load_database_url
 from tests.benchmarks import vendor
 from tests.benchmarks.bench import KEY, ROOT, Client, envelope, gunicorn, median, post_bytes
 from tests.benchmarks.durable import calls_alone, databases
 from tests.benchmarks.rounds import Row
+from tests.databases import open_database
 
 PRODUCTS = 10_000
 """Changed products, and as many changed SKUs."""
@@ -105,7 +105,7 @@ def _paced(url: str, port: int, folder: Path) -> float:
 @contextmanager
 def _owing(url: str, port: int, count: int, folder: Path) -> Iterator[Database]:
     """The products are at the vendor; then all of them and the stock of all change while nobody sends anything."""
-    database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+    database = open_database(url)
     environment = {**_environment(url, port), "DELIVERIES": "worker"}
     with gunicorn("app:create_app()", folder=folder, environment=environment) as server:
         client = Client(server.port)

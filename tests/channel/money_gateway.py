@@ -27,7 +27,7 @@ from app.gateways.calls import Accepted, Call, Health, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget, Gateway, MoneyMover, OrderSource
 from app.gateways.vendor import Tools, Vendor
 from app.options import option
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from app.transport.client import VendorClient
 from app.transport.replies import raise_for
 
@@ -73,6 +73,22 @@ class Till:
         self.appears_after_s = appears_after_s
         self._lock = threading.Lock()
         self._numbers = 0
+        self._may_answer = threading.Event()
+        self._may_answer.set()
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """POSTs that wait at the moment."""
+        return self._held
+
+    def hold(self) -> None:
+        """Every POST waits until `let_go`, 20 s at most."""
+        self._may_answer.clear()
+
+    def let_go(self) -> None:
+        """Answer what waits, and from then on at once."""
+        self._may_answer.set()
 
     def sell(
         self,
@@ -97,10 +113,19 @@ class Till:
         """The shop's API."""
         size = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(size)
+        if environ["REQUEST_METHOD"] == "POST":
+            self._wait()
         with self._lock:
             status, said = self._answer(environ, body)
         start(status, [("Content-Type", "application/json")])
         return [msgspec.json.encode(said)]
+
+    def _wait(self) -> None:
+        with self._lock:
+            self._held += 1
+        self._may_answer.wait(20)
+        with self._lock:
+            self._held -= 1
 
     def _answer(self, environ: dict[str, Any], body: bytes) -> tuple[str, Any]:
         if environ.get("HTTP_X_TILL_KEY") != KEY:

@@ -2,77 +2,35 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 import pytest
-from flask import Flask
 from sqlalchemy import select, update
 
-from app import gateways
-from app.channel import command_transactions, effects
-from app.contract.schemas import Contract
+from app.channel import effects
+from app.channel.services import BUDGET_S, PATIENCE_MARGIN_S
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables.deliveries import deliveries, late_events
-from app.sandbox.faults import RunningServer
-from tests.channel.money_gateway import Till, serve_till
-from tests.channel.test_refunds import CHANNEL, Shop
-from tests.conftest import KEY, PAIR, Caller, codes, eventually
+from tests.channel.till_shop import OpenShop, Shop
+from tests.conftest import codes, eventually
+from tests.databases import nothing_written
+from tests.passing_time import PassingTime
 
-LEASE_S = 5.5
-"""Longer than a request waits for the database to take what it heard."""
-
-AWAY_S = 8.0
-"""How long the database takes nothing: until after the lease."""
+LEASE_S = BUDGET_S + PATIENCE_MARGIN_S
+"""How long a call that a request has begun is its own."""
 
 
 @pytest.fixture
-def shop(
-    build_app: Callable[..., Flask],
-    contract: Contract,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
-) -> Iterator[Shop]:
-    """A vendor that pays whenever it is asked, and leases that end while the database is away.
+def shop(open_shop: OpenShop, request: pytest.FixtureRequest) -> Shop:
+    """A vendor that pays whenever it is asked.
 
     Its refunds can neither be repeated nor looked up, unless a test's parameter names another `Repeat`.
     """
     repeat = getattr(request, "param", "never")
-    monkeypatch.setitem(gateways.REGISTRY, "till", "tests.channel.money_gateway")
-    monkeypatch.setattr(command_transactions, "PATIENCE_MARGIN_S", LEASE_S - command_transactions.BUDGET_S)
-    till = Till()
-    with serve_till(till) as server:
-        gateway = f'repeat = "{repeat}"\npatience_s = 5.0'
-        text = CHANNEL.format(pair=PAIR, key=KEY, url=server.url, channel="", gateway=gateway)
-        yield Shop(till, server, Caller(build_app(text), contract))
-
-
-@contextmanager
-def nothing_written(database: Database) -> Iterator[None]:
-    """Every connection to PostgreSQL is ended; on both databases nothing can be written until the end of the block."""
-    if database.is_sqlite:
-        blocker = sqlite3.connect(database.url.database or "", isolation_level=None)
-        blocker.execute("begin immediate")
-        yield
-        blocker.close()
-        return
-    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
-        other.execute("lock table deliveries in exclusive mode nowait")
-        others = "datname = current_database() and pid <> pg_backend_pid()"
-        other.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
-        yield
-
-
-def held(server: RunningServer, count: int) -> Callable[[], bool]:
-    """Whether the vendor has so many more requests under way than now."""
-    before = server.requests
-    return lambda: server.requests >= before + count
+    return open_shop(gateway=f'repeat = "{repeat}"\npatience_s = 5.0')
 
 
 def open_calls(database: Database) -> list[tuple[str, str]]:
@@ -85,30 +43,30 @@ def open_calls(database: Database) -> list[tuple[str, str]]:
 
 @pytest.mark.both_databases
 def test_p44_answers_heard_while_the_database_is_away_are_told_as_they_are_and_recorded_when_it_is_back(
-    shop: Shop,
+    shop: Shop, time_passes: PassingTime
 ) -> None:
     for refnum in ("A1", "A2", "A3"):
         shop.sell(refnum)
-    shop.fault("slow", times=3, delay_s=1.0)
-    under_way = held(shop.server, 3)
+    shop.till.hold()
     database = shop.retailops.database
     with ThreadPoolExecutor(3) as callers:
         begun = time.monotonic()
         credit = callers.submit(shop.credit, "10.00", "A1-p1")
         returned = callers.submit(shop.give_back, 71, "7.50", "A2")
         cancelled = callers.submit(shop.retailops.cancel, "A3")
-        eventually(under_way)
+        eventually(lambda: shop.till.held == 3)
         with nothing_written(database):
+            shop.till.let_go()
             answers = [credit.result(), returned.result(), cancelled.result()]
             assert time.monotonic() - begun < 12, "P7"
-            time.sleep(max(0.0, AWAY_S - (time.monotonic() - begun)))
+            time_passes.move(LEASE_S)
     paid = [[str(item["amount"]) for item in order.paid_out] for order in shop.till.orders.values()]
     assert paid == [["10.00"], ["7.50"], ["50.00"]]
     assert (answers[0]["status"], answers[0]["amount"]) == ("success", 10), answers[0]
     [transaction] = answers[1]["payment_transactions"]
     assert (transaction["amount"], transaction["payment_type"]) == (7.5, "Visa")
     assert codes(answers[1]) == [] and answers[2]["status"] == "success"
-    eventually(lambda: shop.states() == ["accepted"] * 3)
+    eventually(lambda: shop.states() == ["accepted"] * 3, 20)
     eventually(lambda: open_calls(database) == [])
     # Whoever asks again gets the same, and nothing is paid again.
     assert shop.credit("10.00", "A1-p1")["refnum"] == answers[0]["refnum"]
@@ -120,7 +78,7 @@ def test_p44_answers_heard_while_the_database_is_away_are_told_as_they_are_and_r
 
 @pytest.mark.parametrize("shop", ["safe"], indirect=True)
 def test_p44_what_was_answered_is_not_sent_again_while_it_waits_to_be_recorded(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, time_passes: PassingTime
 ) -> None:
     """The lease ends meanwhile, and the verb is one that may be repeated: this process alone knows better."""
     apply, is_back = effects.apply, threading.Event()
@@ -133,7 +91,7 @@ def test_p44_what_was_answered_is_not_sent_again_while_it_waits_to_be_recorded(
     shop.sell()
     monkeypatch.setattr(effects, "apply", unless_away)
     [paid] = shop.give_back(71, "7.50")["payment_transactions"]
-    time.sleep(LEASE_S + 1.5)  # several turns of the dispatcher after the end of the lease
+    time_passes(shop.retailops.app, LEASE_S)
     assert len(shop.till.orders["A1"].paid_out) == 1
     is_back.set()
     assert eventually(lambda: shop.states() == ["accepted"])
@@ -180,14 +138,14 @@ def test_p44_a_fault_of_ours_after_the_answer_loses_no_outcome_and_holds_up_no_o
 
 def test_p44_what_was_given_up_and_is_done_all_the_same_is_told_to_people_and_its_money_counts(shop: Shop) -> None:
     shop.sell()
-    shop.fault("slow", delay_s=1.5)
-    under_way = held(shop.server, 1)
+    shop.till.hold()
     database = shop.retailops.database
     with ThreadPoolExecutor(1) as caller:
         answer = caller.submit(shop.give_back, 71, "7.50")
-        eventually(under_way)
+        eventually(lambda: shop.till.held)
         with database.write() as connection:
             connection.execute(update(deliveries).values(state="dropped", lease_token=None, lease_until=None))
+        shop.till.let_go()
         answer.result()
     with database.read() as connection:
         [news] = connection.execute(select(late_events)).all()

@@ -20,6 +20,7 @@ from app.records import late_events as records
 from app.records.tables.deliveries import late_events
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table, codes, eventually
+from tests.passing_time import PassingTime
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def keep_news(caller: Caller, count: int = 1, channel: str = "first") -> None:
 
 @pytest.mark.both_databases
 def test_r15_a_call_parked_after_the_answer_is_told_once_and_names_callback_and_order(
-    retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
+    retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]], time_passes: PassingTime
 ) -> None:
     refnum = orders[0]["channel_order_refnum"]
     park_a_shipment(retailops, pipe17, orders[0])
@@ -76,7 +77,7 @@ def test_r15_a_call_parked_after_the_answer_is_told_once_and_names_callback_and_
     assert (told["event_type"], told["code"]) == ("warning", "LATE_FULFILLMENT_REFUSED")
     assert "order_shipment_submit" in told["message"] and refnum in told["message"]
     assert told["associations"] == [{"identifier_type": "shipment_id", "identifier": "501"}]
-    time.sleep(1.1)
+    time_passes(retailops.app, 1.1)
     assert late(update_order(retailops, 2000)) == []
     with retailops.database.read() as connection:
         [row] = connection.execute(select(late_events)).all()
@@ -107,7 +108,9 @@ def test_r15_an_order_cancelled_meanwhile_is_told_although_the_late_acknowledgem
     assert told["code"] == "LATE_ORDER_CANCELLED" and "do not ship" in told["message"]
 
 
-def test_r15_a_refused_sku_is_told_once_although_it_is_refused_again(retailops: Caller) -> None:
+def test_r15_a_refused_sku_is_told_once_although_it_is_refused_again(
+    retailops: Caller, time_passes: PassingTime
+) -> None:
     def push(units: int) -> None:
         detail = {"quantity_type": "internal", "facility_name": "Nowhere", "available_quantity": units,
                   "total_quantity": units}  # fmt: skip
@@ -119,7 +122,7 @@ def test_r15_a_refused_sku_is_told_once_although_it_is_refused_again(retailops: 
     assert told["code"] == "LATE_STOCK_REFUSED"
     assert told["associations"] == [{"identifier_type": "sku_number", "identifier": "MUG-RED"}]
     push(4)
-    time.sleep(1.6)
+    time_passes(retailops.app, 1.6)
     assert late(update_order(retailops, 2000)) == []
 
 

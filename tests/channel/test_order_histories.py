@@ -20,17 +20,11 @@ from app.records.tables.deliveries import deliveries
 from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
-from tests.gateways.test_pipe17 import Start, request
-from tests.gateways.test_pipe17_integration import OWN
+from tests.gateways.vendors.pipe17.stage import OWN, request
 
 SKUS = ("MUG-RED", "BOWL")
 CLOSED = ("fulfilled", "failed", "canceled", "canceledRestock")
 FAULTS = ("reset_after", "status")
-
-
-@pytest.fixture
-def empty(start_pipe17: Start) -> Sandbox:
-    return start_pipe17(shipments=0)
 
 
 @pytest.fixture

@@ -14,15 +14,9 @@ from app.contract.schemas import Contract
 from app.operations.health_checks import waiting
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
-from tests.gateways.test_pipe17 import Start, request
-from tests.gateways.test_pipe17_integration import OWN
+from tests.gateways.vendors.pipe17.stage import OWN, request
 
 pytestmark = pytest.mark.both_databases
-
-
-@pytest.fixture
-def empty(start_pipe17: Start) -> Sandbox:
-    return start_pipe17(shipments=0)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,134 +12,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from flask import Flask
 from sqlalchemy import select, update
 
 from app import gateways
-from app.contract.schemas import Contract
 from app.gateways.calls import Verb
 from app.records import operations
-from app.records.refunds import Entry, RefundChoice, page
+from app.records.refunds import Entry
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.money import refunds
 from app.records.tables.operations import journal
-from app.sandbox.faults import RunningServer
-from tests.channel.money_gateway import Till, serve_till
+from tests.channel.till_shop import Shop
 from tests.command_line import CommandLine
-from tests.conftest import KEY, PAIR, Caller, codes, eventually
+from tests.conftest import codes, eventually
 from tests.gateways.conformance_targets import TARGETS
-
-CHANNEL = """
-[[channel]]
-name = "shop"
-client_id = {pair[0]}
-channel_id = {pair[1]}
-auth_keys = ["{key}"]
-gateways = ["till"]
-{channel}
-
-[channel.till]
-base_url = "{url}/till"
-{gateway}
-"""
-
-
-@dataclass
-class Shop:
-    """RetailOps in front of a channel whose orders come from a shop that moves money."""
-
-    till: Till
-    server: RunningServer
-    retailops: Caller
-
-    def sell(self, refnum: str = "A1", **how: Any) -> Any:
-        """Sell an order and let RetailOps fetch it."""
-        order = self.till.sell(refnum, **how)
-        assert refnum in [pulled["channel_order_refnum"] for pulled in self.retailops.pull()]
-        return order
-
-    def give_back(self, number: Any, amount: Any, refnum: str = "A1", **content: Any) -> dict[str, Any]:
-        fields = {"retailops_return_id": number, "refund_amt": amount, "refund_action": "refund", **content}
-        return self.retailops.ask("order_returned", order={"channel_order_refnum": refnum}, **{"return": fields})
-
-    def credit(self, amount: Any, *parents: str) -> dict[str, Any]:
-        named = [{"payment_type": "Visa", "refnum": name, "amount": 1} for name in parents or ("A1-p1",)]
-        return self.retailops.ask("payment_credit", credit={"amount": amount, "parent_payment_transactions": named})
-
-    def ship(self, refnum: str = "A1", units: int = 1, shipment: int = 501, tea: int = 0) -> dict[str, Any]:
-        items = [{"sku": "MUG", "channel_item_refnum": "1", "quantity": units},
-                 {"sku": "TEA", "channel_item_refnum": "2", "quantity": tea}]  # fmt: skip
-        package = {"retailops_package_id": 1, "tracking_number": f"1Z{shipment}", "package_items": items}
-        body = {"retailops_shipment_id": shipment, "packages": [package]}
-        return self.retailops.ask("order_shipment_submit", channel_order_refnum=refnum, shipment=body)
-
-    def complete(self, refnum: str = "A1", **content: Any) -> dict[str, Any]:
-        return self.retailops.ask("order_complete", order={"channel_order_refnum": refnum, **content})
-
-    def ledger(self, **which: Any) -> list[Entry]:
-        """Oldest first."""
-        with self.retailops.database.read() as connection:
-            found, _ = page(
-                connection, RefundChoice(**which), channels=None, before=None, limit=10_000, searched=10_000
-            )
-            return found[::-1]
-
-    def states(self) -> list[str]:
-        return [entry.state for entry in self.ledger()]
-
-    def fault(self, kind: str, times: int | None = 1, method: str = "POST", **more: Any) -> None:
-        self.server.faults.add({"kind": kind, "times": times, "match": {"method": method}, **more})
-
-    def settle(self, patience_s: float = 20.0, *, retries_parked: bool = False) -> None:
-        """Let the background finish what it can, without its pauses; an operator may put back what is parked."""
-
-        def is_quiet() -> bool:
-            with self.retailops.database.write() as connection:
-                if retries_parked:
-                    parked = _not_locked(deliveries.c.state == "parked")
-                    connection.execute(update(deliveries).where(parked).values(state="owed", attempts=0))
-                waiting = _not_locked(deliveries.c.state.in_(("owed", "checking")))
-                connection.execute(update(deliveries).where(waiting).values(next_try_at=deliveries.c.created_at))
-                left = connection.exec_driver_sql(
-                    "select count(*) from deliveries where state in ('owed', 'checking')"
-                ).scalar_one()
-            self.retailops.app.extensions["works"].dispatcher.wake()
-            return left == 0
-
-        eventually(is_quiet, patience_s)
-
-    def age(self, hours: float) -> None:
-        """Everything in the ledger becomes so much older."""
-        with self.retailops.database.write() as connection:
-            rows = connection.exec_driver_sql("select id, created_at from refunds").all()
-            for number, at in rows:
-                earlier = at - int(hours * 3_600_000)
-                connection.exec_driver_sql(
-                    f"update refunds set created_at = {earlier}, seen = {earlier} where id = {number}"
-                )
-
-
-def _not_locked(rows: Any) -> Any:
-    """These deliveries, without those the dispatcher is changing: two who take rows in two orders wait crosswise."""
-    return deliveries.c.id.in_(select(deliveries.c.id).where(rows).with_for_update(skip_locked=True))
-
-
-@pytest.fixture
-def open_shop(
-    build_app: Callable[..., Flask], contract: Contract, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Shop]]:
-    monkeypatch.setitem(gateways.REGISTRY, "till", "tests.channel.money_gateway")
-    servers = []
-
-    def start(*, channel: str = "", gateway: str = "", **how: Any) -> Shop:
-        till = Till(**how)
-        servers.append(serve_till(till))
-        text = CHANNEL.format(pair=PAIR, key=KEY, url=servers[-1].url, channel=channel, gateway=gateway)
-        return Shop(till, servers[-1], Caller(build_app(text), contract))
-
-    yield start
-    for server in servers:
-        server.stop()
 
 
 class Refunds(CommandLine):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 
 import pytest
@@ -19,11 +18,12 @@ from app.domain.order_limits import RETAILOPS_CURRENCIES
 from app.gateways import VENDORS
 from app.records.database import Database
 from app.records.tables.deliveries import deliveries
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import KEY, OTHER_KEY, PAIR, ROOT, Caller, Sandbox, channel_table, eventually
-from tests.gateways.rally_shop import channel_text
-from tests.gateways.rally_stage import signature
+from tests.gateways.vendors.rally.shop import channel_text
+from tests.gateways.vendors.rally.stage import signature
+from tests.passing_time import PassingTime
 
 ISO_4217 = """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF
@@ -86,8 +86,8 @@ def test_p37_one_channels_fault_stops_one_channel_and_what_it_has_pending_waits(
     build_app: Callable[..., Flask],
     contract: Contract,
     pipe17: Sandbox,
-    database_url: str,
     capfd: pytest.CaptureFixture[str],
+    time_passes: PassingTime,
 ) -> None:
     rally = serve_rally()
     try:
@@ -119,7 +119,7 @@ def test_p37_one_channels_fault_stops_one_channel_and_what_it_has_pending_waits(
             assert (hook.status_code, hook.json()["error_code"]) == (502, "platform_unavailable")
             unsigned = requests.post(address, data=body, timeout=10)
             assert unsigned.status_code == 406
-        time.sleep(3 * IDLE_S)  # Time enough for the delivery, were it looked for.
+        time_passes(aside, 3 * IDLE_S)
         assert pipe17.shipment(refnum)["status"] == "readyForFulfillment"
         assert _states(aside.extensions["works"].database) == {"owed"}
         aside.extensions["works"].stop()

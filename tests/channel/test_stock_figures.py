@@ -18,7 +18,7 @@ from app.gateways.vendors.retailrocket.offers import Availability
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import stock
 from app.storefront.reservations import sellable
-from tests.channel.test_stock_spellings import on_hand, own, push
+from tests.channel.stock_pushes import on_hand, own, push
 from tests.conftest import KEY, PAIR, Caller, Sandbox, channel_table, codes, eventually
 
 PLACE = "Dallas DC"

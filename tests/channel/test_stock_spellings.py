@@ -13,26 +13,9 @@ from app.contract.schemas import Contract
 from app.records import stock
 from app.records.tables.columns import BLANKS
 from app.records.tables.stock import stock as levels
+from tests.channel.stock_pushes import on_hand, own, push
 from tests.conftest import Caller, Sandbox, eventually
-from tests.gateways.rally_shop import opened
-
-PLACE = "Dallas DC"
-
-
-def on_hand(pipe17: Sandbox, sku: str) -> int:
-    state = pipe17.state()
-    place = next(item["locationId"] for item in state["locations"] if item["name"] == PLACE)
-    rows = [row for row in state["inventory"] if row["sku"] == sku and row["locationId"] == place]
-    return int(rows[0]["onHand"]) if rows else 0
-
-
-def push(retailops: Caller, **row: Any) -> None:
-    assert retailops.ask("inventory_push", inventory_updates=[row])["events"] == []
-
-
-def own(available: int, total: int | None, kind: str = "internal") -> dict[str, Any]:
-    row = {"quantity_type": kind, "facility_name": PLACE, "available_quantity": available, "total_quantity": total}
-    return {key: value for key, value in row.items() if value is not None}
+from tests.gateways.vendors.rally.shop import opened
 
 
 @pytest.fixture

@@ -150,10 +150,10 @@ def test_the_demo_can_be_looked_into_from_its_folder(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     try:
         stage.start_sandbox("pipe17")
-        stage.start_server(pipe17.channel(stage))
-        assert stage.retailops(pipe17.KEY, pipe17.PAIR).call("order_pull", page_token="").status == 200
+        stage.start_server({"pipe17": pipe17.SETTINGS})
+        assert stage.retailops("pipe17").call("order_pull", page_token="").status == 200
         checked = json.loads(channel(tmp_path, "check", "--json").stdout)
-        assert [part["client_id"] for part in checked["channels"]] == [pipe17.PAIR[0]]
+        assert [part["client_id"] for part in checked["channels"]] == [stage.channel("pipe17")["client_id"]]
         assert {item["name"]: item["state"] for item in checked["server"]}["database"] == "ok"
 
         def listed() -> list[str]:
@@ -241,9 +241,12 @@ def test_p41_from_nothing_to_an_order_of_a_checkout_played_on_the_page(tmp_path:
             retailops = RetailOps(f"http://127.0.0.1:{port}/api/channel", key, 1201, 31, load_contract())
             stock = {"sku": "SAMPLE-MUG-RED", "quantity_available": 5, "quantity_detail": []}
             assert retailops.call("inventory_push", inventory_updates=[stock]).is_accepted
+            at_rally = f"{rally['admin_url']}merchants/org-demo-1"
+            # Goods are sent in the background: until some are there, nothing can be bought on the page.
+            eventually(lambda: requests.get(f"{at_rally}/products", timeout=5).json()["products"])
             form = {"name": "checkout-org-demo-1", "quantity of SAMPLE-MUG-RED": "2", "is_paid": "on"}
             played = requests.post(f"{rally['admin_url']}page/play", form, headers={"Accept": "text/html"}, timeout=30)
             assert "is placed, charged " in played.text
-            (order,) = requests.get(f"{rally['admin_url']}merchants/org-demo-1/orders", timeout=5).json()["orders"]
+            (order,) = requests.get(f"{at_rally}/orders", timeout=5).json()["orders"]
             assert [pulled["channel_order_refnum"] for pulled in retailops.pull_all()] == [order]
             retailops.close()

@@ -15,7 +15,7 @@ from flask import Flask
 from app import cli
 from app.cli.verify.keys import PLACES
 from app.contract.schemas import Contract
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.retailops import API_KEY, Certifier, RetailOps, serve_certifier
 from tests.cli.zoo import TrustsEverybody
 from tests.conftest import KEY, PAIR, Sandbox, channel_table

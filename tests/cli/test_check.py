@@ -27,12 +27,12 @@ from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
 from app.records.tables.orders import handed_out, held_back
 from app.records.tables.stock import sync_states
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors import rally
 from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.settings import load_database_url
 from tests.command_line import unset_ours
 from tests.conftest import KEY, OTHER_KEY, Caller, Sandbox, channel_table, eventually
+from tests.databases import open_database
 
 Check = Callable[..., Result]
 THIRD_KEY = "key+of+the+third+channel+0000003"
@@ -206,7 +206,7 @@ def test_with_the_database_away_the_vendors_are_still_checked(check: Check, pipe
 @pytest.mark.both_databases
 @pytest.mark.unmigrated
 def test_migrations_that_wait_are_counted(check: Check, pipe17: Sandbox, database_url: str) -> None:
-    database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
+    database = open_database(database_url)
     waiting = len(database.pending())
     database.close()
     done = check(channel_table(pipe17.url), "--json")
@@ -334,7 +334,7 @@ def rally_server() -> Iterator[RunningServer]:
 
 
 def test_rallys_hooks_are_counted(check: Check, rally_server: RunningServer) -> None:
-    merchant = rally.default_merchants()[0]
+    merchant = rally.SAMPLES.merchants[0]
     table = f"""
 [[channel]]
 name = "rally-us"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from tests.command_line import CommandLine
 from tests.conftest import Caller, Sandbox, channel_table
@@ -80,6 +78,6 @@ def test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_
 def test_p38_what_is_found_fits_80_columns(
     channel: CommandLine, orders: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.cli.find.console", lambda: Console(file=sys.stdout, width=80, markup=False))
+    monkeypatch.setattr("app.terminal.PIPED_WIDTH", 80)
     lines = channel("find", "496000").stdout.splitlines()
     assert len(lines) == 3 and all(len(line) <= 80 for line in lines)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
-from rich.console import Console
+from click.testing import Result
 from sqlalchemy import func, insert, select, update
 
-from app import cli
 from app.channel.command import digest_of
 from app.clock import utc_now
 from app.records.deliveries import OPEN_STATES
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
-from tests.command_line import unset_ours
+from tests.command_line import CommandLine
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 
 pytestmark = pytest.mark.both_databases
@@ -29,25 +25,18 @@ TRACKING = "1ZcAnArY0123456789"
 FULFILLMENTS = {"method": "POST", "path_prefix": "/api/v3/fulfillments"}
 
 
-@pytest.fixture
-def channel(
-    monkeypatch: pytest.MonkeyPatch, retailops: Caller, pipe17: Sandbox, database_url: str
-) -> Callable[..., Result]:
-    """The command line beside the running server."""
-    unset_ours(monkeypatch)
-    environment = {
-        "APP_ENV": "development",
-        "DATABASE_URL": database_url,
-        "CHANNELS": channel_table(pipe17.url),
-    }
+class Terminal(CommandLine):
+    """The command line beside the running server, which shows no shopper's data."""
 
-    def run(*args: str, **options: Any) -> Result:
-        result = CliRunner().invoke(cli.cli, list(args), env=environment, **options)
+    def __call__(self, *args: str, **options: Any) -> Result:
+        result = super().__call__(*args, **options)
         assert TRACKING not in result.output
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
 
-    return run
+
+@pytest.fixture
+def channel(monkeypatch: pytest.MonkeyPatch, retailops: Caller, pipe17: Sandbox, database_url: str) -> Terminal:
+    return Terminal(monkeypatch, database_url, channel_table(pipe17.url))
 
 
 @pytest.fixture
@@ -55,11 +44,6 @@ def orders(retailops: Caller) -> list[dict[str, Any]]:
     pulled = retailops.pull()
     retailops.acknowledge(*[order["channel_order_refnum"] for order in pulled])
     return pulled
-
-
-def said(result: Result) -> Any:
-    assert result.exit_code == 0, result.output
-    return msgspec.json.decode(result.stdout)
 
 
 def parked(retailops: Caller, pipe17: Sandbox, order: dict[str, Any]) -> int:
@@ -94,7 +78,7 @@ def a_delivery(retailops: Caller, order: str, state: str, **more: Any) -> int:
 
 
 def test_what_a_vendor_has_not_heard_is_listed_with_what_it_said(
-    channel: Callable[..., Result], retailops: Caller, pipe17: Sandbox
+    channel: Terminal, retailops: Caller, pipe17: Sandbox
 ) -> None:
     pipe17.fault(kind="status", code=500, match={"method": "POST", "path_prefix": "/api/v3/inventory"})
     details = [{"quantity_type": "internal", "facility_name": "Dallas DC", "available_quantity": 3,
@@ -106,7 +90,7 @@ def test_what_a_vendor_has_not_heard_is_listed_with_what_it_said(
     owed = {"channel": "first", "vendor": "pipe17"}
     with retailops.database.write() as connection:
         connection.execute(insert(catalogue_sync), {"channel": "first", "gateway": "pipe17", "root_key": "r", "seq": 1})
-    listed = said(channel("deliveries", "list", "--json"))
+    listed = channel.json("deliveries", "list")
     assert listed["catalogue"] == [{**owed, "products": 1, "last_error": ""}]
     assert [item["skus"] for item in listed["stock"]] == [1]
     assert listed["stock"][0]["last_error"].startswith("HTTP_500: pipe17 answered 500 to POST /inventory")
@@ -114,13 +98,13 @@ def test_what_a_vendor_has_not_heard_is_listed_with_what_it_said(
 
 
 def test_a_parked_call_is_listed_explained_and_put_back(
-    channel: Callable[..., Result], retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
+    channel: Terminal, retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
 ) -> None:
     refnum = orders[0]["channel_order_refnum"]
     assert "Nothing is open." in channel("deliveries", "list").output
     number = parked(retailops, pipe17, orders[0])
     waiting = a_delivery(retailops, refnum, "owed")
-    listed = said(channel("deliveries", "list", "--order", refnum, "--json"))
+    listed = channel.json("deliveries", "list", "--order", refnum)
     assert [(item["id"], item["state"], item["held_by"]) for item in listed["deliveries"]] == [
         (waiting, "owed", number),
         (number, "parked", None),
@@ -128,28 +112,28 @@ def test_a_parked_call_is_listed_explained_and_put_back(
     assert [item["code"] for item in listed["late_news"]] == ["LATE_FULFILLMENT_REFUSED"]
     shown = channel("deliveries", "list").output
     assert "PARKED" in shown and refnum in shown and f"n{listed['late_news'][0]['id']}" in shown
-    full = said(channel("deliveries", "show", str(number), "--json"))
+    full = channel.json("deliveries", "show", str(number))
     assert full["callback"] == "order_shipment_submit"
     assert full["last_code"] == "FULFILLMENT_REFUSED" and "tracking_number" in full["body"]
 
     def journal_of_it() -> str:
-        return str(said(channel("deliveries", "show", str(number), "--json"))["journal"])
+        return str(channel.json("deliveries", "show", str(number))["journal"])
 
     eventually(lambda: "POST /fulfillments: 400" in journal_of_it())
     assert f"channel deliveries retry {number}" in channel("deliveries", "show", str(number)).output
     assert "Waits for" in channel("deliveries", "show", str(waiting)).output
 
-    would = said(channel("deliveries", "retry", "--order", refnum, "--dry-run", "--json"))
+    would = channel.json("deliveries", "retry", "--order", refnum, "--dry-run")
     assert [item["id"] for item in would["done"]] == [number]
     assert value(retailops, select(deliveries.c.state).where(deliveries.c.id == number)) == "parked"
     assert channel("deliveries", "retry", "--state", "parked", "--since", "1h").exit_code == 0
     eventually(lambda: len(pipe17.fulfilments(refnum)) == 1)
     assert value(retailops, select(late_events.c.dismissed_at)) is not None
-    assert "late_news" in said(channel("deliveries", "list", "--json"))
+    assert "late_news" in channel.json("deliveries", "list")
 
 
 def test_what_may_have_been_done_is_looked_up_before_it_is_sent_again(
-    channel: Callable[..., Result], retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
+    channel: Terminal, retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
 ) -> None:
     number = parked(retailops, pipe17, orders[0])
     refnum = orders[0]["channel_order_refnum"]
@@ -168,7 +152,7 @@ def test_what_may_have_been_done_is_looked_up_before_it_is_sent_again(
 
 
 def test_a_dropped_call_frees_its_lane_and_loses_its_body(
-    channel: Callable[..., Result], retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
+    channel: Terminal, retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
 ) -> None:
     number = parked(retailops, pipe17, orders[0])
     again = retailops.ship(orders[0], 502, tracking_number="1Z2")
@@ -176,7 +160,7 @@ def test_a_dropped_call_frees_its_lane_and_loses_its_body(
     asked = channel("deliveries", "drop", str(number), "--reason", "why", input="n\n")
     assert asked.exit_code == 1 and value(retailops, select(func.count()).where(deliveries.c.state == "dropped")) == 0
     assert channel("deliveries", "drop", str(number), "--reason", "why", "--json").exit_code == 2
-    assert said(channel("deliveries", "drop", str(number), "--dry-run", "--json"))["dry_run"]
+    assert channel.json("deliveries", "drop", str(number), "--dry-run")["dry_run"]
     done = channel("deliveries", "drop", str(number), "--yes", "--reason", "entered by hand")
     assert done.exit_code == 0, done.output
     with retailops.database.read() as connection:
@@ -189,7 +173,7 @@ def test_a_dropped_call_frees_its_lane_and_loses_its_body(
 
 
 def test_what_was_seen_to_be_done_counts_as_done_and_frees_its_lane(
-    channel: Callable[..., Result], retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
+    channel: Terminal, retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
 ) -> None:
     number = parked(retailops, pipe17, orders[0])
     completed = retailops.ask("order_complete", order={"channel_order_refnum": orders[0]["channel_order_refnum"]})
@@ -199,7 +183,7 @@ def test_what_was_seen_to_be_done_counts_as_done_and_frees_its_lane(
         "parked"
     )
     assert channel("deliveries", "confirm", str(number), "--reason", "why", "--json").exit_code == 2
-    assert said(channel("deliveries", "confirm", str(number), "--dry-run", "--json"))["dry_run"]
+    assert channel.json("deliveries", "confirm", str(number), "--dry-run")["dry_run"]
     posts = pipe17.calls("POST /fulfillments")
     done = channel("deliveries", "confirm", str(number), "--yes", "--reason", "entered by hand")
     assert done.exit_code == 0, done.output
@@ -216,7 +200,7 @@ def test_what_was_seen_to_be_done_counts_as_done_and_frees_its_lane(
 
 
 def test_what_cannot_be_done_is_said_with_exit_code_1_and_a_vague_order_with_2(
-    channel: Callable[..., Result], retailops: Caller
+    channel: Terminal, retailops: Caller
 ) -> None:
     redacted = a_delivery(retailops, "redacted", "parked", body=None)
     delivered = a_delivery(retailops, "done", "delivered", body=None)
@@ -241,7 +225,7 @@ def test_what_cannot_be_done_is_said_with_exit_code_1_and_a_vague_order_with_2(
 
 
 def test_a_given_up_decision_of_the_vendor_never_reads_as_success(
-    channel: Callable[..., Result], retailops: Caller, orders: list[dict[str, Any]]
+    channel: Terminal, retailops: Caller, orders: list[dict[str, Any]]
 ) -> None:
     """A cancellation that is looked up again and again, as when Pipe17 is away for long."""
     refnum = orders[0]["channel_order_refnum"]
@@ -257,13 +241,13 @@ def test_a_given_up_decision_of_the_vendor_never_reads_as_success(
 
 
 def test_late_news_is_dismissed_by_its_number_and_then_told_to_nobody(
-    channel: Callable[..., Result], retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
+    channel: Terminal, retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
 ) -> None:
     parked(retailops, pipe17, orders[0])
-    [news] = said(channel("deliveries", "list", "--json"))["late_news"]
+    [news] = channel.json("deliveries", "list")["late_news"]
     name = f"n{news['id']}"
-    assert said(channel("deliveries", "drop", name, "--yes", "--reason", "why", "--json"))["done"][0]["id"] == name
-    assert said(channel("deliveries", "list", "--json"))["late_news"] == []
+    assert channel.json("deliveries", "drop", name, "--yes", "--reason", "why")["done"][0]["id"] == name
+    assert channel.json("deliveries", "list")["late_news"] == []
     assert channel("deliveries", "drop", name, "--yes", "--reason", "why").exit_code == 1
     assert value(retailops, select(late_events.c.sent_at)) is not None
     assert codes(retailops.ask("order_update", order={"channel_order_refnum": "another"}), "warning") == [
@@ -272,14 +256,14 @@ def test_late_news_is_dismissed_by_its_number_and_then_told_to_nobody(
 
 
 def test_r16_the_story_of_an_order_joins_journal_ledger_and_deliveries(
-    channel: Callable[..., Result], retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
+    channel: Terminal, retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
 ) -> None:
     refnum = orders[0]["channel_order_refnum"]
     number = parked(retailops, pipe17, orders[0])
     # Lines of the journal are written a moment after what they say, the refusal that parked the delivery last.
     for has_line in (journal.c.name == "order_shipment_submit", journal.c.status == 400):
         eventually(lambda has_line=has_line: value(retailops, select(journal.c.id).where(has_line)))
-    [story] = said(channel("callbacks", "show", "--order", refnum, "--json"))["stories"]
+    [story] = channel.json("callbacks", "show", "--order", refnum)["stories"]
     assert any(f"PARKED: delivery {number}" in line for line in story["now"])
     assert any("RetailOps has acknowledged it as its order 70" in line for line in story["now"])
     told = [moment["what"] for moment in story["moments"]]
@@ -300,23 +284,23 @@ def test_r16_the_story_of_an_order_joins_journal_ledger_and_deliveries(
         "\n", ""
     )
 
-    listed = said(channel("callbacks", "list", "--order", refnum, "--json"))["callbacks"]
+    listed = channel.json("callbacks", "list", "--order", refnum)["callbacks"]
     assert [item["callback"] for item in listed] == ["order_shipment_submit", "order_acknowledge"]
     assert [call["state"] for item in listed for call in item["calls"]] == ["parked", "delivered"]
     request = listed[0]["request_id"]
-    [by_request] = said(channel("callbacks", "show", request, "--json"))["stories"]
+    [by_request] = channel.json("callbacks", "show", request)["stories"]
     assert by_request["order"] == refnum
     assert "order_acknowledge" not in str(by_request)
-    assert said(channel("callbacks", "show", request[:8], "--json"))["stories"] == [by_request], "the start is enough"
+    assert channel.json("callbacks", "show", request[:8])["stories"] == [by_request], "the start is enough"
     assert channel("callbacks", "show", request[:7]).exit_code == 1
     assert "order_shipment_submit" in channel("callbacks", "list", "--outcome", "owed").output
     assert "order_pull" not in channel("callbacks", "list", "--callback", "order_cancel").output
-    assert said(channel("callbacks", "list", "--until", "1d", "--json"))["callbacks"] == []
+    assert channel.json("callbacks", "list", "--until", "1d")["callbacks"] == []
     assert channel("callbacks", "list").exit_code == 0
 
 
 def test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it(
-    channel: Callable[..., Result],
+    channel: Terminal,
     retailops: Caller,
     pipe17: Sandbox,
     orders: list[dict[str, Any]],
@@ -324,8 +308,7 @@ def test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it
 ) -> None:
     number = parked(retailops, pipe17, orders[0])
     eventually(lambda: value(retailops, select(journal.c.id).where(journal.c.name == "order_shipment_submit")))
-    for room in ("callbacks", "deliveries", "settings", "timelines"):
-        monkeypatch.setattr(f"app.cli.{room}.console", lambda: Console(file=sys.stdout, width=80, markup=False))
+    monkeypatch.setattr("app.terminal.PIPED_WIDTH", 80)
     listed = channel("callbacks", "list").stdout
     [line] = [line for line in listed.splitlines() if "order_shipment_submit" in line]
     assert "OWED" in line
@@ -340,26 +323,26 @@ def test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it
 
 
 def test_r16_what_the_journal_lost_is_told_by_the_ledger(
-    channel: Callable[..., Result], retailops: Caller, orders: list[dict[str, Any]]
+    channel: Terminal, retailops: Caller, orders: list[dict[str, Any]]
 ) -> None:
     refnum = orders[0]["channel_order_refnum"]
     eventually(lambda: value(retailops, select(journal.c.id).where(journal.c.name == "order_acknowledge")))
     with retailops.database.write() as connection:
         connection.execute(journal.delete())
-    [item] = said(channel("callbacks", "list", "--order", refnum, "--json"))["callbacks"]
+    [item] = channel.json("callbacks", "list", "--order", refnum)["callbacks"]
     assert (item["callback"], item["outcome"]) == ("order_acknowledge", "in the ledger")
     assert [call["state"] for call in item["calls"]] == ["delivered"]
     assert "All 1 calls to vendors were delivered" in channel("callbacks", "show", "--order", refnum).output
 
 
-def test_an_order_without_a_trace_is_said_so(channel: Callable[..., Result], retailops: Caller) -> None:
+def test_an_order_without_a_trace_is_said_so(channel: Terminal, retailops: Caller) -> None:
     for args in (["--order", "496"], ["no-such-request"]):
         result = channel("callbacks", "show", *args)
         assert result.exit_code == 1 and "no trace" in result.stderr
     assert channel("callbacks", "show").exit_code == 2
 
 
-def test_many_equal_attempts_are_told_in_one_line(channel: Callable[..., Result], retailops: Caller) -> None:
+def test_many_equal_attempts_are_told_in_one_line(channel: Terminal, retailops: Caller) -> None:
     begun = datetime.now(UTC) - timedelta(hours=2)
     a_delivery(retailops, "tried-often", "parked", created_at=begun, last_attempt_at=utc_now(), attempts=300)
     line = {"kind": "vendor", "channel": "first", "name": "pipe17 POST /fulfillments", "order_refnum": "",

@@ -21,7 +21,8 @@ from app.records.database import Database
 from app.sandbox.vendors.pipe17 import DEFAULT_KEYS, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO
 from tests.command_line import unset_ours
-from tests.conftest import Sandbox, channel_table, migrate
+from tests.conftest import Sandbox, channel_table
+from tests.databases import migrate
 
 OWN = f'integration_id = "{INTEGRATION_ID}"\n'
 TEXAS = ("--country", "us", "--city", "Austin", "--state", "TX", "--zip", "78701", "--address1", "5 Dock Road")

@@ -15,7 +15,7 @@ from app import cli
 from app.cli.exchange import apply_change
 from app.cli.samples import sample
 from app.contract.schemas import Contract
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from tests.command_line import unset_ours
 from tests.conftest import KEY, OTHER_KEY, PAIR, Caller, Sandbox, channel_table
 

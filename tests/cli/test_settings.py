@@ -167,7 +167,7 @@ def test_p20_secrets_show_only_as_set_or_not_set(form: tuple[str, ...]) -> None:
 
 
 def test_a_command_that_cannot_be_loaded_stops_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(cli.COMMANDS, "demo", "app.cli.nowhere:demo")
+    monkeypatch.setitem(cli.COMMANDS, "demo", ("app.cli.nowhere:demo", "Play a whole order life."))
     runner = CliRunner()
     overview = runner.invoke(cli.cli, ["--help"])
     assert overview.exit_code == 0

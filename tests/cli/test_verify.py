@@ -19,7 +19,8 @@ from werkzeug.test import run_wsgi_app
 
 from app import cli, create_app, settings
 from app.gateways import VENDORS
-from app.sandbox.faults import Faults, RunningServer, serve
+from app.sandbox.faults import Faults
+from app.sandbox.server import RunningServer, serve
 from tests import conftest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -641,3 +642,8 @@ def test_a_schema_file_is_taken_too_and_its_folder_searched_when_the_tests_path_
     schema = str(tmp_path / "order_cancel_v1.json")
     result, report, _ = against("--schema-path", schema, "--tests-path", str(tmp_path / "none"))
     assert (result.exit_code, report["totals"]["tests"]) == (0, 1)
+    Path(schema).write_text('{"links": [{"href": "/x", "schema": {}}]}')
+    result = run("--schema-path", schema)
+    assert (
+        result.exit_code == 1 and f"{schema}: " in result.stderr and "`targetSchema` - at `$.links[0]`" in result.stderr
+    )

@@ -18,7 +18,7 @@ from rich.console import Console
 from app import cli
 from app.cli.verify.sdk_tool import Example, collect, replay
 from app.cli.verify.target import Target
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from tests.cli import zoo
 from tests.cli.zoo import KEY, ZOO, Animal
 from tests.system.go_verifier import GoVerifier, published_schemas

@@ -17,7 +17,7 @@ from app.console.rendering import NAVIGATION
 from app.contract.schemas import Contract
 from app.domain.orders import HeldBack
 from app.records import held_orders
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from tests.browser import PATIENCE_MS, open_details, pixels_beyond, serious_findings, shown
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.console.stage import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,6 @@ from app.gateways.capabilities import CommandTarget, Gateway, StockSink
 from app.records import stock
 from app.records.database import Database
 from tests.conftest import eventually, owed_levels
-from tests.records.test_migrations import open_database
 
 NOW = datetime(2026, 2, 3, 12, tzinfo=UTC)
 
@@ -120,13 +119,6 @@ class Shops:
     def owed(self) -> int:
         with self.database.read() as connection:
             return owed_levels(connection)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 @pytest.mark.both_databases

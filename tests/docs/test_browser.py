@@ -9,7 +9,7 @@ from flask import Flask
 from playwright.sync_api import Browser
 
 from app.docs.library import Library
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from tests.browser import PATIENCE_MS, open_details, pixels_beyond, serious_findings
 
 PLACES = [

@@ -17,7 +17,7 @@ from app.domain.commands import COMMANDS, OBSERVATIONS
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways import EXAMPLE, REGISTRY, VENDORS
 from app.gateways.calls import Accepted, Call, Kind, NotOurs, Verb
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from tests.gateways.conformance_targets import PATIENCE_S, TARGETS, Target
 
 BUSINESS_VERBS = {

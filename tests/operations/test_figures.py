@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,20 +22,11 @@ from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.figures import call_figures as figures
 from app.records.tables.figures import pending_figures as samples
 from app.records.tables.orders import handed_out, held_back
-from app.settings import load_database_url
 from tests.conftest import Caller, Sandbox, eventually, set_purge_due
 
 pytestmark = pytest.mark.both_databases
 
 ALL = Scope()
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
-    opened.prepare()
-    yield opened
-    opened.close()
 
 
 def call(status: int | None, outcome: str, ms: int, vendor: str = "pipe17") -> VendorCall:

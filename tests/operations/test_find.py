@@ -18,15 +18,15 @@ from app.deliveries.background_work import WorkerProcess
 from app.deliveries.sync import Syncer
 from app.operations.find import Hit, find, orders_of
 from app.operations.scope import Scope
-from app.records import order_list, retention, search_filling, search_keys, searching
+from app.records import forgetting, order_list, retention, search_filling, search_keys, searching
 from app.records.database import Database, DatabaseUnavailable
 from app.records.search_filling import SearchFilling
 from app.records.search_keys import Number
 from app.records.tables.operations import search_keys as kept
 from app.records.tables.storefront import orders
 from app.storefront import order_expiry
-from tests.conftest import Caller, Sandbox, channel_table, eventually
-from tests.gateways.rally_shop import MUG, TEE, opened, record
+from tests.conftest import Caller, Sandbox, channel_table
+from tests.gateways.vendors.rally.shop import MUG, TEE, opened, record
 
 pytestmark = pytest.mark.both_databases
 
@@ -39,8 +39,18 @@ def hits(database: Database, query: str, scope: Scope = ALL) -> set[tuple[str, s
 
 
 @pytest.fixture
-def shipped(retailops: Caller, pipe17: Sandbox) -> dict[str, Any]:
+def shipped(retailops: Caller) -> dict[str, Any]:
     """An order that RetailOps has and has shipped; none of its numbers is part of another's."""
+    return ship_one(retailops)
+
+
+@pytest.fixture
+def unfilled(build_app: Callable[..., Flask], pipe17: Sandbox, contract: Contract) -> Caller:
+    """RetailOps in front of a server that fills no search keys by itself, for another process delivers."""
+    return Caller(build_app(channel_table(pipe17.url), DELIVERIES="worker"), contract)
+
+
+def ship_one(retailops: Caller) -> dict[str, Any]:
     order = next(item for item in retailops.pull() if len(item["order_items"]) == 1)
     refnum = order["channel_order_refnum"]
     retailops.ask("order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": 8004960}])
@@ -181,27 +191,33 @@ def state_stock(retailops: Caller, sku: str) -> None:
     )
 
 
+def send_facts(retailops: Caller) -> None:
+    """As the process that delivers does."""
+    works = retailops.app.extensions["works"]
+    Syncer(WorkerProcess(works.database, works.gateways, works.database.clock, lambda: False)).send("first", "pipe17")
+
+
 def test_p38_a_sku_that_stands_in_stock_alone_is_found_from_its_first_moment_on(
-    build_app: Callable[..., Flask], pipe17: Sandbox, contract: Contract
+    unfilled: Caller,
 ) -> None:
     """Before any vendor has answered for it by its spelling, then by any."""
-    retailops = Caller(build_app(channel_table(pipe17.url), DELIVERIES="worker"), contract)
+    retailops = unfilled
     state_stock(retailops, "Stock-Only-7")
     assert hits(retailops.database, "Stock-Only-7") == {("sku", "", "Stock-Only-7")}
     assert hits(retailops.database, "Stock-Only-7", Scope(frozenset({"other"}))) == set()
-    works = retailops.app.extensions["works"]
-    Syncer(WorkerProcess(works.database, works.gateways, works.database.clock, lambda: False)).send("first", "pipe17")
+    send_facts(retailops)
     for spelled in ("Stock-Only-7", "stock-only-7", "STOCK-"):
         assert hits(retailops.database, spelled) == {("sku", "", "Stock-Only-7")}, spelled
 
 
 def test_p38_p47_what_code_of_before_has_written_is_found_after_the_walk_of_a_later_process(
-    retailops: Caller, shipped: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    unfilled: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refnum, database = shipped["channel_order_refnum"], retailops.database
+    retailops = unfilled
+    refnum, database = ship_one(retailops)["channel_order_refnum"], retailops.database
     retailops.ask("catalog_push", template_output={"data": {"Product": [record(7, "Tee-Of-Before", "20.00")]}})
     state_stock(retailops, "Only-In-Stock-7")
-    eventually(lambda: hits(database, "only-in-stock"))
+    send_facts(retailops)
     numbers = ("8004960", "7700501", "6600042", "5500077", "Tee-Of-Before", "Only-In-Stock-7", "ONLY-IN", refnum)
     before = {number: hits(database, number) for number in numbers}
     with database.write() as connection:
@@ -239,6 +255,48 @@ def test_p38_p47_what_code_of_before_has_written_is_found_after_the_walk_of_a_la
     with database.read() as connection:
         again = connection.execute(select(func.count()).select_from(kept).where(kept.c.kind == "order")).scalar_one()
     assert again == orders_known
+
+
+def test_r35_what_a_channel_was_found_by_is_not_filled_again_while_it_is_forgotten(
+    unfilled: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship_one(unfilled)
+    database = unfilled.database
+    state_stock(unfilled, "Only-In-Stock-7")
+
+    def numbers_kept() -> int:
+        with database.read() as connection:
+            return connection.execute(select(func.count()).select_from(kept)).scalar_one()
+
+    def first(work: Callable[[], object]) -> Callable[..., Any]:
+        """`Database.write`, before each of which that is done."""
+
+        def write(*args: Any, **how: Any) -> Any:
+            with monkeypatch.context() as within:
+                within.setattr(database, "write", as_before)
+                work()
+            return as_before(*args, **how)
+
+        as_before = database.write
+        return write
+
+    def fill() -> None:
+        filling = SearchFilling(database, database.clock)
+        while filling.turn():
+            pass
+
+    # A whole walk before each step of forgetting; then a walk whose pieces are forgotten before they are written.
+    with database.write() as connection:
+        connection.execute(delete(kept))
+    with monkeypatch.context() as beside:
+        beside.setattr(database, "write", first(fill))
+        forgetting.purge(database, "first")
+    assert numbers_kept() == 0
+    state_stock(unfilled, "Only-In-Stock-7")
+    with monkeypatch.context() as beside:
+        beside.setattr(database, "write", first(lambda: forgetting.purge(database, "first")))
+        fill()
+    assert numbers_kept() == 0
 
 
 def test_p38_prefixes_are_read_from_an_index_on_both_databases(retailops: Caller) -> None:

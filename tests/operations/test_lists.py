@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -47,9 +47,8 @@ from app.records.tables import deliveries as tables
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.operations import journal as lines
 from app.records.tables.orders import held_back
-from app.settings import load_database_url
 from tests.conftest import Caller, Sandbox, eventually
-from tests.gateways.rally_shop import opened, record
+from tests.gateways.vendors.rally.shop import opened, record
 
 pytestmark = pytest.mark.both_databases
 
@@ -58,14 +57,6 @@ SEVERAL = Scope(frozenset({"first", "third"}))
 ADA = operator("Ada", "seen at the vendor")
 
 Row = TypeVar("Row")
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
-    opened.prepare()
-    yield opened
-    opened.close()
 
 
 def walked(page: Callable[[str], Page[Row]]) -> list[Row]:

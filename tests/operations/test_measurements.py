@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from prometheus_client.parser import text_string_to_metric_families
 
 from app import metrics
 from app.contract.schemas import Contract
@@ -22,19 +21,7 @@ from app.records.tables.money import refunds
 from app.records.tables.operations import pauses
 from app.records.tables.orders import held_back
 from tests.conftest import Caller, Sandbox, channel_table, codes
-
-TOKEN = "token-of-the-operator-0001"
-
-Lines = dict[tuple[str, tuple[str, ...]], float]
-
-
-def lines_of(text: str) -> Lines:
-    """By name and values of the labels, those in the order of their names."""
-    return {
-        (sample.name, tuple(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+from tests.operations.metric_lines import TOKEN, Lines, lines_of
 
 
 def scraped(app: Flask, token: str = TOKEN) -> Lines:

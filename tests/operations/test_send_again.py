@@ -10,8 +10,7 @@ from app.clock import utc_now
 from app.records import operations, stock, stock_sync
 from app.sandbox.vendors.pipe17.samples import DALLAS
 from tests.conftest import eventually
-from tests.operations.test_reconcile import Shop
-from tests.operations.test_reconcile import shop as shop
+from tests.operations.reconcile_shop import Shop
 
 pytestmark = pytest.mark.both_databases
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -14,19 +13,11 @@ from app.domain.catalogue import Item, Product, ProductSent, Refusal
 from app.records import catalogue, catalogue_batches, catalogue_sync, cataloguing
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
 
 NOW = datetime(2026, 2, 3, 12, tzinfo=UTC)
 STREAM = ("first", "rally")
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 def push(database: Database, *statements: Statement) -> list[Item]:

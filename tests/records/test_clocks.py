@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,20 +15,13 @@ from app.records.database import Database
 from app.records.tables.deliveries import deliveries
 from app.records.tables.server import heartbeat as heartbeats
 from app.records.tables.stock import sync_states
-from tests.records.test_migrations import open_database
-from tests.records.test_outbox import fill
+from tests.databases import open_database
+from tests.records.filled_outbox import fill
 
 pytestmark = pytest.mark.both_databases
 
 STREAM = ("first", "pipe17")
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 def beat(database: Database, now: datetime) -> timedelta | None:

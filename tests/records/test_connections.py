@@ -21,8 +21,8 @@ from app.records.connections import patiently
 from app.records.database import Database, DatabaseBusy, DatabaseUnavailable
 from app.records.database_errors import in_words, is_full
 from app.records.readiness import Readiness
-from app.settings import load_database_url
 from tests.conftest import eventually
+from tests.databases import open_database
 from tests.postgres import PostgresServer, limited_role
 
 pytestmark = pytest.mark.postgresql
@@ -44,7 +44,7 @@ def taken(url: str) -> psycopg.Connection[tuple[object, ...]]:
 
 @contextmanager
 def opened(url: str, at_most: int = 3) -> Iterator[Database]:
-    database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}), at_most)
+    database = open_database(url, at_most)
     try:
         yield database
     finally:

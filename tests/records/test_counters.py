@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from app import metrics
@@ -11,16 +9,8 @@ from app.metrics import Metric
 from app.records import counters
 from app.records.counters import Deltas
 from app.records.database import Database
-from app.settings import load_database_url
 
 pytestmark = pytest.mark.both_databases
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
-    yield opened
-    opened.close()
 
 
 def write(database: Database, deltas: Deltas) -> None:

@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app import caller, settings
+from app import caller
 from app.errors import SettingsFault
 from app.records import handed_out, held_orders, pulls
 from app.records.database import Database, DatabaseBusy, DatabaseUnavailable
 from app.records.readiness import Readiness
 from app.watchdog import Watchdog
+from tests.databases import open_database
 
 
 def test_p23_a_database_folder_that_cannot_be_made_is_told_without_a_traceback() -> None:
@@ -177,7 +178,7 @@ def test_p32_the_log_is_emptied_without_keeping_writers_waiting_and_what_is_eras
 
 @pytest.mark.both_databases
 def test_a_page_that_reads_too_long_is_broken_off_and_the_next_user_of_its_connection_is_not(database_url: str) -> None:
-    database = Database(settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}), 2)
+    database = open_database(database_url, 2)
     endless = "with recursive n(i) as (select 1 union all select i + 1 from n where i < {}) select count(*) from n"
     caller.read_limit_s.set(0.2)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,21 +17,13 @@ from app.records.tables.deliveries import deliveries
 from app.records.tables.gateways import pending_reports
 from app.records.tables.orders import handed_out
 from app.records.tables.stock import fact_obstacles, stock, sync_states
-from tests.records.test_migrations import open_database
-from tests.records.test_outbox import START, STREAM, fill
+from tests.records.filled_outbox import START, STREAM, fill
 
 pytestmark = pytest.mark.both_databases
 
 NOW = datetime(2026, 2, 3, 12, tzinfo=UTC)
 WITHIN = timedelta(seconds=3)
 EVERY_S = 60.0
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 def some_moment(roll: random.Random) -> datetime | None:

@@ -15,7 +15,6 @@ from app.records.database import Database, DatabaseBusy, DatabaseConflict, Datab
 from app.records.group_commit import GroupCommit
 from app.records.tables.operations import pauses
 from tests.conftest import eventually
-from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
 
@@ -75,13 +74,6 @@ def keep(name: str) -> Work:
 def kept(database: Database) -> list[str]:
     with database.read() as connection:
         return sorted(connection.execute(sa.select(pauses.c.channel)).scalars())
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

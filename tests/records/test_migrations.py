@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from app.records import compatibility, migrating
 from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
 from app.records.tables import metadata
 from app.records.tables.server import schema_compatibility
-from app.settings import load_database_url
 from tests.conftest import eventually
+from tests.databases import open_database
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.unmigrated]
 
@@ -31,18 +31,6 @@ BEGUN_WITH = ("alembic_version", "schema_compatibility", "heartbeat", "periodic_
 
 
 GROWS_WITH_MIGRATIONS = ("alembic_version", "schema_compatibility")
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """Empty: no migration has run."""
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
-
-
-def open_database(url: str) -> Database:
-    return Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
 
 
 def test_p26_migrations_end_in_the_form_the_code_was_written_for(database: Database) -> None:

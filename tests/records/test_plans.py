@@ -19,15 +19,15 @@ from app.records.purge import Purge
 from app.records.retention import Terms
 from app.records.tables import metadata
 from app.records.tables.orders import IS_TIRED
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
-from app.settings import load_database_url
 from app.storefront import retention as of_shops
 from tests.benchmarks.filling import FIRST_ID, ROWS, Amounts, fill
 from tests.benchmarks.pages import places
 from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table
 from tests.console.stage import CHANNEL_TOKEN, TOKEN, parked_call
-from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, record
+from tests.databases import open_database
+from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, channel_text, record
 from tests.records.read_plans import compiled_anew, noting, walks
 
 OBSERVED = """
@@ -111,7 +111,7 @@ def test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_g
             _look(built[0], retailops.database)
             _purge(retailops.database)
     built[0].extensions["works"].stop()
-    database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
+    database = open_database(database_url)
     _grow(database)
     found = walks(database, sent)
     again = compiled_anew(database, sent) if database.is_sqlite else set()

@@ -14,7 +14,7 @@ from app.records.database import Database, DatabaseUnavailable
 from app.records.rates import StoredRates
 from app.transport.rates import BLOCK_S, CallKind, RatePlan
 from app.transport.shared_rate import GRACE_S, SharedRate
-from tests.records.test_migrations import open_database
+from tests.databases import open_database
 
 PROCESSES = 3
 

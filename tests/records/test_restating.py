@@ -22,7 +22,7 @@ from app.gateways.capabilities import CommandTarget, Gateway, StockSink
 from app.records import due_facts, obstacles, refused, stock, stock_batches, stock_sync, sync_state
 from app.records.database import Database
 from tests.conftest import owed_levels
-from tests.records.test_migrations import open_database
+from tests.databases import open_database
 
 pytestmark = pytest.mark.both_databases
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
 
-from app.gateways import VENDORS
 from app.records import claims
 from app.records.database import Database
 from app.records.purge import BATCH, EVERY, Purge
@@ -19,20 +17,12 @@ from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
 from app.records.tables.orders import handed_out, held_back, packages
 from app.records.tables.server import periodic_work
-from app.settings import load
 from app.storefront.retention import CLOCKS as shop_clocks
 from tests.conftest import eventually, set_purge_due
 
 pytestmark = pytest.mark.both_databases
 START = datetime(2026, 2, 3, 15, tzinfo=UTC)
 CANARY = b'{"order_refnum": "496", "name": "cAnArY0123456789"}'
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(load({"APP_ENV": "development", "DATABASE_URL": database_url}, vendors=VENDORS).database_url)
-    yield opened
-    opened.close()
 
 
 class Time:

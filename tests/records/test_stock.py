@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,19 +19,12 @@ from app.records.database import Database
 from app.records.tables.stock import stock as stock_table
 from app.records.tables.stock import sync_states
 from tests.conftest import owed_levels
-from tests.records.test_migrations import open_database
+from tests.databases import open_database
 
 pytestmark = pytest.mark.both_databases
 
 START = datetime(2026, 2, 3, 12, tzinfo=UTC)
 STREAM = ("first", "pipe17")
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 def level(quantity: int) -> bytes:

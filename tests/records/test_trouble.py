@@ -27,7 +27,8 @@ from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.operations import journal
 from app.records.tables.orders import packages
 from app.records.tables.stock import stock as stock_table
-from tests.conftest import ROOT, Caller, Sandbox, channel_table, codes, eventually, migrate, shipment_of
+from tests.conftest import ROOT, Caller, Sandbox, channel_table, codes, eventually, shipment_of
+from tests.databases import migrate
 from tests.postgres import PostgresServer, running_postgres
 
 

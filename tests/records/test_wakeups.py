@@ -12,10 +12,9 @@ import pytest
 from app.records import wakeups
 from app.records.database import Database
 from app.records.wakeups import Listener, Notifier, may_listen
-from app.settings import load_database_url
 from tests.conftest import eventually
+from tests.databases import open_database
 from tests.postgres import PostgresServer
-from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.postgresql
 
@@ -91,5 +90,5 @@ def test_p26_where_notifications_do_not_arrive_nobody_relies_on_them(
 def test_p42_who_has_few_connections_keeps_none_for_listening(
     urls: tuple[str, str], connections: int, may: bool
 ) -> None:
-    with closing(Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": urls[0]}), connections)) as own:
+    with closing(open_database(urls[0], connections)) as own:
         assert may_listen(own) == may

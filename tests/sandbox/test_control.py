@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from app.sandbox.faults import RunningServer
+from app.sandbox.server import RunningServer
 from app.sandbox.vendors import pipe17, rally
 from app.sandbox.vendors.pipe17 import serve_pipe17
 from app.sandbox.vendors.rally import serve_rally

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -13,55 +14,44 @@ from click.testing import CliRunner
 
 from app.cli.sandbox import sandbox as sandbox_command
 from app.sandbox import vendors
-from app.sandbox.faults import RunningServer
 from app.sandbox.host import Options
+from app.sandbox.server import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_KEY, serve_pipe17
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 ACME = """
-from app.sandbox.bodies import Failure, json_answer, object_body
-from app.sandbox.host import Vendor, serve_sandbox
+from app.sandbox.host import Vendor
+from app.sandbox.routes import Routes, keys_in
 from app.sandbox.state import State
+
+API = Routes("/v1", keys_in("X-Key", "the-key"))
 
 
 class Orders(State):
-    def clear(self):
-        super().clear()
-        self.orders = []
+    orders: list[dict]
 
-    def held(self):
-        return {"orders": self.orders}
 
-    def kept(self):
-        return {"orders": self.orders}
-
-    def restore(self, whole):
-        self.orders = whole["orders"]
+@API.route("POST", "/orders", takes="order")
+def create(state, body):
+    state.orders.append(body)
+    return body, 201
 
 
 class Acme(Vendor):
     title = "Acme <Ltd>"
     port_offset = 9
     base_path = "/v1"
-
-    def start(self, port, options):
-        state = Orders(state_file=options.state_file)
-        state.load()
-        return serve_sandbox(self, state, port=port)
-
-    def add_routes(self, app, state, faults):
-        @app.post("/v1/orders")
-        def create():
-            body = object_body()
-            if "number" not in body:
-                raise Failure(422, "number is missing")
-            state.orders.append(body)
-            return json_answer(body, 201)
+    wrong_body = 422
+    remembers = Orders
+    routes = (API,)
 
 
 VENDOR = Acme()
 """
+ACME_SHAPES = (
+    """{"$defs": {"order": {"type": "object", "required": ["number"], "properties": {"number": {"type": "string"}}}}}"""
+)
 
 
 @pytest.fixture
@@ -80,6 +70,10 @@ def submit(server: RunningServer, form: str, **fields: str) -> requests.Response
     return requests.post(f"{server.url}/sandbox/page/{form}", fields, headers=BROWSER, timeout=10)
 
 
+def held(server: RunningServer) -> Any:
+    return requests.get(f"{server.url}/sandbox/state", timeout=10).json()
+
+
 @pytest.mark.parametrize("name", [*vendors.names(), vendors.EXAMPLE])
 def test_every_sandbox_has_a_page_for_people_and_the_same_as_json_for_programs(name: str) -> None:
     with vendors.vendor(name).start(0, Options()) as server:
@@ -87,7 +81,7 @@ def test_every_sandbox_has_a_page_for_people_and_the_same_as_json_for_programs(n
         assert (home.status_code, home.url) == (200, f"{server.url}/sandbox/")
         assert f"<h1>{vendors.vendor(name).title} sandbox</h1>" in home.text
         state = requests.get(f"{server.url}/sandbox/", timeout=10).json()
-        assert state == requests.get(f"{server.url}/sandbox/state", timeout=10).json()
+        assert state == held(server)
         assert requests.get(f"{server.url}/sandbox/journal", timeout=10).json()["calls"] == []
 
 
@@ -133,13 +127,13 @@ def test_settings_and_reset_of_the_page_are_those_of_the_control_api(pipe17: Run
 
 
 def test_shipping_requests_are_made_and_cancelled_on_the_page(pipe17: RunningServer) -> None:
-    before = requests.get(f"{pipe17.url}/sandbox/state", timeout=10).json()["shipments"]
+    before = held(pipe17)["shipments"]
     made = submit(pipe17, "play", name="shipments", count="3")
     assert "3 shipping requests wait in the queue" in made.text
-    after = requests.get(f"{pipe17.url}/sandbox/state", timeout=10).json()["shipments"]
+    after = held(pipe17)["shipments"]
     assert len(after) == len(before) + 3
     submit(pipe17, "play", name="cancel", shipment=after[-1]["shipmentId"])
-    last = requests.get(f"{pipe17.url}/sandbox/state", timeout=10).json()["shipments"][-1]
+    last = held(pipe17)["shipments"][-1]
     assert last["status"] == "canceledRestock"
     assert submit(pipe17, "play", name="shipments", count="1e9").status_code == 400
 
@@ -161,6 +155,7 @@ def test_the_page_shows_requests_without_secrets_and_only_its_own_forms_work(pip
 def test_a_new_vendors_sandbox_is_a_folder_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "acme").mkdir()
     (tmp_path / "acme" / "__init__.py").write_text(ACME)
+    (tmp_path / "acme" / "shapes.json").write_text(ACME_SHAPES)
     monkeypatch.setattr(vendors, "__path__", [*vendors.__path__, str(tmp_path)])
     assert "acme" in vendors.names()
     assert vendors.vendor("acme").port_offset == 9
@@ -168,15 +163,23 @@ def test_a_new_vendors_sandbox_is_a_folder_and_nothing_else(tmp_path: Path, monk
     try:
         with acme.start(0, options) as server:
             address = f"{server.url}/v1/orders"
-            assert requests.post(address, json={"number": "<b>7</b>"}, timeout=10).status_code == 201
-            assert requests.post(address, json={}, timeout=10).status_code == 422
+            key = {"X-Key": "the-key"}
+            assert requests.post(address, json={"number": "<b>7</b>"}, headers=key, timeout=10).status_code == 201
+            refused = requests.post(address, json={}, headers=key, timeout=10)
+            assert (refused.status_code, refused.json()) == (422, {"message": "number is required"})
+            assert requests.post(address, json={"number": "8"}, timeout=10).status_code == 401
             submit(server, "fault", kind="status", times="1")
-            assert requests.post(address, json={"number": "8"}, timeout=10).status_code == 503
+            assert requests.post(address, json={"number": "8"}, headers=key, timeout=10).status_code == 503
         with acme.start(0, options) as server:
             shown = page(server)
             assert "Acme &lt;Ltd&gt;" in shown and "&lt;b&gt;7&lt;/b&gt;" in shown
             journal = requests.get(f"{server.url}/sandbox/journal", timeout=10).json()
             assert journal["calls"] == [], "the file keeps what the vendor holds; the journal is of this run"
+            assert held(server)["orders"] == [{"number": "<b>7</b>"}]
+            assert submit(server, "reset").status_code == 200 and held(server)["orders"] == []
+        (tmp_path / "acme.json").write_text('{"settings": {}, "numbers": {}, "orders": {}}')
+        with pytest.raises(ValueError):
+            acme.start(0, options)
     finally:
         sys.modules.pop("app.sandbox.vendors.acme", None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,19 +14,23 @@ import pytest
 import requests
 from werkzeug import Request, Response
 
-from app.sandbox.faults import RunningServer, serve
+from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.rally import (
     API_KEY,
     HEADER,
     ORGANIZATION_ID,
     SECOND_API_KEY,
     SECOND_ORGANIZATION_ID,
+    Settings,
     serve_rally,
     sign,
     signed_message,
 )
+from app.sandbox.vendors.rally.answers import TOPICS
+from app.sandbox.vendors.rally.findings import FOLDER, SHAPES
+from app.sandbox.vendors.rally.step_requests import Checkout, StepRequest
 
-TOPICS = {
+TOPIC_PATHS = {
     "cart/create": ("post", "carts"),
     "cart/fetch": ("post", "carts/:resourceId"),
     "cart/update": ("put", "carts/:resourceId"),
@@ -218,7 +223,7 @@ class Rally:
         return self.admin("GET", "journal")["counts"].get(ORGANIZATION_ID, {})
 
     def register_all(self, connector_url: str, key: str = API_KEY) -> None:
-        for topic, (method, path) in TOPICS.items():
+        for topic, (method, path) in TOPIC_PATHS.items():
             hook = {"type": topic, "url": f"{connector_url}/rally/merchants/:orgId/{path}", "method": method}
             assert self.api("POST", "hooks", hook, key=key)[0] == 200
 
@@ -245,6 +250,15 @@ def order_id(rally: Rally, connector: Connector) -> str:
     done = rally.checkout(line_items=[{"external_product_id": "p", "external_variant_id": "p", "quantity": 2}])
     assert done["outcome"] == "good", done["steps"][-1]
     return str(done["order_id"])
+
+
+def test_what_the_readme_says_of_steps_topics_and_shapes_is_what_there_is() -> None:
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"[a-z_]+", readme))
+    assert {*StepRequest.__struct_fields__, *Checkout.__struct_fields__, *Settings.__struct_fields__} <= named
+    shapes = {hook.answer for hook in TOPICS.hooks.values()} | {*TOPICS.webhooks}
+    assert {shape for shape in shapes if shape not in SHAPES} == set()
+    assert TOPICS.hooks.keys() - {"register/callback"} == TOPIC_PATHS.keys()
 
 
 @pytest.mark.parametrize(
@@ -498,6 +512,12 @@ def test_an_order_snapshot_is_examined_field_by_field(rally: Rally, connector: C
     assert rally.api("POST", "webhooks/order-update", snapshot)[0] == 202
     assert rally.order(order_id)["snapshot"]["meta"] == {"fulfillments": []}
     assert rally.see("warnings") == []
+    line = order["line_items"][0]
+    for more in ({"metafields": []}, {"is_removable": True}):
+        assert rally.api("POST", "webhooks/order-update", {**snapshot, "line_items": [{**line, **more}]})[0] == 202
+    assert [warning.partition(" ")[2] for warning in rally.see("warnings")] == [
+        "line_items.0.metafields is unknown", "line_items.0.is_removable is unknown"
+    ]  # fmt: skip
     for name, value in [("status", "canceled"), ("total_price", "65"), ("organization_id", "org-demo-2")]:
         status, answer = rally.api("POST", "webhooks/order-update", {**snapshot, name: value})
         assert (status, list(answer["errors"])) == (422, [name])
@@ -591,7 +611,10 @@ def test_the_storefront_gets_a_session_and_a_page(rally: Rally, connector: Conne
     assert rally.checkout(session=answer["checkout_session_id"])["outcome"] == "good"
     again = ask(client_id=client_id, cart_id="cart-1", checkout_session_id=answer["checkout_session_id"])
     assert again.json() == answer
-    assert again.headers["Access-Control-Allow-Origin"] == "*"
+    preflight = rally.session.options(f"{rally.server.url}/api/v1/checkout/auth", timeout=5)
+    assert (preflight.status_code, preflight.headers["Access-Control-Allow-Headers"]) == (204, "Content-Type")
+    for reply in (again, preflight, ask(client_id="unknown")):
+        assert reply.headers["Access-Control-Allow-Origin"] == "*"
     assert rally.checkout(session=answer["checkout_session_id"])["steps"][0]["topic"] == "cart/fetch"
 
 

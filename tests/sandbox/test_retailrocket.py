@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from app.sandbox.faults import serve
+from app.sandbox.server import serve
 from app.sandbox.vendors.retailrocket import API_KEY, PARTNER_ID, SECOND_API_KEY, serve_retailrocket
 from tests.conftest import Sandbox
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,19 +20,11 @@ from app.storefront import order_expiry, order_queue, reservations
 from app.storefront import order_store as orders
 from app.storefront.order_queue import OrderQueue
 from app.storefront.retention import CLOCKS
-from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
 
 NOW = datetime(2026, 2, 3, 12, tzinfo=UTC)
 FAR = NOW + timedelta(days=180)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 def add(database: Database, refnum: str, at: datetime | None = NOW, **more: Any) -> orders.StoredOrder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
@@ -20,7 +19,6 @@ from app.storefront.order_source import OrderSource
 from app.storefront.refusals import ShopRefused
 from app.storefront.requests import StatedLine
 from tests.conftest import owed_levels
-from tests.records.test_migrations import open_database
 from tests.storefront.stage import Till, wanted
 
 WHOLE = Decimal("37.48")
@@ -29,13 +27,6 @@ WHOLE = Decimal("37.48")
 
 class Unreadable(Exception):
     """A vendor's own error for a body that cannot be read."""
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

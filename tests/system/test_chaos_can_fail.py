@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.sandbox.faults import RunningServer
+from app.sandbox.server import RunningServer
 from app.sandbox.vendors.rally import serve_rally
 from app.sandbox.vendors.retailops import CallbackReply
 from tests.conftest import eventually

@@ -16,7 +16,7 @@ import requests
 
 from tests.conftest import KEY, PAIR, ROOT, Sandbox, channel_table
 from tests.postgres import PostgresServer, limited_role
-from tests.system.test_postgres import Processes, in_parallel
+from tests.system.processes import Processes, in_parallel
 
 pytestmark = pytest.mark.postgresql
 

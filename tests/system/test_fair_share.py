@@ -12,11 +12,10 @@ import pytest
 from app.contract.schemas import Contract
 from app.sandbox.vendors.retailops import RetailOps
 from tests.conftest import KEY, OTHER_KEY, PAIR, Sandbox, channel_table
-from tests.system.test_postgres import Processes, in_parallel, run
+from tests.system.processes import Processes, in_parallel
 
 pytestmark = pytest.mark.postgresql
 
-__all__ = ["run"]
 
 THREADS = 8
 LOCK_S = 4.0

@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from sqlalchemy import MetaData, create_engine, select
 
 from app import cli
 from app.channel_settings import TEST_KEY
+from app.cli.demo.pipe17 import Pipe17
 from app.cli.verify.reference import Reference
 from app.cli.verify.sdk_tool import is_its_date_time
 from app.contract.problems import Schema
-from app.sandbox.vendors.retailops import shipment
 from tests.system.chaos.records import await_quiet
 from tests.system.go_verifier import GoVerifier, published_schemas
 from tests.system.stage import KEY, Stage
@@ -57,22 +58,30 @@ def filled(request: pytest.FixtureRequest, stage: Stage) -> Stage:
 
 
 def work(stage: Stage) -> None:
-    """Orders waiting, acknowledged, shipped and cancelled, and stock; nothing is under way any more."""
-    retailops = stage.retailops()
-    orders = retailops.pull_all()
-    refnums = [order["channel_order_refnum"] for order in orders]
-    assert len(refnums) > 6
-    heard = [
-        retailops.call("order_acknowledge", orders=[{"channel_order_refnum": refnum} for refnum in refnums[:5]]),
-        retailops.call(
-            "order_shipment_submit", channel_order_refnum=refnums[0], shipment=shipment(orders[0], 501, [(0, 1)])
-        ),
-        retailops.call("order_cancel", order={"channel_order_refnum": refnums[1]}),
-        retailops.call("inventory_push", inventory_updates=[{"sku": "S12345", "quantity_available": 5}]),
-    ]
-    retailops.close()
-    assert all(each.is_accepted for each in heard)
+    """The demo's life of orders, some more orders waiting, and stock; nothing is under way any more."""
+    life = Pipe17(stage.retailops(), stage.vendor_url)
+    for act in (
+        life.pull, life.acknowledge, life.stock, life.ship, life.ship_again, life.cancel, life.cancel_shipped,
+        life.complete, life.called_off, life.money,
+    ):  # fmt: skip
+        print(act())
+    vendor = stage.vendor()
+    made, ordered = units_of(vendor["fulfillments"]), units_of(vendor["shipments"])
+    assert len(vendor["fulfillments"]) == 4 and made <= ordered, "two parcels, another one and what was rejected, once"
+    stage.tell_vendor("shipments", {"count": 3})
+    assert len(life.ro.pull_all()) == 3
+    life.done("inventory_push", inventory_updates=[{"sku": "S12345", "quantity_available": 5}])
+    life.ro.close()
     assert await_quiet(stage.database_url, time.monotonic() + 30) == []
+
+
+def units_of(held: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    """The units of every line of every shipping request."""
+    units: Counter[tuple[str, str]] = Counter()
+    for item in held:
+        for line in item["lineItems"]:
+            units[item["shipmentId"], line["uniqueId"]] += line["quantity"]
+    return units
 
 
 def everything(stage: Stage) -> dict[str, Any]:

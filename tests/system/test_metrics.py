@@ -11,8 +11,8 @@ import requests
 
 from app.contract.schemas import Contract
 from tests.conftest import Sandbox, channel_table, eventually
-from tests.operations.test_measurements import TOKEN, Lines, lines_of
-from tests.system.test_postgres import Processes, caller, in_parallel
+from tests.operations.metric_lines import TOKEN, Lines, lines_of
+from tests.system.processes import Processes, caller, in_parallel
 
 pytestmark = pytest.mark.postgresql
 

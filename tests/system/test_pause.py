@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from app.cli.demo.pipe17 import Pipe17
 from app.sandbox.vendors.retailops import shipment
 from tests.conftest import eventually
 from tests.system.stage import Stage
@@ -21,13 +21,9 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 def test_p39_every_process_goes_by_a_pause_and_what_has_waited_arrives_once(stage: Stage) -> None:
-    retailops = stage.retailops()
-    orders = [order for order in retailops.pull_all() if len(order["order_items"]) == 1][:2]
-    shipped, cancelled = (order["channel_order_refnum"] for order in orders)
-    entries = [
-        {"channel_order_refnum": name, "retailops_order_id": 70 + at} for at, name in enumerate((shipped, cancelled))
-    ]
-    assert retailops.call("order_acknowledge", orders=entries).status == 200
+    life = Pipe17(stage.retailops(), stage.vendor_url)
+    print(life.pull(), life.acknowledge(), sep="\n")
+    shipped, cancelled = [order for order in life.orders if len(order["order_items"]) == 1][:2]
     stage.channel("pause", "fire", "pipe17", "--reason", "their warehouse moves", "--by", "Ada", "--yes")
 
     def pulled() -> int:
@@ -35,20 +31,16 @@ def test_p39_every_process_goes_by_a_pause_and_what_has_waited_arrives_once(stag
 
     eventually(lambda: all(pulled() == 503 for _ in range(20)))  # whichever process answers
     before = stage.vendor()["calls"]
-    package = shipment(orders[0], 501, [(0, orders[0]["order_items"][0]["quantity"])])
-    answer = retailops.call("order_shipment_submit", channel_order_refnum=shipped, shipment=package).answer
-    assert [event["code"] for event in answer["events"]] == ["OWED"] and "PAUSED" in answer["events"][0]["message"]
-    answer = retailops.call("order_cancel", order={"channel_order_refnum": cancelled}).answer
+    [owed] = life.submit(shipped, shipment(shipped, 501, [(0, shipped["order_items"][0]["quantity"])])).answer["events"]
+    assert owed["code"] == "OWED" and "PAUSED" in owed["message"]
+    named = {"channel_order_refnum": cancelled["channel_order_refnum"]}
+    answer = life.answered("order_cancel", order=named).answer
     assert answer["status"] == "fail" and answer["events"][0]["code"] == "PAUSED"
     assert stage.vendor()["calls"] == before
-
-    def fulfilments() -> list[Any]:
-        return [item for item in stage.vendor()["fulfillments"] if item["shipmentId"] == shipped]
-
-    assert fulfilments() == []
+    assert life.fulfilments(shipped) == []
     stage.channel("resume", "fire", "pipe17", "--by", "Ada")
-    eventually(fulfilments)
+    eventually(lambda: life.fulfilments(shipped))
     eventually(lambda: all(pulled() == 200 for _ in range(20)))
-    answer = retailops.call("order_cancel", order={"channel_order_refnum": cancelled}).answer
-    assert answer["status"] == "success"
-    assert len(fulfilments()) == 1
+    life.done("order_cancel", order=named)
+    assert len(life.fulfilments(shipped)) == 1
+    life.ro.close()

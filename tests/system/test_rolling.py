@@ -18,11 +18,10 @@ import requests
 import sqlalchemy as sa
 
 from app.contract.schemas import Contract
-from app.records.database import Database
-from app.settings import load_database_url
 from tests.conftest import KEY, PAIR, Sandbox, channel_table, eventually
+from tests.databases import open_database
 from tests.system import releases
-from tests.system.test_postgres import Processes, caller
+from tests.system.processes import Processes, caller
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.unmigrated]
 
@@ -220,7 +219,7 @@ def test_p47_old_and_new_code_live_on_one_database_as_each_migration_says(
 
 @contextmanager
 def opened(url: str) -> Iterator[sa.Connection]:
-    database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+    database = open_database(url)
     try:
         with database.read() as connection:
             yield connection

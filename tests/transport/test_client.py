@@ -27,9 +27,11 @@ from app.clock import boot_s
 from app.deadline import Deadline
 from app.domain.traffic import VendorCall
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
-from app.sandbox.faults import Faults, RunningServer, serve
+from app.sandbox.faults import Faults
+from app.sandbox.server import RunningServer, serve
 from app.transport.client import VendorClient
 from app.transport.connections import Attempt, WatchedConnection
+from app.transport.failures import BadCertificate
 from app.transport.limits import CallLimiter
 from app.transport.rates import RatePlan
 from app.transport.replies import MOST_VALUES, Reply, raise_for
@@ -431,7 +433,7 @@ def test_p7_p8_through_a_proxy_and_tls_the_deadline_holds_and_only_a_known_certi
         monkeypatch.delenv("REQUESTS_CA_BUNDLE")
         with pytest.raises(Unavailable, match="TLS_FAILED") as untrusted:
             order(make_client("https://vendor.test/v1"), budget_s=3.0)
-        assert not untrusted.value.outcome_unknown
+        assert isinstance(untrusted.value, BadCertificate) and not untrusted.value.outcome_unknown
         thread.join()
     assert heard[0].startswith(b"CONNECT vendor.test:443 ") and CANARY.encode() not in heard[0]
     assert heard[1].startswith(b"POST /v1/orders ") and CANARY.encode() in heard[1]

@@ -6,21 +6,18 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 
 import click
-import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from app.cli.demo import pipe17, rally, retailrocket
 from app.cli.demo.console import Walk
 from app.cli.demo.playing import Step, Steps, play
 from app.cli.demo.stage import Stage, staged
+from app.terminal import json_option, print_cells, print_json
 
-ACTS = (pipe17, rally, retailrocket)
-"""One for each vendor: `channel` gives its table, `OrderLife` its steps."""
-
+TABLES = {vendor.VENDOR: vendor.SETTINGS for vendor in (rally, pipe17, retailrocket)}
+"""Further settings of each vendor.  Retail Rocket, which brings no orders, joins the channel of the first."""
 
 LOOKS = ("channel check", "channel callbacks list", "channel callbacks show --order NUMBER", "channel deliveries list")
 """Commands that show what the demo left, in the folder it runs in."""
@@ -35,9 +32,9 @@ CLICKS = (
 """What to click first on the operator's pages."""
 
 
-@click.command(short_help="Play a whole order life on this machine.")
+@click.command()
 @click.option("--once", is_flag=True, help="Stop everything at the end; exit 0 only if every step held.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@json_option
 def demo(once: bool, as_json: bool) -> None:
     """Play RetailOps through a whole order life against a real server and sandboxed vendors, on loopback."""
     console = Console(stderr=as_json)
@@ -47,9 +44,9 @@ def demo(once: bool, as_json: bool) -> None:
 
     with staged() as stage:
         console.print("Starting the vendors' sandboxes and the channel server ...")
-        for act in ACTS:
-            stage.start_sandbox(act.VENDOR)
-        stage.start_server("".join(act.channel(stage) for act in ACTS))
+        for vendor in TABLES:
+            stage.start_sandbox(vendor)
+        stage.start_server(TABLES)
         steps: list[Step] = []
         all_held = True
         for title, acts in _plays(stage):
@@ -58,10 +55,10 @@ def demo(once: bool, as_json: bool) -> None:
             all_held = all_held and len(played) == len(acts) and all(step.held for step in played)
             steps += played
         if as_json:
-            result = {"held": all_held, "steps": [asdict(step) for step in steps]}
-            click.echo(msgspec.json.encode(result).decode())
+            print_json({"held": all_held, "steps": steps})
         else:
-            console.print(_table(steps))
+            rows = [(step.name, "yes" if step.held else "NO", f"{step.seconds:.1f}", step.detail) for step in steps]
+            print_cells("", ("Step", "Held", "s", "What was seen"), rows)
             console.print("Every step held." if all_held else "[bold]A step did not hold.[/bold]")
         if not once and all_held:
             _stay_up(stage, console)
@@ -72,29 +69,25 @@ def demo(once: bool, as_json: bool) -> None:
 
 
 def _plays(stage: Stage) -> Iterator[tuple[str, Steps]]:
-    for act in ACTS:
-        yield act.VENDOR, act.OrderLife(stage, stage.retailops(act.KEY, act.PAIR)).steps()
+    ours, theirs = stage.retailops, stage.sandbox_url
+    life = pipe17.Pipe17(ours(pipe17.VENDOR), theirs(pipe17.VENDOR))
+    yield pipe17.VENDOR, [*life.steps(), *pipe17.Outage(life, stage).steps()]
+    yield rally.VENDOR, rally.Rally(ours(rally.VENDOR), theirs(rally.VENDOR), stage.run).steps()
+    name = retailrocket.VENDOR
+    feed_url = f"{stage.server_url}/feeds/{name}/{stage.channel(name)['name']}.xml"
+    yield name, retailrocket.RetailRocket(ours(name), theirs(name), feed_url).steps()
     yield "console", Walk(stage).steps()
-
-
-def _table(steps: list[Step]) -> Table:
-    table = Table(show_lines=False)
-    table.add_column("step")
-    table.add_column("held")
-    table.add_column("s", justify="right")
-    table.add_column("what was seen")
-    for step in steps:
-        table.add_row(step.name, "yes" if step.held else "NO", f"{step.seconds:.1f}", step.detail)
-    return table
 
 
 def _stay_up(stage: Stage, console: Console) -> None:
     console.print(
         f"\nThe channel server:  {stage.server_url}/api/channel  (openapi at {stage.server_url}/openapi.json)"
     )
-    for act in ACTS:
-        console.print(f"{act.VENDOR} holds:  {stage.sandbox_url(act.VENDOR)}/sandbox/")
-        console.print(f"  its channel's key (demo only): {act.KEY}, client_id {act.PAIR[0]}, channel {act.PAIR[1]}")
+    for vendor in TABLES:
+        channel = stage.channel(vendor)
+        numbers = f"client_id {channel['client_id']}, channel {channel['channel_id']}"
+        console.print(f"{vendor} holds:  {stage.sandbox_url(vendor)}/sandbox/")
+        console.print(f"  its channel's key (demo only): {channel['auth_keys'][0]}, {numbers}", soft_wrap=True)
     console.print(f"\nThe operator's pages:  {stage.server_url}/console/", soft_wrap=True)
     console.print(f"  sign in with any name and this token (demo only): {stage.console_token}", soft_wrap=True)
     for click_on in CLICKS:

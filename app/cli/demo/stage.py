@@ -10,15 +10,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import click
 import requests
+from dotenv import dotenv_values
 
+from app.cli.init import channels_text, variables_text
+from app.cli.sandbox import FIRST_PORT
 from app.contract.schemas import load_contract
+from app.sandbox import vendors
 from app.sandbox.vendors.retailops import RetailOps
 from app.settings import ENVIRONMENT_HELP
 
@@ -26,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Stage:
-    """Starts and ends the processes and says what they hold."""
+    """Starts and ends the processes, which are configured as `channel init` does it for the vendors' stand-ins."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,10 +44,18 @@ class Stage:
         self._ports: dict[str, int] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._callers: list[RetailOps] = []
+        self._variables: dict[str, str] = {}
         self._channels = ""
 
-    def retailops(self, key: str, pair: tuple[int, int]) -> RetailOps:
-        """RetailOps as the caller of one channel."""
+    def channel(self, vendor: str) -> dict[str, Any]:
+        """The [[channel]] of a vendor, its variables filled in."""
+        channels = tomllib.loads(Template(self._channels).substitute(self._variables))["channel"]
+        return next(channel for channel in channels if vendor in channel["gateways"])
+
+    def retailops(self, vendor: str) -> RetailOps:
+        """RetailOps as the caller of a vendor's channel."""
+        channel = self.channel(vendor)
+        key, pair = channel["auth_keys"][0], (channel["client_id"], channel["channel_id"])
         self._callers.append(RetailOps(f"{self.server_url}/api/channel", key, *pair, load_contract()))
         return self._callers[-1]
 
@@ -61,42 +76,31 @@ class Stage:
         process.kill()
         process.wait()
 
-    def held(self, vendor: str) -> dict[str, Any]:
-        """What the sandbox of a vendor holds."""
-        state: dict[str, Any] = requests.get(f"{self.sandbox_url(vendor)}/sandbox/state", timeout=5).json()
-        return state
-
-    def control(self, vendor: str, path: str, body: dict[str, Any], method: str = "POST") -> dict[str, Any]:
-        """What the vendor's people do, by the sandbox's own pages.  Raises `RequestException`."""
-        reply = requests.request(method, f"{self.sandbox_url(vendor)}/sandbox/{path}", json=body, timeout=5)
-        reply.raise_for_status()
-        answer: dict[str, Any] = reply.json()
-        return answer
-
-    def start_server(self, channels: str) -> None:
-        """Raises `ClickException` when it does not start."""
-        self._channels = channels
-        self._write_settings()
-        command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "app:create_app()"]
-        self._start("server", command, self._configuration())
-        self._await(f"{self.server_url}/readyz", "server")
-
-    def _configuration(self) -> dict[str, str]:
-        return {
+    def start_server(self, tables: Mapping[str, str]) -> None:
+        """Serve the vendors' channels; `tables` are further settings of each.  Raises `ClickException`."""
+        names = list(tables)
+        ports = {FIRST_PORT + vendors.vendor(name).port_offset: self._ports[name] for name in names}
+        self._channels = channels_text(names, ports)
+        for name, settings in tables.items():
+            self._channels = self._channels.replace(f"[channel.{name}]\n", f"[channel.{name}]{settings}", 1)
+        written = dotenv_values(stream=StringIO(variables_text(names)))
+        self._variables = {name: value for name, value in written.items() if value} | {
             "APP_ENV": "demo",
-            "CHANNELS": self._channels,
             "CONSOLE_TOKEN": self.console_token,
             "PORT": str(self.server_port),
             "PUBLIC_URL": self.server_url,
             "DATABASE_URL": f"sqlite:///{self.folder / 'channel.db'}",
         }
-
-    def _write_settings(self) -> None:
-        """As `channel` commands find them in that folder, so that people can look into the demo."""
-        values = self._configuration()
-        (self.folder / "channels.toml").write_text(values.pop("CHANNELS"), encoding="utf-8")
-        lines = [f"{name}='{value}'\n" for name, value in values.items()]
+        # So `channel` commands in that folder find them, and people can look into the demo.
+        (self.folder / "channels.toml").write_text(self._channels, encoding="utf-8")
+        lines = [f"{name}='{value}'\n" for name, value in self._variables.items()]
         (self.folder / ".env").write_text("".join(lines), encoding="utf-8")
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "app:create_app()"]
+        self._start("server", command, self._configuration())
+        self._await(f"{self.server_url}/readyz", "server")
+
+    def _configuration(self) -> dict[str, str]:
+        return {**self._variables, "CHANNELS": self._channels}
 
     def run(self, *arguments: str) -> str:
         """Run a `channel` command beside the server, as an operator would; its output.

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
+from rich.console import Console
 
 from app.channel_settings import TEST_KEY
-from app.cli.verify.flags import GoFlags
+from app.cli.verify.flags import GoFlags, timeout_option
 from app.cli.verify.keys import Secret, doubt_of_sdk_tool, find_key
 from app.cli.verify.plan import make_plan
 from app.cli.verify.run import run
-from app.cli.verify.sdk_tool import Verdict, collect, judged_by, replay
+from app.cli.verify.sdk_tool import Example, collect, judged_by, replay
 from app.cli.verify.show import Progress, verdict_of, write_junit
 from app.cli.verify.target import Target
 from app.contract.files import FIXTURES, SCHEMAS
@@ -30,7 +30,7 @@ _ELSEWHERE = {
 _MORE = "every request that failed: --all; for programs: --json, --junit FILE"
 
 
-@click.command(cls=GoFlags, short_help="Verify a channel server, more strictly than the SDK's tool.")
+@click.command(cls=GoFlags)
 @click.argument("command", required=False, metavar="")
 @click.argument("rest", nargs=-1, metavar="")
 @click.option(
@@ -67,14 +67,7 @@ _MORE = "every request that failed: --all; for programs: --json, --junit FILE"
 @click.option("--stop-on-error", is_flag=True, help="Stop at the first test that fails.")
 @click.option("--verbose", is_flag=True, help="Show bodies on standard error; keys are masked.")
 @click.option("--all", "show_all", is_flag=True, help="Also show every test, and every request that failed.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(0.05, 3600),
-    default=15.0,
-    show_default=True,
-    help="Seconds for one whole exchange; the SDK's own tool always waits 15.",
-)
+@timeout_option(15.0, "Seconds for one whole exchange; the SDK's own tool always waits 15.")
 @click.option(
     "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many tests run at the same time."
 )
@@ -137,8 +130,9 @@ def verify(
         reason = "cannot be written with --as-sdk-tool" if as_sdk_tool else f"there is no folder {junit_file.parent}"
         raise click.BadParameter(f"{reason}.", param_hint="--junit")
     key, name = _key(use_auth_key)
-    out = None if as_json else console()
-    if out and not as_sdk_tool and not tests_path.is_dir():
+    out = console()
+    out.quiet = as_json
+    if not as_sdk_tool and not tests_path.is_dir():
         out.print(f"--tests-path: {tests_path} is no folder, so fixtures are looked for beside the schemas")
     target = Target(base_url, timeout_s, follows_redirects=as_sdk_tool)
     try:
@@ -146,33 +140,18 @@ def verify(
             is_published = ctx.get_parameter_source("schema_path") is ParameterSource.DEFAULT
             is_own = is_published and ctx.get_parameter_source("tests_path") is ParameterSource.DEFAULT
             folders = (None if is_published else schema_path, None if is_own else tests_path)
-            examples = collect(*folders, actions)
-            if out:
-                click.echo(judged_by(*folders))
-            on_verdict = _show if out else _nothing
-            verdicts = replay(examples, target, key, stop_on_error=stop_on_error, on_verdict=on_verdict)
-            ctx.exit(_sum_up(verdicts, folders, as_json))
+            ok = _as_sdk_tool(out, folders, collect(*folders, actions), target, key, stop_on_error=stop_on_error)
+            ctx.exit(0 if ok else 1)
         plan = make_plan(schema_path, tests_path, actions)
-        progress = Progress(out, [case.fixture.name for case in plan.cases]) if out else None
-        if progress:
-            progress.head(Secret(key).masked(base_url), name)
-        with progress or nullcontext():
-            report = run(
-                plan,
-                target,
-                key,
-                jobs=jobs,
-                stop_on_error=stop_on_error,
-                on_result=progress.count if progress else _nothing,
-                log=_write_line if verbose else _nothing,
-            )
+        with Progress(out, plan, f"{Secret(key).masked(base_url)} with {name}") as progress:
+            log = _write_line if verbose else _nothing
+            report = run(plan, target, key, progress.count, jobs=jobs, stop_on_error=stop_on_error, log=log)
     finally:
         target.close()
     if junit_file:
         write_junit(report, junit_file)
-    if progress:
-        progress.sum_up(report, is_whole=show_all, hint="" if show_all else _MORE)
-    else:
+    progress.sum_up(report, is_whole=show_all, hint="" if show_all else _MORE)
+    if as_json:
         print_json(report)
     ctx.exit(0 if report.ok else 1)
 
@@ -205,14 +184,18 @@ def _nothing(_: object) -> None:
     pass
 
 
-def _show(verdict: Verdict) -> None:
-    click.echo(f"{verdict.fixture}  {'ok' if verdict.ok else f'FAILED  {verdict.reason}'}")
-
-
-def _sum_up(verdicts: list[Verdict], folders: tuple[Path | None, Path | None], as_json: bool) -> int:
+def _as_sdk_tool(
+    out: Console, folders: tuple[Path | None, Path | None], examples: list[Example], target: Target, key: str,
+    *, stop_on_error: bool,
+) -> bool:  # fmt: skip
+    """Replay the SDK's tool and show what it says; as JSON where the console is quiet."""
+    out.print(judged_by(*folders), soft_wrap=True)
+    verdicts = []
+    for verdict in replay(examples, target, key, stop_on_error=stop_on_error):
+        verdicts.append(verdict)
+        out.print(f"{verdict.fixture}  {'ok' if verdict.ok else f'FAILED  {verdict.reason}'}", soft_wrap=True)
     failed = sum(not verdict.ok for verdict in verdicts)
-    if as_json:
+    out.print(verdict_of(failed))
+    if out.quiet:
         print_json({"ok": not failed, "judged_by": judged_by(*folders), "results": verdicts})
-    else:
-        click.echo(verdict_of(failed))
-    return 1 if failed else 0
+    return not failed

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 
 import click
+
+from app.terminal import Command
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
@@ -17,6 +19,12 @@ class GoFlags(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, list(_with_two_dashes(args, self.get_params(ctx), ctx)))
+
+
+def timeout_option(default_s: float, help: str, most_s: float = 3600) -> Callable[[Command], Command]:
+    """--timeout: seconds for the whole of an exchange, or of what the command waits for."""
+    kind = click.FloatRange(0.05, most_s)
+    return click.option("--timeout", "timeout_s", type=kind, default=default_s, show_default=True, help=help)
 
 
 def _with_two_dashes(args: Sequence[str], params: Sequence[click.Parameter], ctx: click.Context) -> Iterator[str]:

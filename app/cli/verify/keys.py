@@ -124,6 +124,11 @@ class Secret:
     def masked(self, text: str) -> str:
         return self._pattern.sub(MASK, text)
 
+    def shown(self, text: object, most: int | None = None) -> str:
+        """Text of a foreign server for a terminal: without secrets and control characters, at most so long."""
+        words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str("" if text is None else text)
+        return "".join(sign if sign.isprintable() else " " for sign in self.masked(words)).rstrip()[:most]
+
 
 def _spellings(character: str) -> str:
     def anyhow(code: str) -> str:

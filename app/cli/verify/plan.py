@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,23 +21,35 @@ class NoPlan(ChannelError):
     """Nothing can be verified so; the message names the flag or the file to change."""
 
 
-@dataclass(eq=False)
-class Link:
+class Link(msgspec.Struct, dict=True, eq=False):
     """One address of a schema file and what both sides must satisfy, compiled when first used."""
 
     href: str
-    request_schema: Schema
-    answer_schema: Schema
+    schema: Schema
+    target_schema: Schema = msgspec.field(name="targetSchema")
+    method: Any = None
 
     @cached_property
     def request(self) -> Reference:
         """Raises `BadSchema`.  Nothing that comes in is held to a format (R7)."""
-        return Reference(self.request_schema, {})
+        return Reference(self.schema, {})
 
     @cached_property
     def answer(self) -> Reference:
         """Raises `BadSchema`."""
-        return Reference(self.answer_schema)
+        return Reference(self.target_schema)
+
+
+class Document(msgspec.Struct):
+    """What is needed of a schema file; its definitions are put into every schema, as the SDK's tool does it."""
+
+    links: Annotated[list[Link], msgspec.Meta(min_length=1)]
+    definitions: Any = None
+
+    def __post_init__(self) -> None:
+        for link in self.links if isinstance(self.definitions, dict) else ():
+            link.schema |= {"definitions": self.definitions}
+            link.target_schema |= {"definitions": self.definitions}
 
 
 @dataclass(frozen=True)
@@ -68,23 +80,26 @@ def make_plan(schema_path: Path, tests_path: Path, actions: str) -> Plan:
     without_fixture: list[str] = []
     documents = {file: _document(file) for file in _chosen(schema_files(schema_path), actions)}
     for file, document in documents.items():
-        links = list(_links(document))
         fixtures = fixtures_of(file, tests_path)
         if not fixtures:
             without_fixture.append(callback_of(file))
         for fixture in fixtures:
-            cases.extend(Case(callback_of(file), fixture, link, fixture is fixtures[0]) for link in links)
+            cases.extend(Case(callback_of(file), fixture, link, fixture is fixtures[0]) for link in document.links)
     if not cases:
         raise no_fixtures(tests_path)
     return Plan(tuple(cases), tuple(without_fixture), tuple(_doubts(documents)))
 
 
-def _doubts(documents: Mapping[Path, dict[str, Any]]) -> Iterator[str]:
+def _doubts(documents: Mapping[Path, Document]) -> Iterator[str]:
     """What the SDK's tool minds in schema files by which a server can be judged all the same."""
-    undefined = [file.name for file, document in documents.items() if not isinstance(document.get("definitions"), dict)]
+    undefined = [file.name for file, document in documents.items() if not isinstance(document.definitions, dict)]
     if undefined:
         yield f'the SDK\'s own tool cannot use {", ".join(undefined)}: add "definitions": {{}} at the top'
-    others = [file.name for file, document in documents.items() if any(map(_is_not_posted, document["links"]))]
+    others = [
+        file.name
+        for file, document in documents.items()
+        if any(str(link.method).upper() != "POST" for link in document.links)
+    ]
     if others:
         yield f"the SDK's own tool would not POST for {', '.join(others)}: a link's method must be post"
 
@@ -135,31 +150,8 @@ def callback_of(file: Path) -> str:
     return file.stem.removesuffix("_v1")
 
 
-def _is_not_posted(link: dict[str, Any]) -> bool:
-    return str(link.get("method")).upper() != "POST"
-
-
-def _links(document: dict[str, Any]) -> Iterator[Link]:
-    """Each with the file's definitions in both schemas, as the SDK's tool does it."""
-    definitions = document.get("definitions")
-    shared = {"definitions": definitions} if isinstance(definitions, dict) else {}
-    for link in document["links"]:
-        yield Link(link["href"], link["schema"] | shared, link["targetSchema"] | shared)
-
-
-def _document(file: Path) -> dict[str, Any]:
-    """A schema file whose links have all that is needed of them."""
+def _document(file: Path) -> Document:
     try:
-        document: dict[str, Any] = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        return msgspec.json.decode(file.read_bytes(), type=Document)
     except (OSError, ValueError) as error:
-        raise NoPlan(f"{file}: cannot be read as a JSON object") from error
-    links = document.get("links")
-    if not isinstance(links, list) or not links:
-        raise NoPlan(f"{file}: links must be a list that is not empty")
-    for index, link in enumerate(links):
-        if not isinstance(link, dict) or not isinstance(link.get("href"), str):
-            raise NoPlan(f"{file}: links[{index}].href must be text")
-        for key in ("schema", "targetSchema"):
-            if not isinstance(link.get(key), dict):
-                raise NoPlan(f"{file}: links[{index}].{key} must be a schema")
-    return document
+        raise NoPlan(f"{file}: cannot be used as a schema file: {error}") from error

@@ -17,7 +17,7 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from referencing.exceptions import Unresolvable
 
 from app.contract.formats import OUTGOING
-from app.contract.problems import KEPT, Problem, Schema, pointer_to
+from app.contract.problems import KEPT, Problem, Schema, pointer_to, sentence
 
 Formats = Mapping[str, Callable[[object], bool]]
 
@@ -151,16 +151,8 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
         case "maxItems" | "minItems":
             limit = "at most" if rule == "maxItems" else "at least"
             text = f"has {len(error.instance)} elements, {limit} {expected} are allowed"  # type: ignore[arg-type]
-        case "minLength" | "maxLength":
-            text = f"must have {'at least' if rule == 'minLength' else 'at most'} {expected} characters"
-        case "minimum" | "maximum":
-            text = f"must be {'at least' if rule == 'minimum' else 'at most'} {expected}"
-        case _ if form:
-            text = f"must be {form}"
-        case _ if isinstance(expected, str | int | float):
-            text = f"breaks the rule {rule}: {expected}"
         case _:
-            text = f"breaks the rule {rule}"
+            text = sentence(rule, {"limit": expected, "multiple_of": expected}, schema)
     yield Problem.at(pointer_to(place), rule, text)
 
 

@@ -48,12 +48,9 @@ class Result(msgspec.Struct, frozen=True):
     untried: int = 0
 
 
-class ServerEvent(msgspec.Struct, frozen=True):
+class ServerEvent(Said, frozen=True):
     """The same words of the server, and in how many tests they came."""
 
-    event_type: str
-    code: str
-    message: str
     tests: int
 
 

@@ -6,34 +6,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 from app.cli.verify.causes import causes_of
 from app.cli.verify.plan import Case, Plan
 from app.cli.verify.report import Report, Result, new_report
 from app.cli.verify.target import Target
-from app.cli.verify.trial import Examiner, secret_of
-from app.contract.schemas import Contract, load_contract
-
-
-@cache
-def _contract() -> Contract:
-    """Compiled when first needed, and once."""
-    return load_contract()
+from app.cli.verify.trial import Examiner
 
 
 def run(
     plan: Plan,
     target: Target,
     key: str,
+    on_result: Callable[[Result], None],
     *,
     jobs: int = 1,
     stop_on_error: bool = False,
-    on_result: Callable[[Result], None] = lambda _: None,
     log: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Examine every case; results are handed on in the plan's order as soon as they are there."""
-    examiner = Examiner(target, key, secret_of(key), _contract(), log)
+    examiner = Examiner(target, key, log)
     begun = time.perf_counter()
     results = []
     for result in _results(plan, examiner, jobs, stop_on_error):
@@ -54,11 +46,9 @@ def _results(plan: Plan, examiner: Examiner, jobs: int, stop_on_error: bool) -> 
             stopping.set()
         return result
 
-    if jobs == 1:  # in this thread, which Ctrl-C ends at once
-        yield from (result for case in plan.cases if (result := examine(case)) is not None)
-        return
     with ThreadPoolExecutor(jobs) as pool:
+        each = map if jobs == 1 else pool.map  # one after the other in this thread, which Ctrl-C ends at once
         try:
-            yield from (result for result in pool.map(examine, plan.cases) if result is not None)
+            yield from filter(None, each(examine, plan.cases))
         finally:
             stopping.set()

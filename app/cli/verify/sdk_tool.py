@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -102,23 +102,13 @@ def judged_by(schema_path: Path | None, tests_path: Path | None) -> str:
     return f"judged as the SDK's tool judges by {schema_path}, with the fixtures in {tests_path}"
 
 
-def replay(
-    examples: list[Example],
-    target: Target,
-    key: str,
-    *,
-    stop_on_error: bool = False,
-    on_verdict: Callable[[Verdict], None] = lambda _: None,
-) -> list[Verdict]:
+def replay(examples: list[Example], target: Target, key: str, *, stop_on_error: bool = False) -> Iterator[Verdict]:
     """Its run: good key, then, only after success, a wrong one.  `target` must follow redirects."""
-    verdicts = []
     for example in examples:
         reason = _reason(example, target, key)
-        verdicts.append(Verdict(example.fixture.name, not reason, reason))
-        on_verdict(verdicts[-1])
+        yield Verdict(example.fixture.name, not reason, reason)
         if reason and stop_on_error:
-            break
-    return verdicts
+            return
 
 
 def _reason(example: Example, target: Target, key: str) -> str:

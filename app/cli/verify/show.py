@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from app.cli.verify.causes import in_brief, in_short, in_words
+from app.cli.verify.plan import Plan
 from app.cli.verify.report import Cause, Check, Group, Report, Result
 
 FIRST_LINES = 40
@@ -39,19 +40,16 @@ class Progress:
     While it goes on a terminal shows how far it is, and nothing of that stays.
     """
 
-    def __init__(self, out: Console, fixtures: list[str]) -> None:
+    def __init__(self, out: Console, plan: Plan, title: str) -> None:
+        """`title` names what is tried, and the key by its name, never itself; on a quiet console nothing is shown."""
         self._out = out
-        self._width = max(map(len, fixtures), default=0)
+        self._width = max((len(case.fixture.name) for case in plan.cases), default=0)
         self._bar = progress.Progress(
             progress.TextColumn("{task.completed} of {task.total} tests"), progress.BarColumn(), console=out,
-            transient=True, disable=not out.is_terminal,
+            transient=True, disable=out.quiet or not out.is_terminal,
         )  # fmt: skip
-        self._task = self._bar.add_task("", total=len(fixtures))
-
-    def head(self, base_url: str, key: str) -> None:
-        """What is tried; `key` is its name, never itself."""
-        address = re.sub(r"//[^/]*@", "//***@", base_url)
-        self._line(f"channel verify {address} with {key}")
+        self._task = self._bar.add_task("", total=len(plan.cases))
+        self._line("channel verify " + re.sub(r"//[^/ ]*@", "//***@", title))
 
     def __enter__(self) -> Progress:
         self._bar.start()

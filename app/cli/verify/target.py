@@ -1,33 +1,43 @@
-"""One request and its whole answer within a fixed time, from a server that nobody vouches for."""
+"""A server that nobody vouches for: one request to it, and the whole answer within a fixed time."""
 
 from __future__ import annotations
 
-import http.client
-import queue
-import ssl
-import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
 from types import MappingProxyType
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
 
-from app.errors import ChannelError
+from app.deadline import Deadline
+from app.errors import ChannelError, GatewayError
+from app.transport.connections import HttpClient
+from app.transport.failures import BadCertificate
+from app.transport.replies import Reply
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer, counted while inflating."""
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
-_GRACE_S = 0.25
-_PIECE = 64 * 1024
-# ValueError: what `requests` raises for an address in `Location` that it cannot take apart.
-_TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+ADDRESS_RULE = "must be http(s)://host[:port], with or without a path"
+
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip", "User-Agent": "retailops-channel-verify"}
+
+_BECOMES_GET = (301, 302, 303)
+_REDIRECTS = (*_BECOMES_GET, 307, 308)
+
+_MOST_REQUESTS = 10
+"""That the SDK's tool sends for one test, the first among them."""
+
+_REASONS = {
+    "DNS_FAILED": "the host of {flag} has no address",
+    "CONNECT_FAILED": "nobody listens at {flag}",
+    "TLS_FAILED": "no secure connection: does {flag} mean http?",
+    "CONNECTION_LOST": "the server closed the connection without an answer; its log says why",
+    "NOT_HTTP": "what came is no answer of HTTP",
+    "REPLY_CUT": "the answer broke off or cannot be decoded",
+}
 
 
 class NoAnswer(ChannelError):
@@ -40,19 +50,6 @@ class NoAnswer(ChannelError):
 
 class BadAddress(ChannelError):
     """An address cannot be used; the message names the flag."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Status, inflated body, headers as they came, and how long all of it took."""
-
-    status: int
-    body: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ms: int = 0
-
-
-ADDRESS_RULE = "must be http(s)://host[:port], with or without a path"
 
 
 def is_address(url: str) -> bool:
@@ -82,17 +79,11 @@ class Target:
         self._timeout_s = timeout_s
         self._flag = flag
         self._follows_redirects = follows_redirects
-        self._of_thread = threading.local()
-        self._lock = threading.Lock()
-        self._sessions: list[requests.Session] = []
+        self._clients: dict[str, HttpClient] = {}
 
     def path(self, href: str, *, is_doubled: bool = False) -> str:
         """Path of the base URL and href joined as plain text (SDK contract 1.1); `is_doubled`: with two slashes."""
         return self._parts.path.rstrip("/") + "/" + href if is_doubled else self._parts.path + href
-
-    def post(self, path: str, body: bytes, query: str = "", headers: Mapping[str, str] = NO_HEADERS) -> Answer:
-        """Raises `NoAnswer`."""
-        return self.send("POST", path, body, query, headers)
 
     def send(
         self,
@@ -101,130 +92,53 @@ class Target:
         body: bytes | None = None,
         query: str = "",
         headers: Mapping[str, str] = NO_HEADERS,
-    ) -> Answer:
+    ) -> Reply:
         """`path` as `path()` makes it; without a `query` the base URL's own is kept.  Raises `NoAnswer`."""
+        end = Deadline.in_s(self._timeout_s)
         scheme, host, _, own_query, _ = self._parts
-        request = requests.Request(
-            method,
-            urlunsplit((scheme, host, path, query or own_query, "")),
-            data=body,
-            headers={**headers, **({"Content-Type": "application/json"} if body is not None else {})},
-        )
-        arrived: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
-        # `requests` counts its timeout anew for each read, so a server that drips would never be late.
-        threading.Thread(target=self._exchange, args=(self._session(), request, arrived), daemon=True).start()
-        try:
-            outcome = arrived.get(timeout=self._timeout_s + _GRACE_S)
-        except queue.Empty:
-            del self._of_thread.session  # stays with the thread that is left behind
-            raise self._late() from None
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+        url = urlunsplit((scheme, host, path, query or own_query, ""))
+        for _ in range(_MOST_REQUESTS):
+            kind = {} if body is None else {"Content-Type": "application/json"}
+            request = requests.Request(method, url, {**_HEADERS, **headers, **kind}, data=body).prepare()
+            reply = self._exchange(request, end)
+            if not (self._follows_redirects and reply.status in _REDIRECTS and "Location" in reply.headers):
+                return reply
+            url = _joined(url, reply.headers["Location"])
+            if reply.status in _BECOMES_GET:
+                method, body = "GET", None
+        raise NoAnswer("connection", "too many redirects")
 
     def close(self) -> None:
-        with self._lock:
-            for session in self._sessions:
-                session.close()
+        """Closes every idle connection."""
+        for client in list(self._clients.values()):
+            client.close()
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._of_thread, "session", None)
-        if session is None:
-            session = self._of_thread.session = _new_session(self._follows_redirects)
-            with self._lock:
-                self._sessions.append(session)
-        return session
-
-    def _exchange(self, session: requests.Session, request: requests.Request, arrived: queue.SimpleQueue[Any]) -> None:
-        begun_s = time.monotonic()
-        end_s = begun_s + self._timeout_s
-        try:
-            with session.send(
-                session.prepare_request(request),
-                timeout=self._timeout_s,
-                allow_redirects=self._follows_redirects,
-                stream=True,
-            ) as reply:
-                body = self._whole(reply, end_s)
-                ms = round((time.monotonic() - begun_s) * 1000)
-                arrived.put(Answer(reply.status_code, body, reply.headers, ms))
-        except NoAnswer as error:
-            arrived.put(error)
-        except _TRANSPORT_ERRORS as error:
-            arrived.put(self._late() if time.monotonic() >= end_s else self._cut(error))
-        except Exception as error:
-            arrived.put(error)
-
-    def _whole(self, reply: requests.Response, end_s: float) -> bytes:
-        pieces = bytearray()
-        for piece in reply.iter_content(_PIECE):
-            pieces += piece
-            if len(pieces) > MAX_ANSWER:
-                raise NoAnswer("size", f"the answer is larger than {MAX_ANSWER} bytes")
-            if time.monotonic() >= end_s:
-                raise self._late()
-        return bytes(pieces)
-
-    def _late(self) -> NoAnswer:
-        return NoAnswer("timeout", f"no whole answer came within {self._timeout_s:g} s")
-
-    def _cut(self, error: Exception) -> NoAnswer:
-        root = _root(error)
-        match error:
-            case requests.exceptions.SSLError() if isinstance(root, ssl.SSLCertVerificationError):
-                return NoAnswer("connection", "no secure connection: the certificate is not accepted")
-            case requests.exceptions.SSLError():
-                return NoAnswer("connection", f"no secure connection: does {self._flag} mean http?")
-            case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError():
-                return NoAnswer("connection", "the answer broke off or cannot be decoded")
-            case requests.exceptions.TooManyRedirects():
-                return NoAnswer("connection", "too many redirects")
-            case requests.ConnectionError() if isinstance(root, ConnectionRefusedError):
-                return NoAnswer("connection", f"nobody listens at {self._flag}")
-            case requests.ConnectionError() if "resol" in type(root).__name__.lower() or "gai" in type(root).__name__:
-                return NoAnswer("connection", f"the host of {self._flag} has no address")
-            case requests.ConnectionError() if isinstance(root, http.client.RemoteDisconnected | ConnectionResetError):
-                return NoAnswer("connection", "the server closed the connection without an answer; its log says why")
-            case requests.ConnectionError() if isinstance(root, http.client.HTTPException | ValueError):
-                return NoAnswer("connection", f"what came is no answer of HTTP ({type(root).__name__})")
-            case requests.exceptions.InvalidURL() | requests.exceptions.InvalidSchema() | ValueError():
-                return NoAnswer("connection", "the server redirects to an address that cannot be used")
-            case _:
-                return NoAnswer("connection", f"the connection failed ({type(root).__name__})")
-
-
-class _Verbatim(requests.adapters.HTTPAdapter):
-    """Sends the path as it is: `requests` would make one slash of the two the SDK's tool sends."""
-
-    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+    def _exchange(self, request: requests.PreparedRequest, end: Deadline) -> Reply:
         parts = urlsplit(request.url or "")
-        path = str(parts.path) or "/"
-        return f"{path}?{parts.query!s}" if parts.query else path
+        server = f"{parts.scheme}://{parts.netloc}"
+        if server not in self._clients:
+            new = HttpClient(self._flag, connect_s=self._timeout_s, max_reply_bytes=MAX_ANSWER)
+            self._clients.setdefault(server, new)
+        try:
+            return self._clients[server].exchange(request, parts.path, end)
+        except GatewayError as error:
+            raise self._no_answer(error, is_late=error.code == "TIMED_OUT" or not end.left_s()) from None
+
+    def _no_answer(self, error: GatewayError, *, is_late: bool) -> NoAnswer:
+        if is_late:
+            return NoAnswer("timeout", f"no whole answer came within {self._timeout_s:g} s")
+        if error.code == "REPLY_TOO_LARGE":
+            return NoAnswer("size", f"the answer is larger than {MAX_ANSWER} bytes")
+        if isinstance(error, BadCertificate):
+            return NoAnswer("connection", "no secure connection: the certificate is not accepted")
+        return NoAnswer("connection", _REASONS.get(error.code, "the connection failed").format(flag=self._flag))
 
 
-class _Session(requests.Session):
-    """Looks at an answer's `Location` only where it is to be followed; `requests` takes it apart in any case."""
-
-    def __init__(self, *, follows_redirects: bool) -> None:
-        super().__init__()
-        self._follows_redirects = follows_redirects
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return super().get_redirect_target(resp) if self._follows_redirects else None
-
-
-def _new_session(follows_redirects: bool) -> requests.Session:
-    session = _Session(follows_redirects=follows_redirects)
-    session.trust_env = False
-    session.max_redirects = 9  # the SDK's tool sends ten requests, the first among them
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.update({"Accept": "*/*", "Accept-Encoding": "gzip", "User-Agent": "retailops-channel-verify"})
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _Verbatim())
-    return session
-
-
-def _root(error: BaseException) -> BaseException:
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return error
+def _joined(url: str, place: str) -> str:
+    """Where a redirect leads.  Raises `NoAnswer`."""
+    try:
+        if is_address(joined := urljoin(url, place)):
+            return joined
+    except ValueError:
+        pass
+    raise NoAnswer("connection", "the server redirects to an address that cannot be used")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from app.cli.verify.bodies import NotAnObject, read_object, texts, written
@@ -13,9 +13,10 @@ from app.cli.verify.plan import Case
 from app.cli.verify.probes import ONCE_PER_CALLBACK, WITH_A_WRONG_KEY, WRONG_KEY, Probe
 from app.cli.verify.reference import BadSchema
 from app.cli.verify.report import Check, Result, Said
-from app.cli.verify.target import Answer, NoAnswer, Target
+from app.cli.verify.target import NoAnswer, Target
 from app.contract.problems import Problem, parts_of
-from app.contract.schemas import Contract
+from app.contract.schemas import load_contract
+from app.transport.replies import Reply
 
 _MESSAGE = 200
 """Characters of a server's message that are repeated."""
@@ -47,15 +48,19 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True)
+_contract = cache(load_contract)
+"""Compiled when first needed, and once."""
+
+
 class Examiner:
     """Tries cases against one server with one key.  `log` takes what --verbose shows, never a key."""
 
-    target: Target
-    key: str
-    secret: Secret
-    contract: Contract
-    log: Callable[[str], None]
+    def __init__(self, target: Target, key: str, log: Callable[[str], None]) -> None:
+        self.target = target
+        self.key = key
+        self.secret = Secret(key, WRONG_KEY)
+        self.contract = _contract()
+        self.log = log
 
     def examine(self, case: Case) -> Result:
         """Send a fixture with the key, with a wrong key and, for the first of a callback, in all other ways."""
@@ -128,7 +133,7 @@ class Examiner:
         """What a wrong name or a wrong level looks like: the fields that are there in place of a missing one."""
         if problem.rule != "required" or problem.pointer.count("/") != 1 or not body:
             return problem
-        names = ", ".join(self._masked(name.encode("utf-8", "replace"))[:40] for name in list(body)[:_NAMED])
+        names = ", ".join(self.secret.shown(name, 40) for name in list(body)[:_NAMED])
         return _ended(problem, f"the answer has {names}{' and more' if len(body) > _NAMED else ''}")
 
     def _probe(self, case: Case, fixture: dict[str, Any], probe: Probe) -> Check:
@@ -154,7 +159,7 @@ class Examiner:
             check, repeated = self._good(case, fixture, name, path, hint)
             new = [_led(f"for {name}", each) for each in check.problems if (each.pointer, each.rule) not in known]
             if repeated is not None and body.get("status") == "success" != repeated.get("status"):
-                now = self._masked(str(repeated.get("status")).encode("utf-8", "replace"))[:40]
+                now = self.secret.shown(str(repeated.get("status")), 40)
                 text = f"for {name}, /status: is {now}; the first time it was success; {_REPEATS}"
                 new.append(Problem("/status", "repeat", text))
             errors = [] if repeated is None or self._errors(body) else self._errors(repeated)
@@ -167,9 +172,9 @@ class Examiner:
 
     def _send(
         self, case: Case, name: str, method: str, path: str, body: bytes | None, expected: str
-    ) -> tuple[Answer | None, Check]:
+    ) -> tuple[Reply | None, Check]:
         """The exchange and its check, in which so far only a leak or a missing answer can stand."""
-        self.log(f"{method} {path} {self._masked(body or b'')}".rstrip())
+        self.log(f"{method} {path} {self.secret.shown(body or b'')}".rstrip())
         begun = time.perf_counter()
         try:
             answer = self.target.send(method, path, body)
@@ -178,19 +183,19 @@ class Examiner:
             self.log(f"no answer: {error}")
             ms = round((time.perf_counter() - begun) * 1000)
             return None, Check(name, method, path, expected, None, ms, [Problem("", error.rule, f"{lead}{error}")])
-        self.log(f"{answer.status} in {answer.ms} ms {self._masked(answer.body)}")
+        self.log(f"{answer.status} in {answer.ms} ms {self.secret.shown(answer.body)}")
         return answer, Check(name, method, path, expected, answer.status, answer.ms, self._leaks(name, answer))
 
-    def _instead_of(self, expected: str, answer: Answer, hint: str = "") -> str:
+    def _instead_of(self, expected: str, answer: Reply, hint: str = "") -> str:
         if 300 <= answer.status < 400:
-            place = self._masked(answer.headers.get("Location", "").partition("?")[0].encode())[:120]
+            place = self.secret.shown(answer.headers.get("Location", "").partition("?")[0], 120)
             hint = "; ".join(filter(None, [f"redirects are not followed ({place or 'no Location'})", hint]))
         elif answer.status >= 500:
             hint = "the server failed; its log says why"
         hint = hint or _HINTS.get(answer.status, "")
         return f"status {answer.status} came instead of {expected}" + (f"; {hint}" if hint else "")
 
-    def _leaks(self, name: str, answer: Answer) -> list[Problem]:
+    def _leaks(self, name: str, answer: Reply) -> list[Problem]:
         """A key that comes back ends in somebody's log."""
         text = f"the answer for {name} holds the key that was sent"
         found = [
@@ -225,17 +230,7 @@ class Examiner:
         return [said.code for said in self._said(body) if said.event_type == "error"]
 
     def _as_said(self, *words: object) -> Said:
-        return Said(*(self._masked(str(word or "").encode())[:_MESSAGE] for word in words))
-
-    def _masked(self, raw: bytes) -> str:
-        """Without keys, and without what would move a terminal's cursor."""
-        text = self.secret.masked(raw.decode("utf-8", "replace"))
-        return "".join(character if character.isprintable() else " " for character in text).rstrip()
-
-
-def secret_of(key: str) -> Secret:
-    """Everything of a run that must not be shown."""
-    return Secret(key, WRONG_KEY)
+        return Said(*(self.secret.shown(word or "", _MESSAGE) for word in words))
 
 
 def _unsent(case: Case, problems: list[Problem]) -> Result:

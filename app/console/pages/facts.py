@@ -11,6 +11,7 @@ from app.console.page_context import PageContext
 from app.console.rendering import segment, shown
 from app.console.sessions import PATH
 from app.operations import catalogue, fact_acts, stock
+from app.operations.fact_acts import ChosenFacts, Subject
 
 
 def add_to(console: Blueprint, context: PageContext) -> None:
@@ -69,19 +70,15 @@ def add_to(console: Blueprint, context: PageContext) -> None:
         )  # fmt: skip
 
     @console.post("/send/<any(stock, catalogue):what>/<channel>/<vendor>/<path:sku>", provide_automatic_options=False)
-    def send(what: str, channel: str, vendor: str, sku: str) -> Response:
+    def send(what: Subject, channel: str, vendor: str, sku: str) -> Response:
         channel, vendor, sku = choosing.last_segments(3)
         key = context.key_of(channel)
         operator, fault = who_acts(needs_reason=False)
         if operator is None:
             return form(what, fault, 400)
-        if what == "stock":
-            moved = bool(request.form.get("even_if_moved"))
-            done = fact_acts.send_stock(
-                context.database, operator, key, vendor, [sku], context.now(), even_if_moved=moved
-            )
-        else:
-            done = fact_acts.send_catalogue(context.database, operator, key, vendor, [sku], context.now())
+        moved = what == "stock" and bool(request.form.get("even_if_moved"))
+        chosen = ChosenFacts(what, key, vendor, [sku], moved)
+        done = fact_acts.send(context.database, operator, chosen, context.now())
         if done.unknown:
             abort(404)
         if done.moved:

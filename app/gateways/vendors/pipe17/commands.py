@@ -19,7 +19,7 @@ from app.gateways.vendors.pipe17.connection.locations import name_key
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.records import channels, refused
 from app.records.database import DatabaseUnavailable
-from app.terminal import console, json_option, new_table, print_json, reason_options
+from app.terminal import DONE, FAILED, Column, end, json_option, print_json, print_table, reason_options, warn
 
 PATIENCE_S = 60.0
 """How long one command may take, with all its calls."""
@@ -32,12 +32,34 @@ LEGACY = (
 )
 """What is lost with the legacy way (contract 1.2)."""
 
-channel_option = click.option("--channel", help="Only this channel of channels.toml.  Default: all of them.")
+PLACES: Sequence[Column[Place]] = (
+    Column("Id", lambda item: item.location_id),
+    Column("Name", lambda item: item.name),
+    Column("Status", lambda item: item.status),
+    Column("3PL integration", lambda item: item.owner, wraps=True),
+    Column("Facility", lambda item: item.facility),
+    Column("Served", lambda item: "yes" if item.is_served else "no"),
+)
+
+STEPS: Sequence[Column[Step]] = (
+    Column("Facility", lambda item: item.facility),
+    Column("Location", lambda item: item.location),
+    Column("Id", lambda item: item.location_id),
+    Column("Done", lambda item: item.done),
+    Column("To do", lambda item: item.note),
+)
+
+channel_option = click.option(
+    "--channel", default="", help="Only this channel of channels.toml.  Default: all of them."
+)
 
 
-@click.group(short_help="Set up a Pipe17 account.")
+@click.group()
 def commands() -> None:
-    """Set up a Pipe17 account: its locations and the setting fields of our connector."""
+    """Set up a Pipe17 account.
+
+    Its locations, and the setting fields of our connector.
+    """
 
 
 @commands.command("settings-definition")
@@ -57,19 +79,19 @@ def locations() -> None:
 @locations.command("list")
 @channel_option
 @json_option
-@click.pass_context
-def list_locations(ctx: click.Context, channel: str | None, as_json: bool) -> None:
+@click.pass_obj
+def list_locations(context: CommandContext, channel: str, as_json: bool) -> None:
     """Show every location the key is shown: whose it is, which facility, whether it is served.
 
     Exit code 1 when a channel serves none.
     """
-    found = {name: gateway.facilities.listing(_call()) for name, gateway in _gateways(ctx, channel)}
+    found = {name: gateway.facilities.listing(_call()) for name, gateway in _gateways(context, channel)}
     if as_json:
         print_json({"channels": [{"channel": name, "locations": places} for name, places in found.items()]})
     else:
         for name, places in found.items():
-            _show_places(name, places)
-    ctx.exit(0 if all(any(place.is_served for place in places) for places in found.values()) else 1)
+            print_table(f"Locations of channel '{name}'", PLACES, places)
+    end(DONE if all(any(place.is_served for place in places) for places in found.values()) else FAILED)
 
 
 @locations.command("sync")
@@ -83,11 +105,11 @@ def list_locations(ctx: click.Context, channel: str | None, as_json: bool) -> No
 @click.option("--zip", "postal_code", default="", help="Postal code of locations that have to be created.")
 @click.option("--country", default="", help="Two-letter country code; needed to create a location.")
 @json_option
-@click.pass_context
+@click.pass_obj
 def sync_locations(
-    ctx: click.Context,
+    context: CommandContext,
     facilities: tuple[str, ...],
-    channel: str | None,
+    channel: str,
     is_dry: bool,
     takes_over: bool,
     address1: str,
@@ -109,19 +131,19 @@ def sync_locations(
     given = {"address1": address1, "city": city, "stateOrProvince": state, "zipCodeOrPostalCode": postal_code}
     address = {name: value for name, value in {**given, "country": country}.items() if value}
     done: dict[str, list[Step]] = {}
-    for name, gateway in _gateways(ctx, channel):
+    for name, gateway in _gateways(context, channel):
         names = facilities or gateway.facilities.configured
         if not names:
             raise click.UsageError(f"channel '{name}' names no facility; give their names as arguments")
         done[name] = gateway.facilities.sync(names, address, _call(), is_dry=is_dry, takes_over=takes_over)
         if not is_dry:
-            _send_refused_stock(ctx.obj, name, done[name])
+            _send_refused_stock(context, name, done[name])
     if as_json:
         print_json({"dry_run": is_dry, "channels": [{"channel": name, "steps": item} for name, item in done.items()]})
     else:
         for name, steps in done.items():
-            _show_steps(name, steps)
-    ctx.exit(1 if any(step.done == "failed" for steps in done.values() for step in steps) else 0)
+            print_table(f"Facilities of channel '{name}'", STEPS, steps)
+    end(FAILED if any(step.done == "failed" for steps in done.values() for step in steps) else DONE)
 
 
 @commands.command("key-replaced")
@@ -164,20 +186,16 @@ def _send_refused_stock(context: CommandContext, channel: str, steps: Sequence[S
             key = channels.names(connection).keys.get(channel, channel)
             refused.obstacles_gone(connection, key, VENDOR.token, gone, database.now())
     except DatabaseUnavailable as error:
-        click.echo(f"channel: stock refused for want of a location waits for its next statement ({error})", err=True)
+        warn(f"stock refused for want of a location waits for its next statement ({error})")
     finally:
         database.close()
 
 
-def _gateways(ctx: click.Context, channel: str | None) -> Iterator[tuple[str, Pipe17Gateway]]:
+def _gateways(context: CommandContext, channel: str) -> Iterator[tuple[str, Pipe17Gateway]]:
     """The gateway of this channel, or of every one with Pipe17; warns of each that uses a bare key."""
-    context: CommandContext = ctx.obj
-    configured = context.settings()
-    found = [item for item in configured.channels if VENDOR.token in item.vendors and channel in (None, item.name)]
+    configured, found = context.channels_with(VENDOR.token, channel)
     if not found:
-        whom = f"channel '{channel}'" if channel else "no channel"
-        click.echo(f"channel: {whom} has {'no ' if channel else ''}pipe17 among its gateways", err=True)
-        ctx.exit(2)
+        raise click.UsageError("no channel has pipe17 among its gateways")
     for item in found:
         options: Any = item.vendors[VENDOR.token]
         if not options.integration_id:
@@ -189,20 +207,3 @@ def _gateways(ctx: click.Context, channel: str | None) -> Iterator[tuple[str, Pi
 
 def _call() -> Call:
     return Call(Deadline.in_s(PATIENCE_S), "channel-pipe17", "command")
-
-
-def _show_places(channel: str, places: Sequence[Place]) -> None:
-    table = new_table(
-        f"Locations of channel '{channel}'", "Id", "Name", "Status", "3PL integration", "Facility", "Served"
-    )
-    for item in places:
-        served = "yes" if item.is_served else "no"
-        table.add_row(item.location_id, item.name, item.status, item.owner, item.facility, served)
-    console().print(table)
-
-
-def _show_steps(channel: str, steps: Sequence[Step]) -> None:
-    table = new_table(f"Facilities of channel '{channel}'", "Facility", "Location", "Id", "Done", "To do")
-    for item in steps:
-        table.add_row(item.facility, item.location, item.location_id, item.done, item.note)
-    console().print(table)

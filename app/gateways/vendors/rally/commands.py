@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from app.channel_settings import Channel
 from app.deadline import Deadline
 from app.errors import GatewayError, SettingsFault
 from app.gateways.calls import Call
@@ -16,8 +15,7 @@ from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.cart_button import snippet
 from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, HookReport, Step
 from app.gateways.vendors.rally.options import RallyOptions
-from app.settings import Settings
-from app.terminal import console, json_option, new_table, print_json
+from app.terminal import DONE, FAILED, end, json_option, print_cells, print_json
 
 RUN_S = 180.0
 """How long a run of some forty calls may take."""
@@ -47,14 +45,16 @@ def register(context: CommandContext, name: str, as_json: bool) -> None:
     Checks first that PUBLIC_URL answers.  Old hooks of the key are removed.  May be repeated at any time;
     it mends a run that broke off.
     """
-    configured = context.settings()
-    channel = _channel(configured, name)
-    if not configured.public_url:
+    merchant = _Merchant(context, name)
+    if not merchant.public_url:
         raise SettingsFault(["PUBLIC_URL: not set; Rally has to know where this server is reached"])
-    why = context.why_unreachable(configured.public_url)
-    if why:
-        _show(channel, "register", HookReport(trouble=f"PUBLIC_URL: {why}; nothing was changed"), as_json)
-    _show(channel, "register", _registry(context, channel, configured).register(_call()), as_json)
+    if why := context.why_unreachable(merchant.public_url):
+        report = HookReport(trouble=f"PUBLIC_URL: {why}; nothing was changed")
+    else:
+        report = merchant.hooks.register(_call())
+    is_done = report.is_whole
+    shop_info = report.shop_info or ("told" if is_done else "")
+    _finish(merchant, "register", report, as_json, is_done=is_done, shop_info=shop_info)
 
 
 @hooks.command("list")
@@ -67,21 +67,18 @@ def list_(context: CommandContext, name: str, as_json: bool) -> None:
     Exit code 1 unless they are this server's thirteen: with the right verbs and, where PUBLIC_URL is set, leading
     there.
     """
-    configured = context.settings()
-    channel = _channel(configured, name)
+    merchant = _Merchant(context, name)
     try:
-        api = _api(context, channel, configured)
-        found = api.hooks(_call())
+        found = merchant.api.hooks(_call())
     except GatewayError as error:
-        _show(channel, "list", HookReport(trouble=error.message), as_json)
-        return
-    finding = HookRegistry(api, _options(channel), configured.public_url).finding_of(found)
+        _finish(merchant, "list", HookReport(trouble=error.message), as_json, is_done=False)
+    finding = merchant.hooks.finding_of(found)
     is_whole = finding.state == "ok"
     shown = [{key: str(hook.get(key, "")) for key in ("id", "type", "method", "url")} for hook in found]
     if as_json:
         print_json(
             {
-                "channel": channel.name,
+                "channel": merchant.name,
                 "hooks": shown,
                 "expected": len(TOPICS),
                 "is_whole": is_whole,
@@ -91,13 +88,11 @@ def list_(context: CommandContext, name: str, as_json: bool) -> None:
     else:
         base = _shared_base([hook["url"] for hook in shown])
         below = f", addresses below {base}" if base else ""
-        table = new_table(f"{len(found)} hooks, {len(TOPICS)} are needed{below}", "type", "id", "method", "address")
-        for hook in shown:
-            table.add_row(hook["type"], hook["id"], hook["method"], hook["url"].removeprefix(base))
-        console().print(table)
+        rows = [(hook["type"], hook["id"], hook["method"], hook["url"].removeprefix(base)) for hook in shown]
+        title = f"{len(found)} hooks, {len(TOPICS)} are needed{below}"
+        print_cells(title, ("type", "id", "method", "address"), rows)
         click.echo(finding.sentence, err=not is_whole)
-    if not is_whole:
-        raise SystemExit(1)
+    end(DONE if is_whole else FAILED)
 
 
 @hooks.command("remove")
@@ -106,9 +101,9 @@ def list_(context: CommandContext, name: str, as_json: bool) -> None:
 @click.pass_obj
 def remove(context: CommandContext, name: str, as_json: bool) -> None:
     """Remove every hook of this merchant's key.  Rally's checkout of this shop ends with it."""
-    configured = context.settings()
-    channel = _channel(configured, name)
-    _show(channel, "remove", _registry(context, channel, configured).remove(_call()), as_json)
+    merchant = _Merchant(context, name)
+    report = merchant.hooks.remove(_call())
+    _finish(merchant, "remove", report, as_json, is_done=not report.trouble and report.registered == 0)
 
 
 @commands.command("cart-button")
@@ -126,74 +121,63 @@ def cart_button(context: CommandContext, name: str, text: str, css_class: str, a
     A shop that keeps carts sets `window.rallyCart = {id, currency}` instead: `id` is what this server
     answered to POST .../storefront/carts, which needs `storefront_key` in [channel.rally].
     """
-    channel = _channel(context.settings(), name)
-    options = _options(channel)
-    if not options.storefront_client_id:
-        raise click.ClickException(f"channel {channel.name}: set storefront_client_id in [channel.rally]")
-    html = snippet(options, text=text, css_class=css_class)
+    merchant = _Merchant(context, name)
+    if not merchant.options.storefront_client_id:
+        raise click.ClickException(f"channel {merchant.name}: set storefront_client_id in [channel.rally]")
+    html = snippet(merchant.options, text=text, css_class=css_class)
     if as_json:
-        print_json({"channel": channel.name, "html": html})
+        print_json({"channel": merchant.name, "html": html})
     else:
         click.echo(html, nl=False)
 
 
-def _channel(configured: Settings, name: str) -> Channel:
-    """The channel meant.  Raises `UsageError` where that is not clear."""
-    known = [channel for channel in configured.channels if "rally" in channel.vendors]
-    meant = [channel for channel in known if name in ("", channel.name)]
-    if len(meant) == 1:
-        return meant[0]
-    names = ", ".join(channel.name for channel in known) or "none"
-    raise click.UsageError(f"name one channel that has Rally with --channel; there are: {names}")
+class _Merchant:
+    """The account at Rally of the channel meant.  Raises `click.UsageError` where that is not clear."""
 
-
-def _options(channel: Channel) -> RallyOptions:
-    options: RallyOptions = channel.vendors["rally"]
-    return options
-
-
-def _registry(context: CommandContext, channel: Channel, configured: Settings) -> HookRegistry:
-    return HookRegistry(_api(context, channel, configured), _options(channel), configured.public_url)
-
-
-def _api(context: CommandContext, channel: Channel, configured: Settings) -> Api:
-    return Api(_options(channel), context.tools(configured, channel.name))
+    def __init__(self, context: CommandContext, name: str) -> None:
+        configured, found = context.channels_with("rally", name)
+        if len(found) != 1:
+            names = ", ".join(channel.name for channel in found) or "none"
+            raise click.UsageError(f"name one channel that has Rally with --channel; there are: {names}")
+        self.name = found[0].name
+        self.public_url = configured.public_url
+        self.options: RallyOptions = found[0].vendors["rally"]
+        self.api = Api(self.options, context.tools(configured, self.name))
+        self.hooks = HookRegistry(self.api, self.options, self.public_url)
 
 
 def _call() -> Call:
     return Call(Deadline.in_s(RUN_S), "", "command")
 
 
-def _show(channel: Channel, action: str, report: HookReport, as_json: bool) -> None:
-    """Print what became of it.  Exit code 1 unless all is as it should be."""
-    is_done = report.is_whole if action == "register" else not report.trouble and report.registered == 0
+def _finish(
+    merchant: _Merchant, action: str, report: HookReport, as_json: bool, *, is_done: bool, shop_info: str = ""
+) -> NoReturn:
+    """Print what became of the hooks, and end the command."""
+    steps = (*report.removed, *report.added)
     if as_json:
         print_json(
             {
-                "channel": channel.name,
+                "channel": merchant.name,
                 "action": action,
                 "done": is_done,
                 "registered": report.registered,
                 "removed": [_step(step) for step in report.removed],
                 "added": [_step(step) for step in report.added],
-                "shop_info": report.shop_info or "told" if action == "register" and is_done else report.shop_info,
+                "shop_info": shop_info or report.shop_info,
                 "trouble": report.trouble,
             }
         )
-    else:
-        steps = (*report.removed, *report.added)
-        base = _shared_base([step.url for step in steps])
-        table = new_table(f"Addresses below {base}" if base else "", "hook", "outcome", "address", "why")
-        for step in steps:
-            table.add_row(step.name, step.outcome, step.url.removeprefix(base), step.why)
-        if report.removed or report.added:
-            console().print(table)
-        if report.registered is not None:
-            click.echo(f"Rally lists {report.registered} hooks now.")
-        for why in filter(None, (report.trouble, report.shop_info)):
-            click.echo(why, err=True)
-    if not is_done:
-        raise SystemExit(1)
+        end(DONE if is_done else FAILED)
+    base = _shared_base([step.url for step in steps])
+    rows = [(step.name, step.outcome, step.url.removeprefix(base), step.why) for step in steps]
+    if rows:
+        print_cells(f"Addresses below {base}" if base else "", ("hook", "outcome", "address", "why"), rows)
+    if report.registered is not None:
+        click.echo(f"Rally lists {report.registered} hooks now.")
+    for why in filter(None, (report.trouble, report.shop_info)):
+        click.echo(why, err=True)
+    end(DONE if is_done else FAILED)
 
 
 def _shared_base(urls: Sequence[str]) -> str:

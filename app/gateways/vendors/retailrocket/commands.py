@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import click
@@ -17,7 +17,7 @@ from app.records import catalogue, catalogue_sync
 from app.records.database import Database
 from app.records.feeds import BuildReport, FeedStore, LeftOut
 from app.settings import Settings
-from app.terminal import console, is_wide, json_option, new_table, print_json, shortened
+from app.terminal import DONE, FAILED, Column, console, end, json_option, print_json, print_table, shortened
 
 
 class Feed(msgspec.Struct, frozen=True):
@@ -53,6 +53,12 @@ WHERE_FROM = (
 )
 """What a reason means, for who reads one for the first time."""
 
+LEFT_OUT: Sequence[Column[LeftOut]] = (
+    Column("sku", lambda unit: shortened(unit.sku, 60), narrow=lambda unit: shortened(unit.sku, 26)),
+    Column("product", lambda unit: shortened(unit.product_id, 30), narrow=lambda unit: shortened(unit.product_id, 13)),
+    Column("reason", lambda unit: unit.reason),
+)
+
 PAGE = 250
 """Products read at a time."""
 
@@ -65,13 +71,12 @@ def commands() -> None:
 @commands.command()
 @click.argument("channel", default="")
 @json_option
-@click.pass_context
-def feed(ctx: click.Context, channel: str, as_json: bool) -> None:
+@click.pass_obj
+def feed(context: CommandContext, channel: str, as_json: bool) -> None:
     """Show each feed (or that of CHANNEL): its address, when it was built, and the goods left out of it.
 
     Exit code 1 when a feed is not built yet or leaves goods out.
     """
-    context: CommandContext = ctx.obj
     configured = context.settings()
     names = [item.name for item in configured.channels if _has_feed(item.vendors.get(TOKEN))]
     if channel and channel not in names:
@@ -82,36 +87,29 @@ def feed(ctx: click.Context, channel: str, as_json: bool) -> None:
         print_json(found)
     else:
         _show(found)
-    ctx.exit(1 if any(item.built_at is None or item.left_out_count for item in found) else 0)
+    end(FAILED if any(item.built_at is None or item.left_out_count for item in found) else DONE)
 
 
 @commands.command()
 @click.option("--channel", default="", help="Only this channel of channels.toml.  Default: all of them.")
 @click.option("--refused", "only_refused", is_flag=True, help="Only goods the Product API was not given, and why.")
 @json_option
-@click.pass_context
-def products(ctx: click.Context, channel: str, only_refused: bool, as_json: bool) -> None:
+@click.pass_obj
+def products(context: CommandContext, channel: str, only_refused: bool, as_json: bool) -> None:
     """List the number of every SKU: the productId that the shop's site has to send to Retail Rocket.
 
     A number stays its SKU's for ever.  Fields are parted by tabs.  Exit code 1 when --refused finds any.
     """
-    context: CommandContext = ctx.obj
-    configured = context.settings()
-    token = TOKEN
-    stores = {item.name: item.vendors[token] for item in configured.channels if token in item.vendors}
-    if channel and channel not in stores:
-        known = ", ".join(stores) or "none"
-        raise click.UsageError(f"channel '{channel}' does not have this gateway; channels with it: {known}")
+    configured, found = context.channels_with(TOKEN, channel)
     with context.records(configured) as (database, keys):
         units = (
             unit
-            for name, options in stores.items()
-            if channel in ("", name)
-            for unit in _numbered(database, name, keys.get(name, name), options)
+            for store in found
+            for unit in _numbered(database, store.name, keys.get(store.name, store.name), store.vendors[TOKEN])
             if unit.refusal or not only_refused
         )
         count = _print_json_list(units) if as_json else _print_lines(units)
-    ctx.exit(1 if only_refused and count else 0)
+    end(FAILED if only_refused and count else DONE)
 
 
 def _numbered(database: Database, channel: str, key: str, options: RetailRocketOptions) -> Iterator[Numbered]:
@@ -196,11 +194,7 @@ def _show(found: list[Feed]) -> None:
         out.print(f"{item.channel}: {item.address}")
         out.print(f"{item.offers} offers ({item.gone} gone and unavailable), built {built}{waiting}")
         if item.left_out_count:
-            length = 60 if is_wide(out) else 26
-            table = new_table(f"{item.left_out_count} units left out", "sku", "product", "reason")
-            for unit in item.left_out:
-                table.add_row(shortened(unit.sku, length), shortened(unit.product_id, length // 2), unit.reason)
-            out.print(table)
+            print_table(f"{item.left_out_count} units left out", LEFT_OUT, item.left_out)
             if item.left_out_count > len(item.left_out):
                 out.print(f"{item.left_out_count - len(item.left_out)} more.")
             out.print(WHERE_FROM)

@@ -24,7 +24,13 @@ Quantities are absolute.  Stock of a SKU that is no product is refused with the 
 
 from __future__ import annotations
 
-from app.sandbox.vendors.example_shop.app import BASE_PATH, VENDOR, serve_example_shop
-from app.sandbox.vendors.example_shop.state import ACCOUNT_ID, API_KEY, State
+from app.sandbox.vendors.example_shop.app import (
+    ACCOUNT_ID,
+    API_KEY,
+    BASE_PATH,
+    VENDOR,
+    State,
+    serve_example_shop,
+)
 
 __all__ = ["ACCOUNT_ID", "API_KEY", "BASE_PATH", "VENDOR", "State", "serve_example_shop"]

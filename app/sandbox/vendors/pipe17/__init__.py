@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from app.sandbox.vendors.pipe17.app import BASE_PATH, VENDOR, serve_pipe17
-from app.sandbox.vendors.pipe17.seed import add_shipments, seed
-from app.sandbox.vendors.pipe17.state import (
-    DEFAULT_KEYS,
+from app.sandbox.vendors.pipe17.samples import (
     FOREIGN_INTEGRATION_ID,
     INTEGRATION_ID,
     INTEGRATION_KEY,
     LEGACY_KEY,
-    ORG_KEY,
     SELLING_INTEGRATION_ID,
     SELLING_KEY,
-    ApiKey,
-    Settings,
-    State,
 )
+from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS, ApiKey
 
 __all__ = [
     "BASE_PATH",
@@ -25,14 +20,9 @@ __all__ = [
     "INTEGRATION_ID",
     "INTEGRATION_KEY",
     "LEGACY_KEY",
-    "ORG_KEY",
     "SELLING_INTEGRATION_ID",
     "SELLING_KEY",
     "VENDOR",
     "ApiKey",
-    "Settings",
-    "State",
-    "add_shipments",
-    "seed",
     "serve_pipe17",
 ]

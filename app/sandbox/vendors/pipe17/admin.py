@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-from flask import Flask, Response
 
-from app.sandbox.bodies import Failure, Json, converted, json_answer, object_body
-from app.sandbox.vendors.pipe17 import fulfilments, masterdata, stock
-from app.sandbox.vendors.pipe17.entities import ENTITIES, INVENTORY_QUANTITIES
-from app.sandbox.vendors.pipe17.fields import integer, mappings, refuse_problems
+from app.sandbox.bodies import Failure, Json, converted, object_body
+from app.sandbox.routes import Routes
+from app.sandbox.vendors.pipe17 import fulfilments, stock
+from app.sandbox.vendors.pipe17.entities import ENTITIES
+from app.sandbox.vendors.pipe17.masterdata import merged
 from app.sandbox.vendors.pipe17.seed import add_shipments
-from app.sandbox.vendors.pipe17.state import ApiKey, State
+from app.sandbox.vendors.pipe17.state import PEOPLE, ApiKey, State
+from app.sandbox.vendors.pipe17.stock import INVENTORY_QUANTITIES
+from app.sandbox.vendors.pipe17.writes import create
 
-PEOPLE = ApiKey("", None, {})
-"""Who works in Pipe17's own pages."""
+ROUTES = Routes("/sandbox")
 
 
 class IntegrationChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -26,164 +27,112 @@ class IntegrationChange(msgspec.Struct, forbid_unknown_fields=True):
     entities: dict[str, Literal["in", "out", "both", ""]] = {}
 
 
-def add_admin(app: Flask, state: State) -> None:
-    """Adds what is Pipe17's own below `/sandbox/` to the application."""
-
-    @app.post("/sandbox/shipments")
-    def more_shipments() -> Response:
-        body = object_body()
-        with state.lock:
-            given = body.get("shipment")
-            if isinstance(given, dict):
-                entity = ENTITIES["shipments"]
-                refuse_problems(given, entity.create, entity.required)
-                made = [fulfilments.create_shipment(state, None, given)]
-            elif is_count(body.get("count"), low=1):
-                made = add_shipments(state, int(body["count"]))
-            else:
-                raise Failure(400, "give count (1 to 10000) or shipment (an object)")
-            return json_answer({"shipments": made})
-
-    @app.post("/sandbox/shipments/<shipment_id>/cancel")
-    def cancel(shipment_id: str) -> Response:
-        """`is_blanked` also does what a privacy policy does to requests that are over."""
-        body = object_body()
-        status = body.get("status", "canceledRestock")
-        if status not in fulfilments.CANCELLED:
-            raise Failure(400, "status must be one of " + ", ".join(fulfilments.CANCELLED))
-        with state.lock:
-            shipment = _shipment(state, shipment_id)
-            fulfilments.cancel_shipment(state, shipment, status, None)
-            if body.get("is_blanked"):
-                state.change("shipments", shipment, {"shippingAddress": {}})
-            return json_answer({"shipment": shipment})
-
-    @app.post("/sandbox/shipments/<shipment_id>/release")
-    def release(shipment_id: str) -> Response:
-        with state.lock:
-            shipment = _shipment(state, shipment_id)
-            fulfilments.release_shipment(state, shipment)
-            return json_answer({"shipment": shipment})
-
-    @app.delete("/sandbox/shipments/<shipment_id>")
-    def delete(shipment_id: str) -> Response:
-        """Soft: it leaves the lists unless they ask for `deleted`."""
-        with state.lock:
-            shipment = _shipment(state, shipment_id)
-            state.change("shipments", shipment, {"deletedAt": state.stamp()})
-            return json_answer({"shipment": shipment})
-
-    @app.put("/sandbox/integrations/<integration_id>")
-    def integration(integration_id: str) -> Response:
-        """`status` sets it, also to `deleted`; `settings` (path to value) changes setting fields or adds them;
-        `entities` (name to direction, "" unticks) changes the In/Out ticks."""
-        body = object_body()
-        change = converted(body, IntegrationChange)
-        with state.lock:
-            stored = state.tables["integrations"].get(integration_id)
-            if stored is None:
-                raise Failure(404, "No results")
-            fields = {field["path"]: field for field in stored["settings"]["fields"]}
-            for path, value in change.settings.items():
-                known = fields.get(path, {"path": path, "type": "string", "secret": False})
-                fields[path] = known | {"value": value}
-            changed = {"fields": list(fields.values())}
-            ticks = {row["name"]: row for row in stored["entities"]}
-            for name, direction in change.entities.items():
-                ticks[name] = {**ticks.get(name, {}), "name": name, "direction": direction}
-            entities = [row for row in ticks.values() if row["direction"]]
-            status = change.status or stored["status"]
-            state.change("integrations", stored, {"status": status, "settings": changed, "entities": entities})
-            return json_answer({"integration": stored})
-
-    @app.put("/sandbox/products/<sku>")
-    def product(sku: str) -> Response:
-        """What its users tick: `published` changes the integration's row it names, and `inventoryNotTracked`,
-        with `locationId` of one stock record, says whose stock is locked; unlocking with `is_restored` brings back
-        the figures from before the lock (contract 9)."""
-        body = object_body()
-        with state.lock:
-            stored = state.products_by_sku.get(sku)
-            row = state.stock_rows.get((sku, body.get("locationId", "")))
-            if stored is None or ("locationId" in body and row is None):
-                raise Failure(404, "No results")
-            flag = {"inventoryNotTracked": body["inventoryNotTracked"]} if "inventoryNotTracked" in body else {}
-            given = body.get("published")
-            if given is not None:
-                named = given["integrationId"]
-                own: Json = next((item for item in stored["published"] if item["integrationId"] == named), {})
-                others = [item for item in stored["published"] if item["integrationId"] != named]
-                state.change("products", stored, {"published": [*others, {**own, **given}]})
-            if row is not None:
-                if flag.get("inventoryNotTracked"):
-                    row["_beforeLock"] = {name: row[name] for name in INVENTORY_QUANTITIES}
-                elif flag and body.get("is_restored"):
-                    stock.adjust(state, sku, row["locationId"], **row.pop("_beforeLock", {}))
-                state.change("inventory", row, flag)
-            elif flag:
-                state.change("products", stored, flag)
-            return json_answer({"product": stored})
-
-    @app.post("/sandbox/locations")
-    def new_location() -> Response:
-        """A location that a user makes in Pipe17's pages."""
-        body = object_body()
-        entity = ENTITIES["locations"]
-        with state.lock:
-            refuse_problems(body, entity.create, entity.required)
-            made = masterdata.create_location(state, PEOPLE, body)
-            return json_answer({"location": made})
-
-    @app.put("/sandbox/inventory/<path:sku>")
-    def count(sku: str) -> Response:
-        """What happens to one record (`locationId`) without us: figures such as `onHand` are counted by hand, or units
-        are `sold` or `returned`."""
-        body = object_body()
-        location_id = body.pop("locationId", "")
-        known = {"sold", "returned", *INVENTORY_QUANTITIES}
-        if not body or not body.keys() <= known or any(integer(value) for value in body.values()):
-            raise Failure(400, "give locationId and whole numbers of " + ", ".join(sorted(known)))
-        with state.lock:
-            changed_by = body.pop("returned", 0) - body.pop("sold", 0)
-            row = stock.adjust(state, sku, str(location_id), changed_by=changed_by, **body)
-            return json_answer({"inventory": row})
-
-    @app.post("/sandbox/products")
-    def more_products() -> Response:
-        """`product`: one that a user makes; or `count` further ones whose SKUs begin with `prefix`."""
-        body = object_body()
-        given = body.get("product")
-        if isinstance(given, dict):
-            entity = ENTITIES["products"]
-            with state.lock:
-                refuse_problems(given, {**entity.create, "published": mappings}, entity.required)
-                made = masterdata.create_product(state, PEOPLE, given)
-                return json_answer({"product": made})
-        if not is_count(body.get("count"), low=1):
-            raise Failure(400, "count must be an integer from 1 to 10000")
-        prefix = str(body.get("prefix", "EXTRA-"))
-        with state.lock:
-            skus = [f"{prefix}{number:05d}" for number in range(1, int(body["count"]) + 1)]
-            for sku in skus:
-                fields = {"sku": sku, "name": sku, "status": "active", "types": ["simple"], "published": []}
-                state.add("products", fields, integration=None)
-        return json_answer({"skus": skus})
-
-    @app.put("/sandbox/keys")
-    def key() -> Response:
-        """Adds a key or replaces it, for instance to take a grant away."""
-        stated = converted(object_body(), ApiKey)
-        with state.lock:
-            state.keys[stated.key] = stated
-        return json_answer({"integration": stated.integration, "methods": stated.methods})
+@ROUTES.route("POST", "/shipments", takes="people.shipments")
+def more_shipments(state: State, body: Json) -> Json:
+    """`shipment`: one as the router makes it; or `count` further ones."""
+    if isinstance(body.get("shipment"), dict):
+        return {"shipments": [create(state, PEOPLE, ENTITIES["shipments"], body["shipment"])]}
+    return {"shipments": add_shipments(state, body["count"])}
 
 
-def _shipment(state: State, shipment_id: str) -> Json:
-    shipment = state.tables["shipments"].get(shipment_id)
-    if shipment is None:
+@ROUTES.route("POST", "/shipments/<shipment_id>/cancel", takes="people.cancel")
+def cancel(state: State, shipment_id: str, body: Json) -> Json:
+    """`is_blanked` also does what a privacy policy does to requests that are over."""
+    shipment = state.found("shipments", shipment_id)
+    fulfilments.cancel_shipment(state, shipment, body.get("status", "canceledRestock"), None)
+    if body.get("is_blanked"):
+        state.change("shipments", shipment, {"shippingAddress": {}})
+    return {"shipment": shipment}
+
+
+@ROUTES.route("POST", "/shipments/<shipment_id>/release")
+def release(state: State, shipment_id: str) -> Json:
+    shipment = state.found("shipments", shipment_id)
+    fulfilments.release_shipment(state, shipment)
+    return {"shipment": shipment}
+
+
+@ROUTES.route("DELETE", "/shipments/<shipment_id>")
+def delete(state: State, shipment_id: str) -> Json:
+    """Soft: it leaves the lists unless they ask for `deleted`."""
+    shipment = state.found("shipments", shipment_id)
+    return {"shipment": state.change("shipments", shipment, {"deletedAt": state.stamp()})}
+
+
+@ROUTES.route("PUT", "/integrations/<integration_id>")
+def change_integration(state: State, integration_id: str) -> Json:
+    """`status` sets it, also to `deleted`; `settings` (path to value) changes setting fields or adds them;
+    `entities` (name to direction, "" unticks) changes the In/Out ticks."""
+    change = converted(object_body(), IntegrationChange)
+    stored = state.found("integrations", integration_id)
+    fields = stored["settings"]["fields"]
+    for path, value in change.settings.items():
+        fields = merged(fields, "path", {"path": path, "value": value}, {"type": "string", "secret": False})
+    ticks = stored["entities"]
+    for name, direction in change.entities.items():
+        ticks = merged(ticks, "name", {"name": name, "direction": direction})
+    changes = {
+        "status": change.status or stored["status"],
+        "settings": {"fields": fields},
+        "entities": [row for row in ticks if row["direction"]],
+    }
+    return {"integration": state.change("integrations", stored, changes)}
+
+
+@ROUTES.route("PUT", "/products/<sku>")
+def change_product(state: State, sku: str) -> Json:
+    """What its users tick: `published` changes the integration's row it names, and `inventoryNotTracked`,
+    with `locationId` of one stock record, says whose stock is locked; unlocking with `is_restored` brings back
+    the figures from before the lock (contract 9)."""
+    body = object_body()
+    stored = state.products_by_sku.get(sku)
+    row = state.stock_rows.get((sku, body.get("locationId", "")))
+    if stored is None or ("locationId" in body and row is None):
         raise Failure(404, "No results")
-    return shipment
+    if body.get("published"):
+        published = merged(stored["published"], "integrationId", body["published"])
+        state.change("products", stored, {"published": published})
+    flag = {name: value for name, value in body.items() if name == "inventoryNotTracked"}
+    if row is not None:
+        if flag.get("inventoryNotTracked"):
+            row["_beforeLock"] = {name: row[name] for name in INVENTORY_QUANTITIES}
+        elif flag and body.get("is_restored"):
+            stock.adjust(state, sku, row["locationId"], **row.pop("_beforeLock", {}))
+        state.change("inventory", row, flag)
+    elif flag:
+        state.change("products", stored, flag)
+    return {"product": stored}
 
 
-def is_count(value: object, *, low: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= 10_000
+@ROUTES.route("POST", "/locations")
+def new_location(state: State) -> Json:
+    """A location that a user makes in Pipe17's pages."""
+    return {"location": create(state, PEOPLE, ENTITIES["locations"], object_body())}
+
+
+@ROUTES.route("PUT", "/inventory/<path:sku>", takes="people.inventory")
+def count(state: State, sku: str, body: Json) -> Json:
+    """What happens to one record (`locationId`) without us: figures such as `onHand` are counted by hand, or units
+    are `sold` or `returned`."""
+    location_id = body.pop("locationId", "")
+    changed_by = body.pop("returned", 0) - body.pop("sold", 0)
+    return {"inventory": stock.adjust(state, sku, location_id, changed_by=changed_by, **body)}
+
+
+@ROUTES.route("POST", "/products", takes="people.products")
+def more_products(state: State, body: Json) -> Json:
+    """`product`: one that a user makes; or `count` further ones whose SKUs begin with `prefix`."""
+    if isinstance(body.get("product"), dict):
+        return {"product": create(state, PEOPLE, ENTITIES["products"], body["product"], shape="byPeople")}
+    skus = [f"{body.get('prefix', 'EXTRA-')}{number:05d}" for number in range(1, body["count"] + 1)]
+    for sku in skus:
+        state.add("products", {"sku": sku, "name": sku, "types": ["simple"]}, integration=None)
+    return {"skus": skus}
+
+
+@ROUTES.route("PUT", "/keys")
+def change_key(state: State) -> Json:
+    """Adds a key or replaces it, for instance to take a grant away."""
+    stated = converted(object_body(), ApiKey)
+    state.keys[stated.key] = stated
+    return {"integration": stated.integration, "methods": stated.methods}

@@ -9,62 +9,32 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import requests
-from flask import Flask, Response, request
+from flask import Response, request
 
 from app.sandbox.bodies import Failure, Json, api_body, encode, json_answer
-from app.sandbox.faults import Faults, RunningServer
-from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
+from app.sandbox.calls import call
+from app.sandbox.host import Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
+from app.sandbox.routes import ANY, Routes
+from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
-from app.sandbox.vendors.pipe17 import fulfilments, masterdata, people, routing, stock
-from app.sandbox.vendors.pipe17.admin import add_admin, is_count
+from app.sandbox.vendors.pipe17 import admin, fulfilments, people, writes
 from app.sandbox.vendors.pipe17.entities import ENTITIES, Entity
-from app.sandbox.vendors.pipe17.fields import refuse_problems
 from app.sandbox.vendors.pipe17.listing import find_one, list_page, requested_keys, shown
+from app.sandbox.vendors.pipe17.samples import SAMPLES
 from app.sandbox.vendors.pipe17.seed import seed as fill
-from app.sandbox.vendors.pipe17.state import (
-    DEFAULT_KEYS,
-    INTEGRATION_ID,
-    INTEGRATION_KEY,
-    LEGACY_KEY,
-    SELLING_INTEGRATION_ID,
-    SELLING_KEY,
-    ApiKey,
-    Settings,
-    State,
-)
+from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS, ApiKey, Settings, State
 
 BASE_PATH = "/api/v3"
 MAX_ARRAY = 500
 _WEBHOOK_PATIENCE_S = 2.0
 
-_CREATE: dict[str, Callable[[State, ApiKey, Json], Json]] = {
-    "orders": routing.create_order,
-    "shipments": fulfilments.create_shipment,
-    "fulfillments": fulfilments.create_fulfillment,
-    "inventory": stock.report,
-    "products": masterdata.create_product,
-    "locations": masterdata.create_location,
-    "webhooks": masterdata.create_webhook,
-    "returns": masterdata.create_return,
-    "receipts": masterdata.create_receipt,
-    "trackings": masterdata.create_tracking,
-}
-_UPDATE: dict[str, Callable[[State, ApiKey, Json, Json], Json]] = {
-    "orders": routing.update_order,
-    "shipments": fulfilments.update_shipment,
-    "products": masterdata.update_product,
-    "locations": masterdata.update_location,
-    "integrations": masterdata.update_integration,
-    "webhooks": masterdata.update_webhook,
-    "returns": masterdata.update_return,
-    "trackings": masterdata.update_tracking,
-}
+API = Routes(BASE_PATH)
 
 log = logging.getLogger(__name__)
 
@@ -75,29 +45,19 @@ class Pipe17(Vendor):
     title = "Pipe17"
     base_path = BASE_PATH
     port_offset = 0
-    accounts = (
-        Account(INTEGRATION_KEY, INTEGRATION_ID, "a fulfilments integration, which is what we are"),
-        Account(LEGACY_KEY, None, "a bare API key, which may do everything"),
-        Account(SELLING_KEY, SELLING_INTEGRATION_ID, "a selling integration, which brings orders"),
-    )
+    accounts = tuple(Account(row["key"], row["integration"], row["meaning"]) for row in SAMPLES["keys"])
+    routes = (API, admin.ROUTES)
 
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_pipe17(port, shipments=options.shipments, seed=options.seed, state_file=options.state_file)
 
-    def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
-        @app.route(f"{BASE_PATH}/<collection>", **ANY_METHOD)
-        @app.route(f"{BASE_PATH}/<collection>/<path:identifier>", **ANY_METHOD)
-        def api(collection: str, identifier: str | None = None) -> Response:
-            with state.lock:
-                return _answer(state, collection, identifier)
-
-        add_admin(app, state)
+    def error_body(self, status: int, message: str) -> Json:
+        return {"success": False, "code": status, "message": message, "errors": [message]}
 
     def refusal(self, state: State, failure: Failure) -> Response:
-        return _failure(state, failure)
-
-    def http_error(self, status: int, name: str) -> Response:
-        return json_answer({"success": False, "code": status, "message": name, "errors": [name]}, status)
+        body = self.error_body(failure.status, failure.message)
+        is_masked = state.settings.failures_as_200 and failure.status in (400, 404, 409)
+        return json_answer(body | {"errors": failure.errors or body["errors"]}, 200 if is_masked else failure.status)
 
     def describe_call(self, response: Response) -> Json:
         collection, _, rest = request.path.removeprefix(BASE_PATH).strip("/").partition("/")
@@ -109,10 +69,9 @@ class Pipe17(Vendor):
         _post_webhooks(state)
 
     def reset(self, state: State, body: Json) -> Json:
-        shipments, rng_seed = body.get("shipments", 12), body.get("seed", 17)
-        if not is_count(shipments, low=0) or not isinstance(rng_seed, int):
-            raise Failure(400, "shipments and seed must be integers")
-        fill(state, shipments=shipments, rng_seed=rng_seed)
+        for problem in self.shapes.problems("people.reset", body):
+            raise Failure(400, str(problem))
+        fill(state, shipments=body.get("shipments", 12), rng_seed=body.get("seed", 17))
         return {"shipments": len(state.tables["shipments"])}
 
     def change_settings(self, state: State, settings: Settings) -> None:
@@ -148,14 +107,17 @@ def serve_pipe17(
     return serve_sandbox(VENDOR, state, port=port)
 
 
-def _answer(state: State, collection: str, identifier: str | None) -> Response:
+@API.route(ANY, "/<collection>")
+@API.route(ANY, "/<collection>/<path:identifier>")
+def api(state: State, collection: str, identifier: str | None = None) -> Response:
+    """Any entity of the vendor's; `identifier` names one of a collection."""
     caller = _caller(state)
     entity = ENTITIES.get(collection)
     if entity is None:
         raise Failure(404, "unknown path")
     allowed = entity.methods["one" if identifier is not None else "collection"]
     if request.method not in allowed.split(", "):
-        answer = _failure(state, Failure(405, f"{request.method} is not allowed here"))
+        answer = json_answer(VENDOR.error_body(405, f"{request.method} is not allowed here"), 405)
         answer.headers["Allow"] = allowed
         return answer
     letter = {"POST": "c", "PUT": "u", "DELETE": "d"}.get(request.method, "l" if identifier is None else "r")
@@ -168,31 +130,26 @@ def _answer(state: State, collection: str, identifier: str | None) -> Response:
         return _create(state, entity, caller)
     if identifier is None:
         return _success(list_page(state, entity, caller, query))
-    if request.method == "GET":
-        keys = requested_keys(query)
-        return _success({entity.singular: shown(find_one(state, entity, caller, identifier), entity, keys)})
+    keys = requested_keys(query) if request.method == "GET" else "*"
     found = find_one(state, entity, caller, identifier)
     if request.method == "DELETE":
         state.delete(collection, found[entity.id_field])
         return _success({})
-    body = _body()
-    if not isinstance(body, dict):
-        raise Failure(400, "the body must be an object")
-    if collection == "shipments" and not body.keys().isdisjoint(("lineItems", "shippingAddress")):
-        raise Failure(400, "a shipment cannot be edited: lineItems and shippingAddress are fixed")
-    refuse_problems(body, entity.update)
-    changed = _UPDATE[collection](state, caller, found, body)
-    return _success({entity.singular: shown(changed, entity, "*")})
+    if request.method == "PUT":
+        found = writes.update(state, caller, entity, found, _body())
+    return _success({entity.singular: shown(found, entity, keys)})
 
 
 def _create(state: State, entity: Entity, caller: ApiKey) -> Response:
+    def create(item: object) -> Json:
+        return shown(writes.create(state, caller, entity, item), entity, "*")
+
     body = _body()
     accepts = state.settings.post_accepts if entity.takes_array else "single"
     if isinstance(body, dict):
         if accepts == "array":
             raise Failure(400, "the body must be an array")
-        created = _create_one(state, entity, caller, body)
-        return _success({entity.singular: created}, state.settings.create_status)
+        return _success({entity.singular: create(body)}, state.settings.create_status)
     if accepts == "single":
         raise Failure(400, "the body must be an object")
     if not 1 <= len(body) <= MAX_ARRAY:
@@ -200,18 +157,10 @@ def _create(state: State, entity: Entity, caller: ApiKey) -> Response:
     results = []
     for item in body:
         try:
-            made = _create_one(state, entity, caller, item)
-            results.append({"status": "created", "message": "", entity.singular: made})
+            results.append({"status": "created", "message": "", entity.singular: create(item)})
         except Failure as failure:
             results.append({"status": "failed", "message": failure.message, entity.singular: item})
     return _success({entity.path: results}, state.settings.create_status)
-
-
-def _create_one(state: State, entity: Entity, caller: ApiKey, body: object) -> Json:
-    if not isinstance(body, dict):
-        raise Failure(400, "must be an object")
-    refuse_problems(body, entity.create, entity.required)
-    return shown(_CREATE[entity.path](state, caller, body), entity, "*")
 
 
 def _caller(state: State) -> ApiKey:
@@ -221,7 +170,7 @@ def _caller(state: State) -> ApiKey:
         raise Failure(401, "X-Pipe17-Key is missing" if not sent else "X-Pipe17-Key is unknown")
     wait_s = state.wait_s(sent, state.settings.rate_per_s)
     if wait_s:
-        raise Failure(429, "too many requests", [f"retry after {wait_s}"])
+        raise Failure(429, "too many requests", [f"retry after {wait_s}"], retry_after_s=wait_s)
     return caller
 
 
@@ -234,16 +183,6 @@ def _body() -> Any:
 
 def _success(fields: Json, status: int = 200) -> Response:
     return json_answer({"success": True, "code": status, **fields}, status)
-
-
-def _failure(state: State, failure: Failure) -> Response:
-    errors = list(failure.errors or [failure.message])
-    body = {"success": False, "code": failure.status, "message": failure.message, "errors": errors}
-    is_masked = state.settings.failures_as_200 and failure.status in (400, 404, 409)
-    answer = json_answer(body, 200 if is_masked else failure.status)
-    if failure.status == 429:
-        answer.headers["Retry-After"] = errors[0].rpartition(" ")[2]
-    return answer
 
 
 def _post_webhooks(state: State) -> None:
@@ -262,11 +201,9 @@ def _post_webhooks(state: State) -> None:
 
 
 def _send(posts: Sequence[tuple[str, str, bytes]]) -> None:
-    with requests.Session() as session:
-        session.trust_env = False
-        for url, apikey, body in posts:
-            headers = {"Content-Type": "application/json", "X-Pipe17-Key": apikey}
-            try:
-                session.post(url, body, headers=headers, timeout=_WEBHOOK_PATIENCE_S, allow_redirects=False)
-            except requests.RequestException:
-                log.info("a webhook's receiver did not answer")
+    for url, apikey, body in posts:
+        headers = {"Content-Type": "application/json", "X-Pipe17-Key": apikey}
+        try:
+            call("POST", url, patience_s=_WEBHOOK_PATIENCE_S, data=body, headers=headers)
+        except requests.RequestException:
+            log.info("a webhook's receiver did not answer")

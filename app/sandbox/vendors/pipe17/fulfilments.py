@@ -15,47 +15,41 @@ from decimal import Decimal
 from typing import Any
 
 from app.sandbox.bodies import Failure, Json
+from app.sandbox.shapes import moment
 from app.sandbox.vendors.pipe17 import stock
-from app.sandbox.vendors.pipe17.entities import ENTITIES
-from app.sandbox.vendors.pipe17.fields import parse_moment
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 Quantity = int | Decimal
 CANCELLED = ("canceled", "canceledRestock")
 CLOSED = (*CANCELLED, "fulfilled")
 _TAKES_FULFILLMENTS = ("readyForFulfillment", "sentToFulfillment", "partialFulfillment")
+_WAITING = ("pendingInventory", "onHold", "new", "reviewRequired", "pendingShippingLabel")
+_OF_TRANSFER = {"ship": "xferout", "fulfill": "xferfulfill"}
+"""Events of a transfer order that stand for those of a sale; every other one takes the commitment back."""
 _LEGAL_SOURCES: dict[str, tuple[str, ...]] = {
     "sentToFulfillment": ("readyForFulfillment",),
     "failed": ("readyForFulfillment", "sentToFulfillment"),
 }
 
 
-def create_shipment(state: State, caller: ApiKey | None, body: Json) -> Json:
+def create_shipment(state: State, caller: ApiKey, body: Json) -> Json:
     """The seeding route: what Pipe17's router or a pre-routing ERP sends."""
-    if body.get("locationId", "") not in ("", *state.tables["locations"]):
-        raise Failure(400, "locationId is unknown")
-    if body.get("orderId", "") not in ("", *state.tables["orders"]):
-        raise Failure(400, "orderId is unknown")
-    lines = body.get("lineItems", [])
-    if any(line["quantity"] <= 0 for line in lines):
-        raise Failure(400, "lineItems quantity must be positive")
-    if len({line["uniqueId"] for line in lines}) != len(lines):
-        raise Failure(400, "lineItems uniqueId must be unique within the shipment")
+    refuse_lines(body.get("lineItems", []), "shipment")
     taken = {shipment["extShipmentId"] for shipment in state.tables["shipments"].values()}
     if body.get("extShipmentId") in taken:
         raise Failure(409, "extShipmentId exists already")
-    status = body.get("status")
-    return open_shipment(state, body, status=status, creator=caller.integration if caller else None)
+    return open_shipment(state, body, creator=caller.integration)
 
 
-def open_shipment(
-    state: State,
-    fields: Mapping[str, Any],
-    *,
-    status: str | None,
-    creator: str | None = None,
-    created_at: str | None = None,
-) -> Json:
+def refuse_lines(lines: list[Json], whole: str) -> None:
+    """What lines of an order or a shipment have in common.  Raises `Failure` 400."""
+    if any(line["quantity"] <= 0 for line in lines):
+        raise Failure(400, "lineItems quantity must be positive")
+    if len({line["uniqueId"] for line in lines}) != len(lines):
+        raise Failure(400, f"lineItems uniqueId must be unique within the {whole}")
+
+
+def open_shipment(state: State, fields: Json, *, creator: str | None = None) -> Json:
     """Stores a shipping request and commits its stock.  Without a status, routing decides it."""
     location = state.tables["locations"].get(fields.get("locationId", ""), {})
     order = state.tables["orders"].get(fields.get("orderId", ""), {})
@@ -64,18 +58,17 @@ def open_shipment(
     shipment: Json = {
         "extShipmentId": f"{fields['extOrderId']}{suffix}",
         **fields,
-        "status": status or _first_status(state, fields),
+        "status": fields.get("status") or _first_status(state, fields),
         "version": version,
-        "orderCreateTime": order.get("extOrderCreatedAt", created_at or state.stamp()),
+        "orderCreateTime": order.get("extOrderCreatedAt") or fields.get("createdAt") or state.stamp(),
+        "lineItems": [{**line, "shippedQuantity": 0} for line in fields.get("lineItems", [])],
     }
-    shipment["lineItems"] = [{**line, "shippedQuantity": 0} for line in fields.get("lineItems", [])]
     if location.get("fulfillmentIntegrationId"):
         shipment["fulfillmentIntegrationId"] = location["fulfillmentIntegrationId"]
     if order.get("integration"):
         shipment["orderIntegration"] = order["integration"]
-    stored = state.add("shipments", shipment, integration=creator, created_at=created_at)
-    if stored["status"] not in CLOSED:
-        _move_open_stock(state, stored, _event(stored, "futureShip" if _is_future(stored) else "ship"))
+    stored = state.add("shipments", shipment, integration=creator)
+    _commit_stock(state, stored)
     if stored["status"] == "sentToFulfillment":
         stored["sentToFulfillmentAt"] = state.stamp()
     stored["timeline"] = [{"at": stored["createdAt"], "status": stored["status"]}]
@@ -83,7 +76,7 @@ def open_shipment(
 
 
 def _first_status(state: State, fields: Mapping[str, Any]) -> str:
-    if "holdUntil" in fields and parse_moment(fields["holdUntil"]) > state.clock():
+    if "holdUntil" in fields and moment(fields["holdUntil"]) > state.clock():
         return "onHold"
     location_id = fields.get("locationId", "")
     is_stocked = all(
@@ -93,9 +86,7 @@ def _first_status(state: State, fields: Mapping[str, Any]) -> str:
 
 
 def update_shipment(state: State, caller: ApiKey, shipment: Json, body: Json) -> Json:
-    owner = shipment.get("fulfillmentIntegrationId")
-    if caller.integration is not None and owner != caller.integration:
-        raise Failure(400, "the shipment is routed to another fulfilment integration")
+    _refuse_foreign(caller, shipment)
     status = str(body.get("status", shipment["status"]))
     if status != shipment["status"]:
         if status in CANCELLED:
@@ -109,32 +100,28 @@ def update_shipment(state: State, caller: ApiKey, shipment: Json, body: Json) ->
     return state.change("shipments", shipment, marks)
 
 
+def _refuse_foreign(caller: ApiKey, shipment: Json) -> None:
+    if caller.integration is not None and shipment.get("fulfillmentIntegrationId") != caller.integration:
+        raise Failure(400, "the shipment is routed to another fulfilment integration")
+
+
 def cancel_shipment(state: State, shipment: Json, status: str, caller: ApiKey | None) -> None:
     """Cancels what is still open; `caller` None is a user of Pipe17's own pages."""
     if shipment["status"] in CLOSED:
         raise Failure(400, f"status cannot go from {shipment['status']} to {status}")
-    if _is_future(shipment):
-        event = _event(shipment, "futureShipCancel")
-    else:
-        event = _event(shipment, "shipCancelRestock" if status == "canceledRestock" else "shipCancel")
-    _move_open_stock(state, shipment, event)
-    by_type = "user" if caller is None else "integration" if caller.integration else "apikey"
-    by = "sandbox user" if caller is None else caller.integration or "apikey"
-    set_shipment_status(
-        state, shipment, status, {"canceledAt": state.stamp(), "canceledBy": by, "canceledByType": by_type}
-    )
+    event = "shipCancelRestock" if status == "canceledRestock" else "shipCancel"
+    _move_open_stock(state, shipment, "futureShipCancel" if _is_future(shipment) else event)
+    by, by_type = "sandbox user", "user"
+    if caller is not None:
+        by, by_type = (caller.integration, "integration") if caller.integration else ("apikey", "apikey")
+    more = {"canceledAt": state.stamp(), "canceledBy": by, "canceledByType": by_type}
+    set_shipment_status(state, shipment, status, more)
     recompute_order(state, shipment.get("orderId", ""))
 
 
 def release_shipment(state: State, shipment: Json) -> None:
     """What Pipe17 does by itself when stock or time has come for a waiting request."""
-    if shipment["status"] not in (
-        "pendingInventory",
-        "onHold",
-        "new",
-        "reviewRequired",
-        "pendingShippingLabel",
-    ):
+    if shipment["status"] not in _WAITING:
         raise Failure(400, f"status cannot go from {shipment['status']} to readyForFulfillment")
     if _is_future(shipment):
         _move_open_stock(state, shipment, "release")
@@ -156,18 +143,16 @@ def switch_engine_on(state: State) -> None:
         held = dict.fromkeys(("committed", "commitShip", "commitXfer", "committedFuture"), 0)
         stock.adjust(state, row["sku"], row["locationId"], **held)
     for shipment in state.tables["shipments"].values():
-        if shipment["status"] not in CLOSED:
-            _move_open_stock(state, shipment, _event(shipment, "futureShip" if _is_future(shipment) else "ship"))
+        _commit_stock(state, shipment)
+
+
+def _commit_stock(state: State, shipment: Json) -> None:
+    if shipment["status"] not in CLOSED:
+        _move_open_stock(state, shipment, "futureShip" if _is_future(shipment) else "ship")
 
 
 def _is_future(shipment: Json) -> bool:
     return bool(shipment["status"] == "pendingInventory") and shipment.get("orderType") != "transfer"
-
-
-def _event(shipment: Json, event: str) -> str:
-    if shipment.get("orderType") != "transfer":
-        return event
-    return {"ship": "xferout", "fulfill": "xferfulfill"}.get(event, "xferCancel")
 
 
 def _move_open_stock(state: State, shipment: Json, event: str) -> None:
@@ -181,6 +166,8 @@ def _move_line(
     state: State, shipment: Json, event: str, sku: str, quantity: Quantity, entity_type: str, entity_id: str
 ) -> None:
     cause = {"entityId": entity_id, "entityType": entity_type, "orderId": shipment.get("orderId", "")}
+    if shipment.get("orderType") == "transfer":
+        event = _OF_TRANSFER.get(event, "xferCancel")
     stock.move(state, event, sku, shipment.get("locationId", ""), quantity, cause)
 
 
@@ -224,21 +211,18 @@ def _order_status(shipments: Iterable[str]) -> str:
 
 
 def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
-    """A repeated `extFulfillmentId` is refused first (409), for a repeat would exceed the open units as well."""
-    refuse_taken(state, caller, "fulfillments", "extFulfillmentId", body)
     shipment = state.tables["shipments"].get(body["shipmentId"])
     if shipment is None:
         raise Failure(400, "shipmentId is unknown")
-    if caller.integration is not None and shipment.get("fulfillmentIntegrationId") != caller.integration:
-        raise Failure(400, "the shipment is routed to another fulfilment integration")
+    _refuse_foreign(caller, shipment)
     if shipment["status"] not in (*_TAKES_FULFILLMENTS, "fulfilled"):
         raise Failure(400, f"the shipment is {shipment['status']} and takes no fulfillment")
-    _refuse_lines(state, shipment, body["lineItems"])
+    _refuse_excess(state, shipment, body["lineItems"])
 
     copied: Json = {name: shipment[name] for name in ("extOrderId", "orderId", "locationId") if name in shipment}
     fulfillment = state.add("fulfillments", {**copied, **body}, integration=caller.integration)
     is_rejected = body.get("fulfillmentType") == "rejected"
-    event = _event(shipment, "shipCancelRestock" if is_rejected else "fulfill")
+    event = "shipCancelRestock" if is_rejected else "fulfill"
     for line in body["lineItems"]:
         _move_line(state, shipment, event, line["sku"], line["quantity"], "fulfillment", fulfillment["fulfillmentId"])
         if not is_rejected:
@@ -250,17 +234,7 @@ def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
     return fulfillment
 
 
-def refuse_taken(state: State, caller: ApiKey, collection: str, name: str, body: Json) -> None:
-    """A number of the caller's own names one object for ever, also while that is not visible yet.
-
-    Raises `Failure` 409, which names the object that has the number.
-    """
-    for stored in state.tables[collection].values():
-        if name in body and stored.get(name) == body[name] and stored.get("integration") == caller.integration:
-            raise Failure(409, f"{name} exists already", [f"it is that of {stored[ENTITIES[collection].id_field]}"])
-
-
-def _refuse_lines(state: State, shipment: Json, lines: list[Json]) -> None:
+def _refuse_excess(state: State, shipment: Json, lines: list[Json]) -> None:
     if not lines:
         raise Failure(400, "lineItems must not be empty")
     skus = {line["uniqueId"]: line["sku"] for line in shipment["lineItems"]}

@@ -6,53 +6,36 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.vendors.pipe17.entities import Entity
-from app.sandbox.vendors.pipe17.fields import parse_moment
+from app.sandbox.shapes import moment
+from app.sandbox.vendors.pipe17.entities import Entity, FilterKind
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 from app.sandbox.vendors.pipe17.stock import QUANTITIES
 
 Query = Mapping[str, list[str]]
-_COMMON = frozenset(
-    {
-        "count",
-        "skip",
-        "keys",
-        "order",
-        "pagination",
-        "since",
-        "until",
-        "updatedSince",
-        "updatedUntil",
-        "deleted",
-    }
-)
-_WINDOWS = {
-    "since": "createdAt",
-    "until": "createdAt",
-    "updatedSince": "updatedAt",
-    "updatedUntil": "updatedAt",
-}
+_STAMPS = ("createdAt", "updatedAt", "orgKey")
+_WINDOWS = {"since": "createdAt", "until": "createdAt", "updatedSince": "updatedAt", "updatedUntil": "updatedAt"}
+_COMMON = frozenset({"count", "skip", "keys", "order", "pagination", "deleted", *_WINDOWS})
+_ROUTED = ("shipments", "fulfillments", "locations")
+"""Of these a key without org-wide access sees those of its own integration."""
 DEFAULT_COUNT = 100
 MAX_COUNT = 500
 
 
 def list_page(state: State, entity: Entity, caller: ApiKey, query: Query) -> Json:
     """The list's rows and pagination.  Raises `Failure` 400 for a parameter Pipe17 does not have."""
-    extra = {"totals", "ledger"} if entity.path == "inventory" else set()
-    unknown = [name for name in query if name not in _COMMON and name not in entity.filters and name not in extra]
+    known = _COMMON.union(*entity.filters.values(), {"totals", "ledger"} if entity.path == "inventory" else ())
+    unknown = [name for name in query if name not in known]
     if unknown:
         raise Failure(400, "unknown parameter", [f"{name} is not a parameter of this list" for name in unknown])
     _refuse_exclusive(query)
     count = _integer(query, "count", DEFAULT_COUNT, 1, MAX_COUNT)
     skip = _integer(query, "skip", 0, 0, 2**31)
 
-    rows: Iterable[Json] = visible_rows(state, entity, caller)
     wants_ledger = entity.path == "inventory" and _boolean(query, "ledger")
     wants_totals = entity.path == "inventory" and _boolean(query, "totals")
-    if wants_ledger:
-        rows = state.ledger
-    if not _boolean(query, "deleted"):
-        rows = (row for row in rows if "deletedAt" not in row)
+    rows: Iterable[Json] = state.ledger
+    if not wants_ledger:
+        rows = filter(_sight(state, entity, caller), state.tables[entity.path].values())
     for test in _tests(entity, query):
         rows = filter(test, rows)
     found = _totals(rows) if wants_totals else list(rows)
@@ -62,8 +45,8 @@ def list_page(state: State, entity: Entity, caller: ApiKey, query: Query) -> Jso
     page = found[start : start + count]
     if state.settings.pages_out_of_order:
         page.reverse()
-    keys = "*" if wants_totals or wants_ledger else _keys(query)
-    answer: Json = {entity.path: [shown(row, entity, keys or ",".join(entity.short)) for row in page]}
+    keys = "*" if wants_totals or wants_ledger else _keys(query) or ",".join((*entity.short, *_STAMPS))
+    answer: Json = {entity.path: [shown(row, entity, keys) for row in page]}
     if _single(query, "pagination") != "disabled":
         is_last = start + count >= len(found)
         answer["pagination"] = {"last": is_last, "pageSize": count, "count": len(found), "skip": skip}
@@ -72,43 +55,35 @@ def list_page(state: State, entity: Entity, caller: ApiKey, query: Query) -> Jso
 
 def find_one(state: State, entity: Entity, caller: ApiKey, identifier: str) -> Json:
     """By id or by `ext:`, `api:`, `ref:`.  Raises `Failure` 404."""
-    if not _is_restricted(state, entity, caller):
-        plain = state.tables[entity.path].get(identifier)
-        if plain is not None and state.is_visible(plain):
-            return plain
-    prefix, colon, rest = identifier.partition(":")
-    alternate = entity.alternate_ids.get(prefix) if colon else None
-    for row in visible_rows(state, entity, caller):
-        if row[entity.id_field] == identifier or (alternate is not None and row.get(alternate) == rest):
-            return row
+    is_seen = _sight(state, entity, caller)
+    found = state.tables[entity.path].get(identifier)
+    if found is not None and is_seen(found):
+        return found
+    prefix, _, number = identifier.partition(":")
+    if alternate := entity.alternate_ids.get(prefix):
+        for row in state.tables[entity.path].values():
+            if row.get(alternate) == number and is_seen(row):
+                return row
     raise Failure(404, "No results")
 
 
-def visible_rows(state: State, entity: Entity, caller: ApiKey) -> list[Json]:
-    """What this key may see, created long enough ago to have become visible."""
-    rows = [row for row in state.tables[entity.path].values() if state.is_visible(row)]
-    own = caller.integration
-    if own is None or not _is_restricted(state, entity, caller):
-        return rows
+def _sight(state: State, entity: Entity, caller: ApiKey) -> Callable[[Json], bool]:
+    """Which objects this key sees: created long enough ago to have become visible, and not another's."""
+    now, own = state.clock().timestamp(), caller.integration
+    owners: tuple[str, ...] = ()
     if entity.path == "integrations":
-        return [row for row in rows if row["integrationId"] == own]
-    return [row for row in rows if own in (row.get("fulfillmentIntegrationId"), row.get("integration"))]
-
-
-def _is_restricted(state: State, entity: Entity, caller: ApiKey) -> bool:
-    """True when the key sees only a part of the collection."""
-    if caller.integration is None:
-        return False
-    owned = ("shipments", "fulfillments", "locations")
-    return entity.path == "integrations" or (entity.path in owned and not state.settings.org_wide_access)
+        owners = ("integrationId",)
+    elif entity.path in _ROUTED and not state.settings.org_wide_access:
+        owners = ("fulfillmentIntegrationId", "integration")
+    if own is None or not owners:
+        return lambda row: bool(row.get("_visibleAt", 0) <= now)
+    return lambda row: row.get("_visibleAt", 0) <= now and any(row.get(owner) == own for owner in owners)
 
 
 def shown(row: Json, entity: Entity, keys: str) -> Json:
     """The fields requested, always with the id, never the sandbox's own."""
-    if keys == "*":
-        return {name: value for name, value in row.items() if not name.startswith("_")}
-    expected = {entity.id_field, *(name.strip() for name in keys.split(","))}
-    return {name: value for name, value in row.items() if name in expected and not name.startswith("_")}
+    chosen = row.keys() if keys == "*" else {entity.id_field, *(name.strip() for name in keys.split(","))}
+    return {name: value for name, value in row.items() if name in chosen and not name.startswith("_")}
 
 
 def requested_keys(query: Query) -> str:
@@ -127,58 +102,47 @@ def _refuse_exclusive(query: Query) -> None:
 
 
 def _tests(entity: Entity, query: Query) -> Iterable[Callable[[Json], bool]]:
+    if not _boolean(query, "deleted"):
+        yield lambda row: "deletedAt" not in row
     for name, field in _WINDOWS.items():
         if name in query:
             yield _window(field, name, _single(query, name) or "")
-    for name, (field, kind) in entity.filters.items():
-        if name not in query:
-            continue
-        values = [part for value in query[name] for part in value.split(",")]
-        match kind:
-            case "any":
-                yield _is_any(field, frozenset(values))
-            case "contains":
-                yield _holds_any(field, frozenset(values))
-            case "boolean":
-                yield _is_flag(field, _boolean(query, name))
-            case "external_location":
-                yield _is_known_elsewhere(field, frozenset(values))
-            case "integer":
-                yield _is_any(field, frozenset([_integer(query, name, 0)]))
-            case "above" | "below":
-                bound: Any = values[0] if field == "sku" else _integer(query, name, 0)
-                yield _is_beyond(field, bound, is_above=kind == "above")
+    for kind, names in entity.filters.items():
+        yield from (_filter(kind, name, query) for name in names if name in query)
 
 
-def _is_any(field: str, values: frozenset[Any]) -> Callable[[Json], bool]:
-    return lambda row: row.get(field) in values
-
-
-def _holds_any(field: str, values: frozenset[str]) -> Callable[[Json], bool]:
-    return lambda row: not values.isdisjoint(row.get(field, ()))
-
-
-def _is_flag(field: str, expected: bool) -> Callable[[Json], bool]:
-    return lambda row: bool(row.get(field, False)) == expected
-
-
-def _is_known_elsewhere(field: str, values: frozenset[str]) -> Callable[[Json], bool]:
-    return lambda row: any(link["locationValue"] in values for link in row.get(field, ()))
-
-
-def _is_beyond(field: str, bound: Any, *, is_above: bool) -> Callable[[Json], bool]:
-    return lambda row: bool(row[field] > bound if is_above else row[field] < bound)
+def _filter(kind: FilterKind, name: str, query: Query) -> Callable[[Json], bool]:
+    field = name.removesuffix("_gt").removesuffix("_lt")
+    values = frozenset(part for value in query[name] for part in value.split(","))
+    match kind:
+        case "any":
+            return lambda row: row.get(field) in values
+        case "contains":
+            return lambda row: not values.isdisjoint(row.get(field, ()))
+        case "external_location":
+            return lambda row: any(link["locationValue"] in values for link in row.get("externalSystem", ()))
+        case "boolean":
+            expected = _boolean(query, name)
+            return lambda row: bool(row.get(field, False)) == expected
+    bound: Any = query[name][0].split(",")[0] if field == "sku" else _integer(query, name, 0)
+    match kind:
+        case "integer":
+            return lambda row: bool(row.get(field) == bound)
+        case "above":
+            return lambda row: bool(row[field] > bound)
+        case "below":
+            return lambda row: bool(row[field] < bound)
 
 
 def _window(field: str, name: str, value: str) -> Callable[[Json], bool]:
     """From the start on, up to but without the end; what Pipe17 does at the very instant is unknown."""
     try:
-        bound = parse_moment(value)
+        bound = moment(value)
     except ValueError:
         raise Failure(400, f"{name} must be an ISO-8601 time with an offset") from None
     if name.lower().endswith("since"):
-        return lambda row: parse_moment(row[field]) >= bound
-    return lambda row: parse_moment(row[field]) < bound
+        return lambda row: moment(row[field]) >= bound
+    return lambda row: moment(row[field]) < bound
 
 
 def _totals(rows: Iterable[Json]) -> list[Json]:

@@ -1,11 +1,10 @@
-"""Products, locations, integrations, webhooks and documents of returns (contract 2.1 to 2.3, 2.8, 2.9)."""
+"""Products, locations, webhooks and receipts, where they are more than kept (contract 2.2, 2.3, 2.8, 2.9)."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.vendors.pipe17.fulfilments import refuse_taken
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -17,10 +16,9 @@ def create_product(state: State, caller: ApiKey, body: Json) -> Json:
     _refuse_mapped_product(caller, body)
     mapped = body.get("mappedProduct")
     fields = {name: value for name, value in body.items() if name != "mappedProduct"}
-    fields = {"status": "active", "published": [], **fields}
     product = state.add("products", fields, integration=caller.integration)
     if mapped is not None:
-        product["published"] = _upsert(state, caller, product, mapped)
+        product["published"] = _published(state, caller, product, mapped)
     return product
 
 
@@ -34,7 +32,7 @@ def update_product(state: State, caller: ApiKey, product: Json, body: Json) -> J
     if changes.get("sku", product["sku"]) != product["sku"] and changes["sku"] in state.products_by_sku:
         raise Failure(409, "sku exists already")
     if "mappedProduct" in body:
-        changes["published"] = _upsert(state, caller, product, body["mappedProduct"])
+        changes["published"] = _published(state, caller, product, body["mappedProduct"])
     return state.change("products", product, changes)
 
 
@@ -47,92 +45,40 @@ def _refuse_mapped_product(caller: ApiKey, body: Json) -> None:
         raise Failure(400, "mappedProduct.integrationId is not this integration")
 
 
-def _upsert(state: State, caller: ApiKey, product: Json, mapped: Json) -> list[Json]:
-    """The published rows with this integration's own one merged in."""
-    rows: list[Json] = product["published"]
-    own = next((row for row in rows if row["integrationId"] == caller.integration), {})
-    others = [row for row in rows if row["integrationId"] != caller.integration]
-    changed = {
-        "integrationId": caller.integration,
-        "updatedAt": state.stamp(),
-        "updatedBy": caller.integration,
-    }
-    return [*others, {**own, **mapped, **changed}]
+def _published(state: State, caller: ApiKey, product: Json, mapped: Json) -> list[Json]:
+    changed = {"integrationId": caller.integration, "updatedAt": state.stamp(), "updatedBy": caller.integration}
+    return merged(product["published"], "integrationId", {**mapped, **changed})
 
 
-def create_location(state: State, caller: ApiKey, body: Json) -> Json:
-    _refuse_unknown_integration(state, body)
-    return state.add("locations", {"status": "active", **body}, integration=caller.integration)
+def merged(rows: list[Json], key: str, row: Json, new: Json | None = None) -> list[Json]:
+    """The rows with `row` merged into the one of the same key; where there is none it is added, with `new` below."""
+    if all(other[key] != row[key] for other in rows):
+        return [*rows, {**(new or {}), **row}]
+    return [{**other, **row} if other[key] == row[key] else other for other in rows]
 
 
-def update_location(state: State, caller: ApiKey, location: Json, body: Json) -> Json:
-    _refuse_unknown_integration(state, body)
-    return state.change("locations", location, body)
-
-
-def _refuse_unknown_integration(state: State, body: Json) -> None:
-    integration_id = body.get("fulfillmentIntegrationId", "")
-    if integration_id and integration_id not in state.tables["integrations"]:
+def refuse_location(state: State, body: Json) -> None:
+    """Raises `Failure` 400 for an integration that is not there."""
+    if body.get("fulfillmentIntegrationId", "") not in ("", *state.tables["integrations"]):
         raise Failure(400, "fulfillmentIntegrationId is unknown")
 
 
-def update_integration(state: State, caller: ApiKey, integration: Json, body: Json) -> Json:
-    return state.change("integrations", integration, body)
-
-
-def create_webhook(state: State, caller: ApiKey, body: Json) -> Json:
-    _refuse_webhook(state, body)
-    return state.add("webhooks", body, integration=caller.integration)
-
-
-def update_webhook(state: State, caller: ApiKey, webhook: Json, body: Json) -> Json:
-    _refuse_webhook(state, body)
-    return state.change("webhooks", webhook, body)
-
-
-def _refuse_webhook(state: State, body: Json) -> None:
-    if "url" in body:
-        address = urlsplit(body["url"])
-        if address.scheme not in ("http", "https") or address.hostname not in _LOOPBACK:
-            raise Failure(400, "url must be http on loopback: a sandbox calls nobody else")
+def refuse_webhook(state: State, body: Json) -> None:
+    """Raises `Failure` 400 for one that nobody may be sent, or with a key or topic that is not there."""
+    address = urlsplit(body.get("url", "http://localhost"))
+    if address.scheme not in ("http", "https") or address.hostname not in _LOOPBACK:
+        raise Failure(400, "url must be http on loopback: a sandbox calls nobody else")
     if "apikey" in body and body["apikey"] not in state.keys:
         raise Failure(400, "apikey is unknown")
-    unknown = [topic for topic in body.get("topics", []) if topic not in state.tables]
-    if unknown:
+    if not state.tables.keys() >= set(body.get("topics", [])):
         raise Failure(400, "topics holds an unknown topic")
-
-
-def create_return(state: State, caller: ApiKey, body: Json) -> Json:
-    if body.get("orderId", "") not in ("", *state.tables["orders"]):
-        raise Failure(400, "orderId is unknown")
-    refuse_taken(state, caller, "returns", "extReturnId", body)
-    return state.add("returns", {"status": "pending", **body}, integration=caller.integration)
-
-
-def update_return(state: State, caller: ApiKey, stored: Json, body: Json) -> Json:
-    return state.change("returns", stored, body)
 
 
 def create_receipt(state: State, caller: ApiKey, body: Json) -> Json:
     """A receipt for a return says that its goods are here; the event `receive` belongs to arrivals, which the
     sandbox does not have."""
-    if body["locationId"] not in state.tables["locations"]:
-        raise Failure(400, "locationId is unknown")
-    if body.get("returnId", "") not in ("", *state.tables["returns"]):
-        raise Failure(400, "returnId is unknown")
-    refuse_taken(state, caller, "receipts", "extReceiptId", body)
     receipt = state.add("receipts", body, integration=caller.integration)
     returned = state.tables["returns"].get(body.get("returnId", ""))
     if returned is not None:
         state.change("returns", returned, {"status": "received"})
     return receipt
-
-
-def create_tracking(state: State, caller: ApiKey, body: Json) -> Json:
-    if body["fulfillmentId"] not in state.tables["fulfillments"]:
-        raise Failure(400, "fulfillmentId is unknown")
-    return state.add("trackings", body, integration=caller.integration)
-
-
-def update_tracking(state: State, caller: ApiKey, stored: Json, body: Json) -> Json:
-    return state.change("trackings", stored, body)

@@ -10,19 +10,18 @@ from app.sandbox.vendors.pipe17 import fulfilments
 from app.sandbox.vendors.pipe17.seed import add_shipments
 from app.sandbox.vendors.pipe17.state import State
 
-MOST = 100
 _OPEN = ("readyForFulfillment", "sentToFulfillment", "partialFulfillment")
 
 
 def plays(state: State) -> list[Play]:
     """Shipping requests to make, and those that can be cancelled."""
 
+    how_many = Field("count", "How many", "1", "number")
+
     def make(form: Mapping[str, str]) -> Result:
-        count = form.get("count", "")
-        if not (count.isascii() and count.isdigit() and 1 <= int(count) <= MOST):
-            raise Failure(400, f"how many: a whole number from 1 to {MOST}")
+        count = how_many.whole(form)
         with state.lock:
-            made = add_shipments(state, int(count))
+            made = add_shipments(state, count)
             return Result(True, f"{len(made)} shipping requests wait in the queue", [_row(row) for row in made])
 
     def cancel(form: Mapping[str, str]) -> Result:
@@ -34,11 +33,7 @@ def plays(state: State) -> list[Play]:
             return Result(True, "Cancelled before it was shipped", [_row(shipment)])
 
     about = "Orders of a shop, routed to our locations; `channel send order_pull` hands them to RetailOps."
-    found = [
-        Play(
-            "shipments", "Make shipping requests", about, "Make them", [Field("count", "How many", "1", "number")], make
-        )
-    ]
+    found = [Play("shipments", "Make shipping requests", about, "Make them", [how_many], make)]
     open_ones = [row for row in state.tables["shipments"].values() if row["status"] in _OPEN][-50:]
     if open_ones:
         choices = {

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.pipe17 import stock
-from app.sandbox.vendors.pipe17.fulfilments import CLOSED, cancel_shipment, open_shipment, shipments_of
+from app.sandbox.vendors.pipe17.fulfilments import CLOSED, cancel_shipment, open_shipment, refuse_lines, shipments_of
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 _COPIED_TO_SHIPMENT = (
-    "extOrderApiId", "orderSource", "orderSourceType", "shippingAddress", "shippingCode", "shippingCarrier",
-    "shippingClass", "shippingPrice", "currency", "shippingNote", "giftNote", "incoterms",
-    "expectedDeliveryDate",
-    "shipByDate", "shipAfterDate", "shipCancelByDate", "holdUntil", "privacyPolicy", "tags",
+    "extOrderId", "orderId", "extOrderApiId", "orderSource", "orderSourceType", "shippingAddress", "shippingCode",
+    "shippingCarrier", "shippingClass", "shippingPrice", "currency", "shippingNote", "giftNote", "incoterms",
+    "expectedDeliveryDate", "shipByDate", "shipAfterDate", "shipCancelByDate", "holdUntil", "privacyPolicy", "tags",
 )  # fmt: skip
 _SHIPMENT_LINE_FIELDS = ("uniqueId", "sku", "name", "upc", "quantity", "customFields")
 
@@ -20,12 +19,8 @@ def create_order(state: State, caller: ApiKey, body: Json) -> Json:
     same = [order for order in state.tables["orders"].values() if order["extOrderId"] == body["extOrderId"]]
     if any(order.get("integration") == caller.integration for order in same):
         raise Failure(409, "extOrderId exists already")
-    lines = body.get("lineItems", [])
-    if any(line["quantity"] <= 0 for line in lines):
-        raise Failure(400, "lineItems quantity must be positive")
-    if len({line["uniqueId"] for line in lines}) != len(lines):
-        raise Failure(400, "lineItems uniqueId must be unique within the order")
-    order = state.add("orders", {"status": "new", **body}, integration=caller.integration)
+    refuse_lines(body.get("lineItems", []), "order")
+    order = state.add("orders", body, integration=caller.integration)
     email = body.get("shippingAddress", {}).get("email")
     if email:
         order["email"] = email
@@ -61,18 +56,15 @@ def _route(state: State, order: Json) -> None:
         plan.setdefault(_origin(state, order, line, locations), []).append(line)
     for location_id, lines in plan.items():
         location = state.tables["locations"][location_id]
-        fields = {name: order[name] for name in _COPIED_TO_SHIPMENT if name in order}
         open_shipment(
             state,
-            fields
-            | {
-                "extOrderId": order["extOrderId"],
-                "orderId": order["orderId"],
+            {
+                **{name: order[name] for name in _COPIED_TO_SHIPMENT if name in order},
+                **({"status": "pendingShippingLabel"} if order.get("requireShippingLabels") else {}),
                 "orderType": "sales",
                 "locationId": location_id,
                 "lineItems": [part for line in lines for part in _components(state, line, location)],
             },
-            status="pendingShippingLabel" if order.get("requireShippingLabels") else None,
         )
     routed = {"status": "readyForFulfillment", "routingStatus": "acknowledged", "lastRoutedAt": state.stamp()}
     state.change("orders", order, routed)

@@ -5,29 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from app.sandbox import state as host_state
-from app.sandbox.bodies import Json
+from app.sandbox.bodies import Failure, Json
 from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.pipe17.entities import ENTITIES
+from app.sandbox.vendors.pipe17.samples import SAMPLES
 
 ORG_KEY = "0a17c0de5a4db0c1"
-INTEGRATION_ID = "5a4db0c2b0a71017"
-SELLING_INTEGRATION_ID = "5a4db0c25e111017"
-FOREIGN_INTEGRATION_ID = "5a4db0c2f03e1017"
-
-# Public values: they open nothing but a sandbox on loopback.
-INTEGRATION_KEY = "17a17a17a17a17a17a17a17a17a17a17"
-LEGACY_KEY = "17b17b17b17b17b17b17b17b17b17b17"
-SELLING_KEY = "17c17c17c17c17c17c17c17c17c17c17"
-
-LATE_COLLECTIONS = frozenset({"fulfillments", "returns", "receipts", "trackings"})
-"""What may appear in reads only some time after its creation was answered."""
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -41,37 +30,10 @@ class ApiKey(msgspec.Struct, frozen=True):
         return letter in self.methods.get(collection, "")
 
 
-DEFAULT_KEYS = (
-    ApiKey(
-        INTEGRATION_KEY,
-        INTEGRATION_ID,
-        {
-            "shipments": "rul",
-            "fulfillments": "crl",
-            "products": "crul",
-            "inventory": "crl",
-            "locations": "crul",
-            "integrations": "rul",
-            "mappings": "rl",
-            "returns": "crul",
-            "receipts": "crl",
-            "trackings": "crul",
-            "webhooks": "crudl",
-        },
-    ),
-    ApiKey(LEGACY_KEY, None, dict.fromkeys(ENTITIES, "crudl")),
-    ApiKey(
-        SELLING_KEY,
-        SELLING_INTEGRATION_ID,
-        {
-            "orders": "crudl",
-            "fulfillments": "rl",
-            "shipments": "rl",
-            "inventory": "rl",
-            "integrations": "rul",
-        },
-    ),
-)
+PEOPLE = ApiKey("", None, {})
+"""Who works in Pipe17's own pages."""
+
+DEFAULT_KEYS = msgspec.convert(SAMPLES["keys"], tuple[ApiKey, ...])
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
@@ -133,28 +95,30 @@ class State(host_state.State):
         material = f"{self.rng_seed}:{kind}:{self.next_number('id:' + kind)}"
         return hashlib.sha256(material.encode()).hexdigest()[:16] + self.settings.id_suffix
 
-    def add(
-        self,
-        collection: str,
-        fields: Mapping[str, Any],
-        *,
-        integration: str | None,
-        object_id: str | None = None,
-        created_at: str | None = None,
-    ) -> Json:
-        """Stores a new object, stamped as Pipe17 stamps it, and notes the event for webhooks."""
+    def add(self, collection: str, fields: Mapping[str, Any], *, integration: str | None) -> Json:
+        """Stores a new object, stamped as Pipe17 stamps it, and notes the event for webhooks.
+
+        What a client cannot send, its id and `createdAt`, may be given for the sandbox's own.
+        """
         entity = ENTITIES[collection]
-        now = created_at or self.stamp()
-        stored: Json = {entity.id_field: object_id or self.new_id(collection), **fields}
+        object_id = fields.get(entity.id_field) or self.new_id(collection)
+        stored: Json = {entity.id_field: object_id, **entity.defaults, **fields}
         if integration is not None:
             stored["integration"] = integration
-        stored |= {"createdAt": now, "updatedAt": now, "orgKey": ORG_KEY}
-        if collection in LATE_COLLECTIONS and self.settings.visible_after_s > 0:
+        now = stored.setdefault("createdAt", self.stamp())
+        stored |= {"updatedAt": now, "orgKey": ORG_KEY}
+        if entity.is_late and self.settings.visible_after_s > 0:
             stored["_visibleAt"] = self.clock().timestamp() + self.settings.visible_after_s
         self.tables[collection][stored[entity.id_field]] = stored
         self._index(collection, stored)
         self._note(collection, "create", stored[entity.id_field])
         return stored
+
+    def found(self, collection: str, object_id: str) -> Json:
+        """The object with this id.  Raises `Failure` 404."""
+        if object_id not in self.tables[collection]:
+            raise Failure(404, "No results")
+        return self.tables[collection][object_id]
 
     def change(self, collection: str, stored: Json, changes: Mapping[str, Any]) -> Json:
         if collection == "products" and "sku" in changes:
@@ -177,10 +141,6 @@ class State(host_state.State):
         elif collection == "inventory":
             self.stock_rows[stored["sku"], stored["locationId"]] = stored
 
-    def is_visible(self, stored: Json) -> bool:
-        visible_at: float | Decimal = stored.get("_visibleAt", 0)
-        return self.clock().timestamp() >= visible_at
-
     def _note(self, collection: str, action: str, object_id: str) -> None:
         if not any(collection in hook["topics"] for hook in self.tables["webhooks"].values()):
             return
@@ -201,9 +161,8 @@ class State(host_state.State):
 
     def view(self) -> Json:
         """Keys are left out; the calls are those since the start."""
-        held: Json = {path: list(table.values()) for path, table in self.tables.items()}
         calls = {"calls": dict(self.counts), "recent_calls": list(self.calls)}
-        return {**held, "ledger": self.ledger, **super().view(), **calls}
+        return {**self.held(), "ledger": self.ledger, **super().view(), **calls}
 
     def held(self) -> dict[str, Sequence[Json]]:
         return {path: list(table.values()) for path, table in self.tables.items()}

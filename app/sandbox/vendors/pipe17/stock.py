@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.vendors.pipe17.entities import INVENTORY_QUANTITIES
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 _EFFECTS: dict[str, dict[str, int]] = {
@@ -25,6 +24,9 @@ _EFFECTS: dict[str, dict[str, int]] = {
     "xferCancel": {"committed": -1, "commitXfer": -1},
 }
 """Sign of the moved quantity per column.  `xferCancel` is the sandbox's name for taking `xferout` back."""
+
+INVENTORY_QUANTITIES = ("onHand", "unavailable", "committed", "incoming", "future", "hold", "damaged")
+"""Columns that a report may state."""
 
 QUANTITIES = (
     "onHand", "available", "availableToPromise", "committed", "commitShip", "commitXfer", "committedFuture",

@@ -1,103 +1,34 @@
 """The other side of the Rally sandbox: what shoppers, merchants and tests do, without any key.
 
-The package's docstring lists every route, body and answer.
+`README.md` lists every route, body and answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
-from flask import Flask, Response, request
 
-from app.sandbox.bodies import Failure, Json, converted, json_answer, object_body
-from app.sandbox.vendors.rally import objects
-from app.sandbox.vendors.rally.answers import topic_named
-from app.sandbox.vendors.rally.checkout import Checkout, run_checkout, take_step
-from app.sandbox.vendors.rally.fields import look_at
+from app.sandbox.bodies import Failure, Json, converted, object_body
+from app.sandbox.routes import Routes
+from app.sandbox.vendors.rally.answers import TOPICS
+from app.sandbox.vendors.rally.calling import Step
+from app.sandbox.vendors.rally.checkout import take_step
+from app.sandbox.vendors.rally.findings import look_at
 from app.sandbox.vendors.rally.state import Copies, Merchant, State
 from app.sandbox.vendors.rally.step_requests import StepRequest
 from app.sandbox.vendors.rally.webhooks import upsert_product
 
-_MERCHANT = "/sandbox/merchants/<organization_id>"
+ADMIN = Routes("/sandbox/merchants")
 
 
-def add_admin(app: Flask, state: State, add_fault: Callable[[Json], None]) -> None:
-    """Adds what is Rally's own below `/sandbox/` to the application."""
-
-    @app.route("/sandbox/merchants", methods=["GET", "POST"])
-    def merchants() -> Response:
-        with state.lock:
-            if request.method == "POST":
-                return json_answer({"merchant": _add_merchant(state, object_body())})
-            return json_answer({"merchants": list(state.merchants.values())})
-
-    @app.route(_MERCHANT, methods=["GET", "PUT"])
-    def merchant(organization_id: str) -> Response:
-        with state.lock:
-            stored = state.merchant(organization_id)
-            if request.method == "GET":
-                return json_answer(state.merchant_view(organization_id))
-            changes = {**object_body(), "organization_id": organization_id}
-            changed = converted(msgspec.to_builtins(stored) | changes, Merchant)
-            _refuse_taken(state, changed)
-            state.merchants[organization_id] = changed
-            return json_answer({"merchant": changed})
-
-    @app.get(f"{_MERCHANT}/<part>")
-    def part(organization_id: str, part: str) -> Response:
-        with state.lock:
-            view = state.merchant_view(organization_id)
-            if part not in view:
-                raise Failure(404, "parts are " + ", ".join(view))
-            return json_answer({part: view[part]})
-
-    @app.get(f"{_MERCHANT}/orders/<path:order_id>")
-    def order(organization_id: str, order_id: str) -> Response:
-        with state.lock:
-            return json_answer({"order": _find(state.merchant_view(organization_id)["orders"], order_id)})
-
-    @app.get(f"{_MERCHANT}/carts/<path:cart_id>")
-    def cart(organization_id: str, cart_id: str) -> Response:
-        with state.lock:
-            return json_answer({"cart": _find(state.merchant_view(organization_id)["carts"], cart_id)})
-
-    @app.put(f"{_MERCHANT}/products/<path:product_id>")
-    def product(organization_id: str, product_id: str) -> Response:
-        given = object_body().get("product")
-        found = look_at(given, objects.product)
-        if found.problems or not isinstance(given, dict) or given["external_id"] != product_id:
-            raise Failure(400, "product must be a Product with the external_id of the path", found.problems)
-        with state.lock:
-            state.merchant(organization_id)
-            upsert_product(state, state.copies[organization_id], given)
-        return json_answer({"product": given})
-
-    @app.post(f"{_MERCHANT}/steps/<path:topic>")
-    def step(organization_id: str, topic: str) -> Response:
-        if topic_named(topic) is None:
-            raise Failure(404, "no such topic")
-        requested = converted(object_body(), StepRequest)
-        _require_merchant(state, organization_id)
-        return json_answer(take_step(state, organization_id, topic, requested))
-
-    @app.post(f"{_MERCHANT}/checkouts")
-    def checkout(organization_id: str) -> Response:
-        stated = converted(object_body(), Checkout)
-        _require_merchant(state, organization_id)
-        for rule in converted(object_body(has_decimals=False).get("faults", []), list[dict[str, Any]]):
-            add_fault({**rule, "merchant": organization_id})
-        return json_answer(run_checkout(state, organization_id, stated))
+@ADMIN.route("GET", "")
+def merchants(state: State) -> Json:
+    return {"merchants": list(state.merchants.values())}
 
 
-def _require_merchant(state: State, organization_id: str) -> None:
-    with state.lock:
-        state.merchant(organization_id)
-
-
-def _add_merchant(state: State, given: Json) -> Merchant:
+@ADMIN.route("POST", "")
+def add_merchant(state: State) -> Json:
     number = state.next_number("merchant") + len(state.merchants)
     made_up = {
         "organization_id": f"org-demo-{number}",
@@ -105,24 +36,66 @@ def _add_merchant(state: State, given: Json) -> Merchant:
         "client_id": str(uuid5(NAMESPACE_URL, f"https://rally.sandbox.example/added/{number}")),
         "api_keys": [f"rk_sandbox_demo_{number}"],
     }
-    added = converted({**made_up, **given}, Merchant)
+    added = converted({**made_up, **object_body()}, Merchant)
     if added.organization_id in state.merchants:
         raise Failure(409, "organization_id is taken")
-    _refuse_taken(state, added)
-    state.merchants[added.organization_id] = added
+    kept = _keep_merchant(state, added)
     state.copies[added.organization_id] = Copies()
-    return added
+    return kept
 
 
-def _refuse_taken(state: State, stated: Merchant) -> None:
+@ADMIN.route("GET", "/<organization_id>")
+def merchant(state: State, organization_id: str) -> Json:
+    return state.merchant_view(organization_id)
+
+
+@ADMIN.route("PUT", "/<organization_id>")
+def change_merchant(state: State, organization_id: str) -> Json:
+    stored = msgspec.to_builtins(state.merchant(organization_id))
+    return _keep_merchant(state, converted({**stored, **object_body(), "organization_id": organization_id}, Merchant))
+
+
+def _keep_merchant(state: State, stated: Merchant) -> Json:
     """A key or client id says which merchant it is, so no two may share one."""
     for other in state.merchants.values():
         is_other = other.organization_id != stated.organization_id
         if is_other and (other.client_id == stated.client_id or set(other.api_keys) & set(stated.api_keys)):
             raise Failure(409, "api_keys or client_id belong to another merchant")
+    state.merchants[stated.organization_id] = stated
+    return {"merchant": stated}
 
 
-def _find(records: dict[str, Json], external_id: str) -> Json:
-    if external_id not in records:
+@ADMIN.route("GET", "/<organization_id>/<part>")
+def part_of_merchant(state: State, organization_id: str, part: str) -> Json:
+    view = state.merchant_view(organization_id)
+    if part not in view:
+        raise Failure(404, "parts are " + ", ".join(view))
+    return {part: view[part]}
+
+
+@ADMIN.route("GET", "/<organization_id>/<any(orders, carts):part>/<path:external_id>")
+def one_record(state: State, organization_id: str, part: str, external_id: str) -> Json:
+    known = state.merchant_view(organization_id)[part]
+    if external_id not in known:
         raise Failure(404, "Rally knows no such one")
-    return records[external_id]
+    return {part.removesuffix("s"): known[external_id]}
+
+
+@ADMIN.route("PUT", "/<organization_id>/products/<path:product_id>")
+def know_product(state: State, organization_id: str, product_id: str) -> Json:
+    given = object_body().get("product")
+    found = look_at("Product", given)
+    if found.problems or not isinstance(given, dict) or given["external_id"] != product_id:
+        raise Failure(400, "product must be a Product with the external_id of the path", found.problems)
+    state.merchant(organization_id)
+    upsert_product(state, state.copies[organization_id], given)
+    return {"product": given}
+
+
+@ADMIN.route("POST", "/<organization_id>/steps/<path:topic>", is_locked=False)
+def step(state: State, organization_id: str, topic: str) -> Step:
+    if topic not in TOPICS.hooks:
+        raise Failure(404, "no such topic")
+    requested = converted(object_body(), StepRequest)
+    state.merchant(organization_id)
+    return take_step(state, organization_id, topic, requested)

@@ -8,25 +8,44 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flask import Flask, Response, g, request
+from flask import Response, g, request
 
-from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, readable
-from app.sandbox.faults import Faults, RunningServer
-from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
+from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, object_body, readable
+from app.sandbox.host import Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
+from app.sandbox.routes import ANY, Routes
+from app.sandbox.server import RunningServer
 from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.rally import shopping
-from app.sandbox.vendors.rally.admin import add_admin
-from app.sandbox.vendors.rally.fields import Findings
-from app.sandbox.vendors.rally.payloads import WEBHOOKS
-from app.sandbox.vendors.rally.sessions import COUNTRIES, HostedCheckout, begin_session
-from app.sandbox.vendors.rally.shop import add_shop, page, refuse_other_sites
+from app.sandbox.vendors.rally.admin import ADMIN
+from app.sandbox.vendors.rally.answers import TOPICS
+from app.sandbox.vendors.rally.checkout import run_checkout
+from app.sandbox.vendors.rally.findings import Findings
+from app.sandbox.vendors.rally.sessions import BUTTON, CHECKOUT
+from app.sandbox.vendors.rally.shop import SHOP
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, signed_message
-from app.sandbox.vendors.rally.state import Merchant, State, default_merchants
-from app.sandbox.vendors.rally.step_requests import ADDRESS, SHOPPER
+from app.sandbox.vendors.rally.state import SAMPLES, Merchant, State
+from app.sandbox.vendors.rally.step_requests import Checkout
 from app.sandbox.vendors.rally.webhooks import receive, register_hook, remove_hook
 
 BASE_PATH = "/connector-api/v1"
+API = Routes(BASE_PATH)
+
+
+# One route for all: without key and signature the answer does not say which paths and methods there are.
+@API.route(ANY, "/<path:path>")
+def api(state: State, path: str) -> Response:
+    g.merchant, g.found, g.problems = None, Findings(), []
+    return _answer(state, path)
+
+
+@ADMIN.route("POST", "/<organization_id>/checkouts", is_locked=False)
+def checkout(state: State, organization_id: str) -> Json:
+    stated = converted(object_body(), Checkout)
+    state.merchant(organization_id)
+    for rule in converted(object_body(has_decimals=False).get("faults", []), list[Json]):
+        VENDOR.add_fault(state, {**rule, "merchant": organization_id})
+    return run_checkout(state, organization_id, stated)
 
 
 class Rally(Vendor):
@@ -38,21 +57,12 @@ class Rally(Vendor):
     places: Mapping[str, str] = {"The merchant's shop, to buy something": "/shop/"}
     accounts = tuple(
         Account(one.api_keys[0], one.organization_id, f"{one.name}, client id {one.client_id}")
-        for one in default_merchants()
+        for one in SAMPLES.merchants
     )
+    routes = (ADMIN, SHOP, BUTTON, CHECKOUT, API)
 
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_rally(port, state_file=options.state_file)
-
-    def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
-        @app.route(f"{BASE_PATH}/<path:path>", **ANY_METHOD)
-        def api(path: str) -> Response:
-            g.merchant, g.found, g.problems = None, Findings(), []
-            with state.lock:
-                return _answer(state, path)
-
-        _add_storefront(app, state)
-        add_admin(app, state, lambda rule: self.add_fault(state, faults, rule))
 
     def refusal(self, state: State, failure: Failure) -> Response:
         errors = failure.errors if isinstance(failure.errors, Mapping) else {}
@@ -60,10 +70,7 @@ class Rally(Vendor):
         for place, reasons in errors.items():
             g.problems += [f"{place} {why}".lstrip() for why in reasons]
         shown = {"errors": failure.errors} if failure.status == 422 else {}
-        answer = json_answer({"message": failure.message, **shown}, failure.status)
-        if failure.status == 429:
-            answer.headers["Retry-After"] = errors["retry_after"][0]
-        return answer
+        return json_answer({"message": failure.message, **shown}, failure.status)
 
     def describe_call(self, response: Response) -> Json:
         return {
@@ -113,43 +120,12 @@ def serve_rally(
     return serve_sandbox(VENDOR, state, port=port)
 
 
-def _add_storefront(app: Flask, state: State) -> None:
-    """What browsers call from the merchant's own pages, hence the open door, and the page they are sent to."""
-
-    @app.route("/api/v1/checkout/auth", methods=["POST", "OPTIONS"])
-    def checkout_auth() -> Response:
-        if request.method == "OPTIONS":
-            return _open_to_browsers(Response(status=204))
-        with state.lock:
-            try:
-                answer = json_answer(begin_session(state, readable(request.get_data()), request.host_url))
-            except Failure as failure:
-                answer = VENDOR.refusal(state, failure)
-        return _open_to_browsers(answer)
-
-    @app.route("/checkout/<session_id>", methods=["GET", "POST"])
-    def checkout_page(session_id: str) -> Response:
-        held = HostedCheckout(state, session_id)
-        if request.method == "POST":
-            refuse_other_sites()
-            held.act(request.form.get("act", ""), request.form)
-            return Response(status=303, headers={"Location": request.path})
-        address = {**ADDRESS, **held.session.get("address", {})}
-        shopper = {**SHOPPER, **held.session.get("customer", {})}
-        return page(
-            "shop_checkout.html", held.merchant, session=held.session, cart=held.cart, address=address,
-            shopper=shopper, countries=COUNTRIES,
-        )  # fmt: skip
-
-    add_shop(app, state)
-
-
 def _answer(state: State, path: str) -> Response:
     organization_id = _caller(state)
     head, _, rest = path.strip("/").partition("/")
     if head == "hooks":
         return _answer_hooks(state, organization_id, rest)
-    if head != "webhooks" or rest not in WEBHOOKS:
+    if head != "webhooks" or rest not in TOPICS.webhooks:
         raise Failure(404, "Not found")
     if request.method != "POST":
         raise Failure(405, "Method not allowed")
@@ -184,11 +160,5 @@ def _caller(state: State) -> str:
         raise Failure(401, "Invalid HMAC signature")
     wait_s = state.wait_s(merchant.organization_id, state.settings.rate_per_s)
     if wait_s:
-        raise Failure(429, "Too Many Attempts.", {"retry_after": [str(wait_s)]})
+        raise Failure(429, "Too Many Attempts.", retry_after_s=wait_s)
     return merchant.organization_id
-
-
-def _open_to_browsers(answer: Response) -> Response:
-    answer.headers["Access-Control-Allow-Origin"] = "*"
-    answer.headers["Access-Control-Allow-Headers"] = "Content-Type"
-    return answer

@@ -9,160 +9,123 @@ from urllib.parse import quote, urlencode
 import msgspec
 import requests
 
-from app.sandbox.bodies import Json, encode, readable
-from app.sandbox.vendors.rally.answers import REGISTER, examine, examine_refusal, topic_named
+from app.sandbox import calls
+from app.sandbox.bodies import readable
+from app.sandbox.vendors.rally.answers import REGISTER, TOPICS, examine, examine_refusal
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, sign, signed_message
 from app.sandbox.vendors.rally.state import Merchant, State
+from app.sandbox.vendors.rally.step_requests import Call
 
 OFFERS_ONLY_HEADER = "X-Rally-Offers-Only"
 _WRONG_SECRET = "a key this merchant never had"
 _NO_ANSWER = 0
 
 
-class Call(msgspec.Struct):
-    """One hook to call.  `sign` is `right`, `wrong` or `none`; `body` is None for none."""
-
-    topic: str
-    resource_id: str = ""
-    body: bytes | None = None
-    query: dict[str, int] = {}
-    sign: str = "right"
-    key: str = ""
-    is_offers_only: bool = False
-    url: str = ""
-    patience_s: float | None = None
-
-
 class Step(msgspec.Struct):
-    """What became of a call; see the package for `outcome`."""
+    """What became of a call; `README.md` says what `outcome` means."""
 
     topic: str
     method: str
     url: str
-    status: int
-    outcome: str
-    error: str | None
-    problems: list[str]
-    warnings: list[str]
-    answer: Any
-    duration_ms: float
+    status: int = _NO_ANSWER
+    outcome: str = "unreachable"
+    error: str | None = None
+    problems: list[str] = []
+    warnings: list[str] = []
+    answer: Any = None
+    duration_ms: float = 0.0
 
     @property
     def is_good(self) -> bool:
         """True when Rally would go on with the checkout."""
         return self.outcome == "good"
 
+    def add_problems(self, *problems: str) -> None:
+        """Any makes the answer a faulty one."""
+        self.problems += problems
+        if self.problems:
+            self.outcome, self.error = "faulty", "; ".join(self.problems[:5])
+
 
 def call_hook(state: State, organization_id: str, call: Call) -> Step:
     """Calls and journals.  Do not hold the state's lock: the connector may call Rally meanwhile."""
     with state.lock:
         merchant = msgspec.structs.replace(state.merchant(organization_id))
-        method, template, warnings = _target(state, organization_id, call)
-        patience_s = call.patience_s or state.settings.hook_patience_s
-    url = template.replace(":orgId", quote(organization_id, safe="")).replace(
-        ":resourceId", quote(call.resource_id, safe="")
-    )
-    step = Step(call.topic, method, url, _NO_ANSWER, "unreachable", None, [], warnings, None, 0.0)
-    if not url:
-        step.error = f"no hook is registered for {call.topic}"
-    else:
+        step = _begin(state, organization_id, call)
+        patience_s = call.requested.patience_s or state.settings.hook_patience_s
+    if step.url:
         begun = time.perf_counter()
         _send(merchant, call, step, patience_s)
         step.duration_ms = round((time.perf_counter() - begun) * 1000, 1)
+    else:
+        step.error = f"no hook is registered for {call.topic}"
+    shown = ("status", "answer", "warnings", "duration_ms")
     with state.lock:
         state.record_call(
             {
                 "direction": "sent",
                 "merchant": organization_id,
-                "method": method.upper(),
+                "method": step.method.upper(),
                 "path": call.topic,
-                "status": step.status,
-                "duration_ms": step.duration_ms,
                 "body": readable(call.body or b""),
-                "answer": step.answer,
                 "problems": step.problems + ([step.error] if step.error else []),
-                "warnings": step.warnings,
                 "request_id": "",
+                **{name: getattr(step, name) for name in shown},
             }
         )
     return step
 
 
-def _target(state: State, organization_id: str, call: Call) -> tuple[str, str, list[str]]:
-    """Verb, address with its placeholders (empty: none registered), and what is odd about it."""
+def _begin(state: State, organization_id: str, call: Call) -> Step:
+    """The step before anything is sent; without an address where no hook is registered."""
     hooks = state.copies[organization_id].hooks
+    fitting = [(hook["method"], hook["url"]) for hook in hooks if hook["type"] == call.topic]
+    method, template = fitting[-1] if fitting else (TOPICS.hooks[call.topic].method, "")
     if call.topic == REGISTER:
         beside = next((hook["url"] for hook in hooks if "/:orgId" in hook["url"]), "")
-        found = beside.partition("/:orgId")[0] + "/:orgId/register/callback" if beside else ""
-        return "post", call.url or found, []
-    fitting = [hook for hook in hooks if hook["type"] == call.topic]
-    topic = topic_named(call.topic)
-    assert topic is not None
-    if not fitting:
-        return topic.method, "", []
+        template = call.requested.url or (f"{beside.partition('/:orgId')[0]}/:orgId/{REGISTER}" if beside else "")
+    ids = {":orgId": organization_id, ":resourceId": call.resource_id}
+    for placeholder, external_id in ids.items():
+        template = template.replace(placeholder, quote(external_id, safe=""))
     warnings = [f"{len(fitting)} hooks are registered; the newest is called"] if len(fitting) > 1 else []
-    return fitting[-1]["method"], fitting[-1]["url"], warnings
+    return Step(call.topic, method, template, warnings=warnings)
 
 
 def _send(merchant: Merchant, call: Call, step: Step, patience_s: float) -> None:
-    query = urlencode(call.query)
-    body = call.body or b""
+    requested, query, body = call.requested, urlencode(call.query), call.body or b""
     headers = {"Accept": "application/json", "User-Agent": "rally-sandbox"}
     if body:
         headers["Content-Type"] = "application/json"
-    if call.is_offers_only:
+    if requested.offers_only:
         headers[OFFERS_ONLY_HEADER] = "1"
-    if call.sign != "none":
-        secret = merchant.secret(call.key or merchant.api_keys[0]) if call.sign == "right" else _WRONG_SECRET
-        headers[HEADER] = sign(secret, signed_message(body, query))
+    if requested.sign != "none":
+        own = merchant.secret(requested.key or merchant.api_keys[0])
+        headers[HEADER] = sign(own if requested.sign == "right" else _WRONG_SECRET, signed_message(body, query))
+    url = f"{step.url}?{query}" if query else step.url
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            reply = session.request(
-                step.method,
-                f"{step.url}?{query}" if query else step.url,
-                data=body or None,
-                headers=headers,
-                timeout=patience_s,
-                allow_redirects=False,
-            )
+        reply = calls.call(step.method, url, patience_s=patience_s, data=body or None, headers=headers)
     except requests.RequestException as error:
         step.error = f"no answer: {type(error).__name__}"
         return
-    step.status = reply.status_code
-    step.answer = readable(reply.content)
+    _judge(merchant, call, step, reply)
+
+
+def _judge(merchant: Merchant, call: Call, step: Step, reply: requests.Response) -> None:
+    step.status, step.answer = reply.status_code, readable(reply.content)
     if reply.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
         step.warnings.append("Content-Type of the answer is not application/json")
     signature = reply.headers.get(HEADER, "")
-    if call.sign != "none" and not any(is_signed(secret, reply.content, signature) for secret in merchant.secrets()):
+    is_right = any(is_signed(secret, reply.content, signature) for secret in merchant.secrets())
+    if call.requested.sign != "none" and not is_right:
         step.problems.append(f"{HEADER} of the answer is " + ("wrong" if signature else "missing"))
-    if reply.status_code == 200:
-        found = examine(
-            call.topic,
-            merchant.organization_id,
-            call.resource_id,
-            step.answer,
-            names_payment=names_payment(call),
-        )
-    else:
-        found = examine_refusal(reply.status_code, step.answer)
-    step.problems += found.problem_lines()
-    step.warnings += found.warnings
-    if step.problems:
-        step.outcome, step.error = "faulty", "; ".join(step.problems[:5])
-    elif reply.status_code == 200:
+    if step.status == 200:
+        organization_id = merchant.organization_id
+        found = examine(call.topic, organization_id, call.resource_id, step.answer, names_payment=call.names_payment)
         step.outcome = "good"
     else:
+        found = examine_refusal(step.status, step.answer)
         step.outcome = "refused"
-        step.error = f"{reply.status_code} {step.answer['error_code']}: {step.answer['error']}"
-
-
-def names_payment(call: Call) -> bool:
-    """Whether the request says how the shopper paid."""
-    sent = readable(call.body or b"")
-    return isinstance(sent, dict) and bool(sent.get("payment_method"))
-
-
-def as_body(value: Json) -> bytes:
-    """The very bytes that are signed and sent."""
-    return encode(value)
+    step.warnings += found.warnings
+    step.add_problems(*found.problem_lines())
+    if step.outcome == "refused":
+        step.error = f"{step.status} {step.answer['error_code']}: {step.answer['error']}"

@@ -2,82 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from decimal import Decimal
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
-from app.sandbox.bodies import Failure, Json, decode
-from app.sandbox.vendors.rally.answers import REGISTER
-from app.sandbox.vendors.rally.calling import Call, Step, call_hook, names_payment
-from app.sandbox.vendors.rally.fields import Findings
-from app.sandbox.vendors.rally.state import Copies, State
-from app.sandbox.vendors.rally.step_requests import Shopping, StepRequest, make_call, wanted_lines
-from app.sandbox.vendors.rally.webhooks import add_refund, set_status, upsert_product
+from app.sandbox.bodies import Failure, Json
+from app.sandbox.vendors.rally.calling import Step, call_hook
+from app.sandbox.vendors.rally.effects import take_answer
+from app.sandbox.vendors.rally.findings import Findings
+from app.sandbox.vendors.rally.hook_bodies import make_call, wanted_lines
+from app.sandbox.vendors.rally.state import State
+from app.sandbox.vendors.rally.step_requests import Checkout, Shopping, StepRequest
+from app.sandbox.vendors.rally.webhooks import add_refund, set_status
 
-
-class Checkout(Shopping, forbid_unknown_fields=True, kw_only=True):
-    """A whole checkout; the package's docstring says what each field is for."""
-
-    session: str = ""
-    add: list[Json] = msgspec.field(default_factory=list)
-    add_skus: dict[str, int] = msgspec.field(default_factory=dict)
-    remove: list[Json] = msgspec.field(default_factory=list)
-    remove_skus: dict[str, int] = msgspec.field(default_factory=dict)
-    is_paid: bool = True
-    create_times: Annotated[int, msgspec.Meta(ge=1)] = 1
-    repeat_paid: Annotated[int, msgspec.Meta(ge=1)] = 1
-    stop_after: str = ""
-    wrong_signature_at: str = ""
-    faults: list[Json] = msgspec.field(default_factory=list)
+Planned = tuple[str, Json]
+"""A topic, and what the step has of its own."""
 
 
 def take_step(state: State, organization_id: str, topic: str, requested: StepRequest) -> Step:
     """One hook call and what Rally makes of the answer.  Raises `Failure`."""
     with state.lock:
         call = make_call(state, organization_id, topic, requested)
-        if (
-            requested.status.lower() == "refunded"
-            and requested.body is None
-            and requested.raw is None
-            and requested.sign == "right"
-        ):
+        is_refund = requested.status.lower() == "refunded"
+        if is_refund and requested.is_made_up and requested.sign == "right":
             _refund_the_rest(state, state.copies[organization_id].orders[call.resource_id])
     step = call_hook(state, organization_id, call)
     if step.is_good:
         with state.lock:
-            _believe(state, state.copies[organization_id], call, step)
+            take_answer(state, state.copies[organization_id], call, step)
     return step
+
+
+class Progress(msgspec.Struct):
+    """How far a shopper has come."""
+
+    cart_id: str
+    order_id: str = ""
+    steps: list[Step] = []
+
+
+def take_steps(state: State, organization_id: str, plan: Iterable[Planned], cart_id: str, **shared: Any) -> Progress:
+    """Takes step after step until one is not good; all are about the same cart and order."""
+    done = Progress(cart_id)
+    for topic, changes in plan:
+        stated = {**shared, "cart": done.cart_id, "order": done.order_id, **changes}
+        step = take_step(state, organization_id, topic, StepRequest(**stated))
+        done.steps.append(step)
+        if not step.is_good:
+            break
+        if topic.startswith("cart/"):
+            done.cart_id = step.answer["external_id"]
+        else:
+            done.order_id = step.answer.get("external_id", "")
+    return done
 
 
 def run_checkout(state: State, organization_id: str, checkout: Checkout) -> Json:
     """Every step until one is not good.  Raises `Failure` when nothing can be bought."""
-    steps: list[Step] = []
-    cart_id, order_id = _beginning(state, organization_id, checkout), ""
-    for topic, changes in _plan(state, organization_id, checkout, cart_id):
-        sign = "wrong" if topic == checkout.wrong_signature_at else "right"
-        requested = _requested(checkout, {"cart": cart_id, "order": order_id, "sign": sign, **changes})
-        step = take_step(state, organization_id, topic, requested)
-        steps.append(step)
-        if not step.is_good:
-            break
-        if topic.startswith("cart/"):
-            cart_id = step.answer["external_id"]
-        else:
-            order_id = step.answer.get("external_id", "")
-        if topic == checkout.stop_after:
-            break
+    cart_id = _beginning(state, organization_id, checkout)
+    of_one_step = ("cart", "line_items", "skus", "offers", "offer_skus", "offer_shipping", "transactions")
+    shared = {name: getattr(checkout, name) for name in Shopping.__struct_fields__ if name not in of_one_step}
+    plan = _spoiled(checkout, _plan(state, organization_id, checkout, cart_id))
+    done = take_steps(state, organization_id, plan, cart_id, **shared)
     with state.lock:
-        order = state.copies[organization_id].orders.get(order_id)
-        return {
-            "outcome": steps[-1].outcome,
-            "cart_id": cart_id,
-            "order_id": order_id,
-            "charged": order["charged"] if order else 0,
-            "steps": steps,
-            "order": order,
-        }
+        order = state.copies[organization_id].orders.get(done.order_id)
+        charged = order["charged"] if order else 0
+        return {"outcome": done.steps[-1].outcome, **msgspec.structs.asdict(done), "charged": charged, "order": order}
 
 
 def _beginning(state: State, organization_id: str, checkout: Checkout) -> str:
@@ -107,8 +98,8 @@ def lines_of_page(item: Json) -> list[Json]:
     ]
 
 
-def _plan(state: State, organization_id: str, checkout: Checkout, cart_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    nothing_known: dict[str, Any] = {"is_address_known": False, "shipping": "", "coupon": None}
+def _plan(state: State, organization_id: str, checkout: Checkout, cart_id: str) -> Iterator[Planned]:
+    nothing_known: Json = {"is_address_known": False, "shipping": "", "coupon": None}
     if not cart_id:
         with state.lock:
             lines = wanted_lines(state.copies[organization_id], checkout.line_items, checkout.skus)
@@ -132,123 +123,12 @@ def _plan(state: State, organization_id: str, checkout: Checkout, cart_id: str) 
         yield "order/update", {"status": "paid"}
 
 
-def _requested(checkout: Checkout, changes: dict[str, Any]) -> StepRequest:
-    """The shopper's part of the checkout, without what belongs to single steps."""
-    of_one_step = ("line_items", "skus", "offers", "offer_skus", "offer_shipping", "transactions")
-    shared = {name: getattr(checkout, name) for name in Shopping.__struct_fields__ if name not in of_one_step}
-    return StepRequest(**{**shared, **changes})
-
-
-def _believe(state: State, copies: Copies, call: Call, step: Step) -> None:
-    answer = step.answer
-    match call.topic.partition("/")[0]:
-        case "cart":
-            _believe_cart(copies, call, step)
-        case "order" if call.topic != "order/create" or names_payment(call):
-            _believe_order(state, copies, call, step)
-        case "products":
-            for product in answer:
-                upsert_product(state, copies, product)
-        case "categories":
-            copies.categories |= {category["external_id"]: category for category in answer}
-        case "store_information":
-            copies.shop["store"] = answer
-        case "register":
-            copies.shop[REGISTER] = answer
-
-
-def _believe_cart(copies: Copies, call: Call, step: Step) -> None:
-    """Also keeps the lines as they were before they changed last: another tab may still show them."""
-    answer, found = step.answer, Findings()
-    fresh: Json = {"transactions": [], "order_id": None, "answer": None, "earlier_lines": []}
-    known = copies.carts.get(answer["external_id"], fresh)
-    lines = known["answer"]["line_items"] if known["answer"] else []
-    if lines and _names(lines) != _names(answer["line_items"]):
-        known = {**known, "earlier_lines": lines}
-    copies.carts[answer["external_id"]] = {**known, "external_id": answer["external_id"], "answer": answer}
-    if call.topic == "cart/add" and call.body:
-        for item in decode(call.body).get("line_items") or []:
-            if item.get("price") is not None and not any(_is_at_price(line, item) for line in answer["line_items"]):
-                found.warn("line_items", "holds no line at the price Rally named for it, without a discount")
-    step.warnings += found.warnings
-    copies.warnings += [f"{call.topic}: {warning}" for warning in found.warnings]
-
-
-def _names(lines: list[Json]) -> list[tuple[Any, ...]]:
-    return [(line["external_id"], line["sku"], line["quantity"]) for line in lines]
-
-
-def _is_at_price(line: Json, item: Json) -> bool:
-    """Contract 9: Rally's own price holds, and no coupon touches it."""
-    names = {line["external_product_id"], line["external_variant_id"], line["sku"]}
-    is_same = {item.get("external_product_id"), item.get("external_variant_id")} - {"", None} <= names
-    return is_same and Decimal(line["discounted_price"]) == Decimal(item["price"]) and not line["discount_amount"]
-
-
-def _believe_order(state: State, copies: Copies, call: Call, step: Step) -> None:
-    answer, found = step.answer, Findings()
-    sent: Json = decode(call.body) if call.body else {}
-    if call.topic == "order/create":
-        cart = copies.carts.setdefault(
-            call.resource_id,
-            {"external_id": call.resource_id, "answer": {}, "transactions": [], "order_id": None, "earlier_lines": []},
-        )
-        if cart["order_id"] not in (None, answer["external_id"]):
-            step.outcome, step.error = "faulty", "external_id is a second order of one cart"
-            step.problems.append(step.error)
+def _spoiled(checkout: Checkout, plan: Iterable[Planned]) -> Iterator[Planned]:
+    """The plan with what is to go wrong, up to the step that is to be the last."""
+    for topic, changes in plan:
+        yield topic, {"sign": "wrong" if topic == checkout.wrong_signature_at else "right", **changes}
+        if topic == checkout.stop_after:
             return
-        cart["order_id"] = answer["external_id"]
-    order = copies.orders.get(answer["external_id"])
-    if order is None:
-        order = copies.orders[answer["external_id"]] = _new_order(state, copies, answer)
-    order["answer"] = answer
-    _take_money(order, sent.get("transactions") or [])
-    is_called_paid = str(sent.get("status", "")).lower() == "paid" and sent.get("payment_method")
-    # A `paid` that does not mention a review ends one (contract 9).
-    if call.topic == "order/create" or "fraud_review_transaction" in sent or is_called_paid:
-        order["is_held"] = bool(sent.get("fraud_review_transaction"))
-    if is_called_paid and not order["is_held"]:
-        order["is_paid"] = True
-    if answer["status"] != order["status"]:
-        set_status(state, order, answer["status"], "connector", found)
-    if call.topic != "order/fetch":
-        if order["is_paid"] and answer["status"] == "pending":
-            found.warn("status", "is still pending after the order was paid")
-        if order["is_held"] and answer["status"] == "paid":
-            found.warn("status", "is paid though the order is under fraud review")
-        if answer["status"] in ("pending", "paid") and Decimal(answer["total"]) != order["charged"]:
-            found.warn("total", "is not what the shopper was charged")
-    step.warnings += found.warnings
-    copies.warnings += [f"{call.topic}: {warning}" for warning in found.warnings]
-
-
-def _new_order(state: State, copies: Copies, answer: Json) -> Json:
-    return {
-        "external_id": answer["external_id"],
-        "external_number": answer["external_number"],
-        "cart_id": answer["cart_id"],
-        "currency": copies.carts.get(answer["cart_id"], {}).get("answer", {}).get("currency", "USD"),
-        "status": answer["status"],
-        "statuses": [{"status": answer["status"], "at": state.stamp(), "by": "connector"}],
-        "answer": answer,
-        "snapshot": None,
-        "transactions": [],
-        "charged": Decimal(),
-        "refunds": [],
-        "refunded": Decimal(),
-        "is_paid": False,
-        "is_held": False,
-        "created_at": state.stamp(),
-    }
-
-
-def _take_money(order: Json, transactions: list[Json]) -> None:
-    known = {transaction["external_id"] for transaction in order["transactions"]}
-    for transaction in transactions:
-        if transaction["external_id"] not in known:
-            known.add(transaction["external_id"])
-            order["transactions"].append(transaction)
-            order["charged"] += Decimal(transaction["amount"])
 
 
 def _refund_the_rest(state: State, order: Json) -> None:

@@ -5,39 +5,117 @@ The page asks the connector's hooks step by step: the cart, the address, shippin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from app.sandbox.bodies import Failure, Json
-from app.sandbox.vendors.rally.calling import Step
-from app.sandbox.vendors.rally.checkout import lines_of_page, take_step
-from app.sandbox.vendors.rally.fields import array, filled, look_at, mapping, record, text
-from app.sandbox.vendors.rally.state import State
-from app.sandbox.vendors.rally.step_requests import ADDRESS, SHOPPER, StepRequest
+from flask import Response, after_this_request, request
 
-COUNTRIES = {"US": "United States", "CA": "Canada", "GB": "United Kingdom", "DE": "Germany"}
+from app.sandbox.bodies import Failure, Json, readable
+from app.sandbox.routes import Routes
+from app.sandbox.vendors.rally.checkout import Planned, lines_of_page, take_steps
+from app.sandbox.vendors.rally.findings import look_at
+from app.sandbox.vendors.rally.pages import own_forms_only, page, see_other
+from app.sandbox.vendors.rally.state import SAMPLES, Merchant, State
 
-_session_body = record(
-    {"client_id": filled},
-    {
-        "cart_id": text,
-        "cart_currency": text,
-        "cart": lambda value, place, found: None,
-        "line_items": array(mapping),
-        "checkout_session_id": text,
-    },
-)
+
+def _open_to_browsers(state: State, parts: Json) -> None:
+    """What pages of any merchant may call."""
+
+    @after_this_request
+    def open_door(answer: Response) -> Response:
+        answer.headers["Access-Control-Allow-Origin"] = "*"
+        answer.headers["Access-Control-Allow-Headers"] = "Content-Type"
+        return answer
+
+
+BUTTON = Routes("/api/v1/checkout/auth", _open_to_browsers)
+CHECKOUT = Routes("/checkout", own_forms_only)
+
+
+@BUTTON.route("OPTIONS", "")
+def allow_session(state: State) -> Response:
+    return Response(status=204)
+
+
+@BUTTON.route("POST", "")
+def open_session(state: State) -> Json:
+    return begin_session(state, readable(request.get_data()), request.host_url)
+
+
+@CHECKOUT.route("GET", "/<session_id>")
+def show_checkout(state: State, session_id: str) -> Response:
+    merchant, session = _session(state, session_id)
+    kept = state.copies[merchant.organization_id].carts.get(session.get("paid_cart", ""))
+    address = {**SAMPLES.address, **session.get("address", {})}
+    shopper = {**SAMPLES.shopper, **session.get("customer", {})}
+    shown: Json = {"cart": kept and kept["answer"], "address": address, "shopper": shopper}
+    return page("shop_checkout.html", merchant, session=session, countries=SAMPLES.countries, **shown)
+
+
+@CHECKOUT.route("POST", "/<session_id>", is_locked=False)
+def carry_on(state: State, session_id: str) -> Response:
+    """A form of the page.  What it says is kept in the session, and goes to the connector's hooks."""
+    with state.lock:
+        merchant, session = _session(state, session_id)
+        plan = _plan(session, request.form)
+        if session.get("order_id"):
+            return see_other(request.path)  # paid: a second click changes nothing
+        if request.form["act"] == "address":
+            _keep_address(session, request.form)
+    cart_id = session.get("paid_cart") or session["cart_id"]
+    about = {name: session.get(name, {}) for name in ("customer", "address")}
+    done = take_steps(state, merchant.organization_id, plan, cart_id, **about)
+    last = done.steps[-1]
+    with state.lock:
+        if done.steps[0].is_good:
+            session["paid_cart"] = done.cart_id
+        session["message"] = "" if last.is_good else f"{last.topic}: {last.error}"
+        if last.is_good and last.topic == "order/update":
+            session["order_id"] = done.order_id
+    return see_other(request.path)
+
+
+def _session(state: State, session_id: str) -> tuple[Merchant, Json]:
+    for organization_id, copies in state.copies.items():
+        if session_id in copies.sessions:
+            return state.merchant(organization_id), copies.sessions[session_id]
+    raise Failure(404, "no such checkout")
+
+
+def _plan(session: Json, form: Mapping[str, str]) -> list[Planned]:
+    """The steps that one of the page's forms is for.  Raises `Failure` 404 for another."""
+    match form.get("act"):
+        case "address":
+            lines = [line for item in session["line_items"] for line in lines_of_page(item)]
+            has_cart = session.get("paid_cart") or session["cart_id"]
+            return [("cart/fetch", {}) if has_cart else ("cart/create", {"line_items": lines}), ("cart/update", {})]
+        case "choose":
+            return [("cart/update", {"shipping": form.get("shipping", ""), "coupon": form.get("coupon", "").strip()})]
+        case "pay":
+            return [("order/create", {}), ("order/update", {"status": "paid"})]
+    raise Failure(404, "there is no such form")
+
+
+def _keep_address(session: Json, form: Mapping[str, str]) -> None:
+    stated = {name: text.strip() for name, text in form.items()}
+    names = ("first_name", "last_name")
+    code = stated.get("country_code", "US")
+    session["customer"] = {**SAMPLES.shopper, **{name: stated.get(name, "") for name in (*names, "email")}}
+    places = (*names, "address1", "city", "province", "zip")
+    country = {"country_code": code, "country": SAMPLES.countries.get(code, code)}
+    session["address"] = {**SAMPLES.address, **{name: stated.get(name, "") for name in places}, **country}
 
 
 def begin_session(state: State, body: Any, host_url: str) -> Json:
     """The storefront's call (contract 5).  Raises `Failure` 401 or 422; hold the state's lock."""
-    found = look_at(body, _session_body)
-    if found.problems or not isinstance(body, dict):
-        raise Failure(422, "The given data was invalid.", found.problems)
+    found = look_at("Session", body)
+    found.raise_problems()
     merchant = next((one for one in state.merchants.values() if one.client_id == body["client_id"]), None)
     if merchant is None:
         raise Failure(401, "Unauthenticated.")
     if not body.get("cart_id") and not body.get("line_items"):
-        raise Failure(422, "The given data was invalid.", {"cart_id": ["is required without line_items"]})
+        found.refuse("cart_id", "is required without line_items")
+        found.raise_problems()
     sessions = state.copies[merchant.organization_id].sessions
     session_id = body.get("checkout_session_id", "")
     if session_id not in sessions:
@@ -51,75 +129,3 @@ def begin_session(state: State, body: Any, host_url: str) -> Json:
         "at": state.stamp(),
     }
     return {"url": f"{host_url}checkout/{session_id}", "checkout_session_id": session_id}
-
-
-class HostedCheckout:
-    """One session's checkout, as Rally's page carries it on; each act is kept in the session."""
-
-    def __init__(self, state: State, session_id: str) -> None:
-        """Raises `Failure` 404."""
-        self._state = state
-        with state.lock:
-            held = next((item for item in state.copies.items() if session_id in item[1].sessions), None)
-            if held is None:
-                raise Failure(404, "no such checkout")
-            self.organization_id, copies = held
-            self.merchant = state.merchant(self.organization_id)
-            self.session = copies.sessions[session_id]
-
-    @property
-    def cart(self) -> Json | None:
-        """The cart as the connector answered it last."""
-        with self._state.lock:
-            kept = self._state.copies[self.organization_id].carts.get(self.session.get("paid_cart", ""))
-            answer: Json | None = kept["answer"] if kept else None
-            return answer
-
-    def act(self, what: str, form: Any) -> None:
-        """Carry the checkout on: `address`, `choose` (shipping and coupon) or `pay`.  Raises `Failure` 400 or 404."""
-        acts = {"address": self._address, "choose": self._choose, "pay": self._pay}
-        if what not in acts:
-            raise Failure(404, "there is no such form")
-        if self.session.get("order_id"):
-            return  # paid: a second click changes nothing
-        self.session["message"] = ""
-        step = acts[what](form)
-        if not step.is_good:
-            self.session["message"] = f"{step.topic}: {step.error}"
-
-    def _address(self, form: Any) -> Step:
-        country = form.get("country_code", "US")
-        named = {name: form.get(name, "").strip() for name in ("first_name", "last_name")}
-        self.session["customer"] = {**SHOPPER, **named, "email": form.get("email", "").strip()}
-        self.session["address"] = {
-            **ADDRESS, **named, "country_code": country, "country": COUNTRIES.get(country, country),
-            **{name: form.get(name, "").strip() for name in ("address1", "city", "province", "zip")},
-        }  # fmt: skip
-        cart_id = self.session.get("paid_cart") or self.session["cart_id"]
-        if cart_id:
-            step = self._step("cart/fetch", cart=cart_id)
-        else:
-            lines = [line for item in self.session["line_items"] for line in lines_of_page(item)]
-            step = self._step("cart/create", line_items=lines)
-        if not step.is_good:
-            return step
-        self.session["paid_cart"] = step.answer["external_id"]
-        return self._step("cart/update")
-
-    def _choose(self, form: Any) -> Step:
-        return self._step("cart/update", shipping=form.get("shipping", ""), coupon=form.get("coupon", "").strip())
-
-    def _pay(self, form: Any) -> Step:
-        step = self._step("order/create")
-        if not step.is_good:
-            return step
-        order_id = step.answer["external_id"]
-        step = self._step("order/update", order=order_id, status="paid")
-        if step.is_good:
-            self.session["order_id"] = order_id
-        return step
-
-    def _step(self, topic: str, **stated: Any) -> Step:
-        known = {"cart": self.session.get("paid_cart", ""), "customer": self.session.get("customer", {}),
-                 "address": self.session.get("address", {})}  # fmt: skip
-        return take_step(self._state, self.organization_id, topic, StepRequest(**{**known, **stated}))

@@ -8,32 +8,29 @@ items.  The basket is a cookie, so nothing of it is kept here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import msgspec
 import requests
-from flask import Blueprint, Flask, Response, redirect, render_template, request
+from flask import Response, redirect, request
 
-from app.sandbox.bodies import Failure, Json, readable
+from app.sandbox.bodies import Failure, Json, encode, readable
+from app.sandbox.calls import call
+from app.sandbox.routes import Routes
+from app.sandbox.vendors.rally.pages import own_forms_only, page, see_other
 from app.sandbox.vendors.rally.sessions import begin_session
-from app.sandbox.vendors.rally.state import Copies, Merchant, State
+from app.sandbox.vendors.rally.state import Copies, Merchant, State, Variant
 
+SHOP = Routes("/shop", own_forms_only)
 MOST_UNITS = 99
 MOST_ORDERS = 50
 BASKET = "basket"
-WITHOUT_DECIMALS = ("JPY", "KRW")
 PATIENCE_S = 5.0
 
 _BUTTON = "<!-- the merchant's snippet -->"
 """Where `cart_button`, HTML of the merchant's own, is put into the page."""
-
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_NO_SCRIPTS = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
 
 
 class Cart(msgspec.Struct, frozen=True):
@@ -45,139 +42,94 @@ class Cart(msgspec.Struct, frozen=True):
     faults: tuple[str, ...] = ()
 
 
-class BasketLine(msgspec.Struct, frozen=True):
-    """One line of the basket, with what Rally knows of it."""
-
-    sku: str
-    title: str
-    product_id: str
-    variant_id: str
-    price: Any
-    currency: str
-    quantity: int
+@SHOP.route("GET", "/")
+def first_shop(state: State) -> Any:
+    return redirect(_path(next(iter(state.merchants)), ""))
 
 
-def add_shop(app: Flask, state: State) -> None:
-    """Adds the pages below `/shop/`."""
-    shop = Blueprint("shop", __name__, url_prefix="/shop")
-
-    @shop.get("/")
-    def shops() -> Any:
-        with state.lock:
-            first = next(iter(state.merchants))
-        return redirect(f"/shop/{quote(first, safe='')}/")
-
-    @shop.get("/<organization_id>/")
-    def goods(organization_id: str) -> Response:
-        with state.lock:
-            merchant, copies = state.merchant(organization_id), state.copies[organization_id]
-            shown = list(_goods(copies, {}))
-            left = {row["sku"]: row["value"] for row in copies.stock.values()}
-        return page("shop_goods.html", merchant, goods=shown, left=left, basket=_basket())
-
-    @shop.post("/<organization_id>/basket")
-    def change(organization_id: str) -> Response:
-        refuse_other_sites()
-        with state.lock:
-            merchant = state.merchant(organization_id)
-        basket = _basket()
-        sku, quantity = request.form.get("sku", ""), request.form.get("quantity", "")
-        if not (quantity.isascii() and quantity.isdigit() and int(quantity) <= MOST_UNITS):
-            raise Failure(400, f"quantity must be a whole number up to {MOST_UNITS}")
-        basket[sku] = int(quantity) + (basket.get(sku, 0) if "more" in request.form else 0)
-        answer = Response(status=303, headers={"Location": _path(merchant, "cart")})
-        kept = {name: count for name, count in basket.items() if 0 < count <= MOST_UNITS}
-        answer.set_cookie(BASKET, quote(json.dumps(kept)), httponly=True, samesite="Lax", path="/shop/")
-        return answer
-
-    @shop.get("/<organization_id>/cart")
-    def cart(organization_id: str) -> Response:
-        with state.lock:
-            merchant, copies = state.merchant(organization_id), state.copies[organization_id]
-            lines = list(_goods(copies, _basket()))
-            address = _carts_address(copies, organization_id)
-        made = made_cart(merchant, address, lines) if lines else Cart()
-        items = [{"title": line.title, "product_id": line.product_id, "variant_id": line.variant_id,
-                  "quantity": line.quantity} for line in lines]  # fmt: skip
-        shown = page(
-            "shop_cart.html", merchant, lines=lines, cart=made, items=items, is_fallback="native" in request.args
-        )
-        if merchant.cart_button:
-            # The merchant's own HTML, as a shop pastes it; it loads Rally's scripts from Rally's address.
-            shown.set_data(shown.get_data(as_text=True).replace(_BUTTON, merchant.cart_button))
-            del shown.headers["Content-Security-Policy"]
-        return shown
-
-    @shop.post("/<organization_id>/checkout")
-    def checkout(organization_id: str) -> Response:
-        """What the button does, without it: opens a session for the cart or for its lines."""
-        refuse_other_sites()
-        body = {"cart_id": request.form.get("cart_id", ""), "cart_currency": request.form.get("cart_currency", "")}
-        with state.lock:
-            merchant, copies = state.merchant(organization_id), state.copies[organization_id]
-            if not body["cart_id"]:
-                body = {"line_items": [_item(line) for line in _goods(copies, _basket())]}  # type: ignore[dict-item]
-            begun = begin_session(state, {"client_id": merchant.client_id, **body}, request.host_url)
-        return Response(status=303, headers={"Location": begun["url"]})
-
-    @shop.get("/<organization_id>/orders")
-    def orders(organization_id: str) -> Response:
-        with state.lock:
-            merchant = state.merchant(organization_id)
-            newest = list(state.copies[organization_id].orders.values())[: -MOST_ORDERS - 1 : -1]
-        return page("shop_orders.html", merchant, orders=newest)
-
-    @shop.get("/<organization_id>/orders/<path:order_id>")
-    def order(organization_id: str, order_id: str) -> Response:
-        with state.lock:
-            merchant = state.merchant(organization_id)
-            held = state.copies[organization_id].orders.get(order_id)
-            if held is None:
-                raise Failure(404, "the shop has no such order")
-            snapshot = held["snapshot"] or {}
-            meta = snapshot.get("meta")
-            parcels = meta.get("fulfillments", []) if isinstance(meta, Mapping) else []
-            lines = snapshot.get("line_items") or held["answer"]["line_items"]
-        titles = {line["external_id"]: line["title"] for line in lines}
-        return page("shop_order.html", merchant, order=held, lines=lines, parcels=parcels, titles=titles)
-
-    app.register_blueprint(shop)
+@SHOP.route("GET", "/<organization_id>/")
+def goods(state: State, organization_id: str) -> Response:
+    merchant, copies = state.merchant(organization_id), state.copies[organization_id]
+    shown, left = _goods(copies, {}), copies.stock_by_sku()
+    return page("shop_goods.html", merchant, goods=shown, left=left, basket=_basket())
 
 
-def page(template: str, merchant: Merchant | None, status: int = 200, **shown: Any) -> Response:
-    """A page without scripts."""
-    text = render_template(template, merchant=merchant, money=_money, **shown)
-    headers = {**_HEADERS, "Content-Security-Policy": _NO_SCRIPTS}
-    return Response(text, status, headers, mimetype="text/html")
+@SHOP.route("POST", "/<organization_id>/basket")
+def change_basket(state: State, organization_id: str) -> Response:
+    state.merchant(organization_id)
+    basket, sku = _basket(), request.form.get("sku", "")
+    more = basket.get(sku, 0) if "more" in request.form else 0
+    basket[sku] = units("quantity", request.form.get("quantity", "")) + more
+    kept = {name: count for name, count in basket.items() if 0 < count <= MOST_UNITS}
+    answer = see_other(_path(organization_id, "cart"))
+    answer.set_cookie(BASKET, quote(json.dumps(kept)), httponly=True, samesite="Lax", path="/shop/")
+    return answer
 
 
-def _money(amount: Any, currency: str) -> str:
-    """An amount with the decimals of its currency."""
-    return f"{amount:.0f}" if currency in WITHOUT_DECIMALS else f"{amount:.2f}"
+@SHOP.route("GET", "/<organization_id>/cart", is_locked=False)
+def cart(state: State, organization_id: str) -> Response:
+    with state.lock:
+        merchant, copies = state.merchant(organization_id), state.copies[organization_id]
+        lines, address = _goods(copies, _basket()), _carts_address(copies, organization_id)
+    made = made_cart(merchant, address, lines) if lines else Cart()
+    named = ("title", "product_id", "variant_id", "quantity")
+    items = [{name: getattr(line, name) for name in named} for line in lines]
+    is_fallback = "native" in request.args
+    shown = page("shop_cart.html", merchant, lines=lines, cart=made, items=items, is_fallback=is_fallback)
+    if merchant.cart_button:
+        # The merchant's own HTML, as a shop pastes it; it loads Rally's scripts from Rally's address.
+        shown.set_data(shown.get_data(as_text=True).replace(_BUTTON, merchant.cart_button))
+        del shown.headers["Content-Security-Policy"]
+    return shown
 
 
-def refuse_other_sites() -> None:
-    """Raises `Failure` 403 for a form that another site's page has sent."""
-    origin = request.headers.get("Origin")
-    if origin and urlsplit(origin).netloc != request.host:
-        raise Failure(403, "another site's page may not use this one")
+@SHOP.route("POST", "/<organization_id>/checkout")
+def checkout(state: State, organization_id: str) -> Response:
+    """What the button does, without it: opens a session for the cart or for its lines."""
+    merchant, copies = state.merchant(organization_id), state.copies[organization_id]
+    body: Json = {name: request.form.get(name, "") for name in ("cart_id", "cart_currency")}
+    if not body["cart_id"]:
+        body = {"line_items": [_item(line) for line in _goods(copies, _basket())]}
+    return see_other(begin_session(state, {"client_id": merchant.client_id, **body}, request.host_url)["url"])
 
 
-def made_cart(merchant: Merchant, address: str, lines: Sequence[BasketLine]) -> Cart:
+@SHOP.route("GET", "/<organization_id>/orders")
+def orders(state: State, organization_id: str) -> Response:
+    merchant = state.merchant(organization_id)
+    newest = list(state.copies[organization_id].orders.values())[: -MOST_ORDERS - 1 : -1]
+    return page("shop_orders.html", merchant, orders=newest)
+
+
+@SHOP.route("GET", "/<organization_id>/orders/<path:order_id>")
+def order(state: State, organization_id: str, order_id: str) -> Response:
+    merchant = state.merchant(organization_id)
+    held = state.copies[organization_id].orders.get(order_id)
+    if held is None:
+        raise Failure(404, "the shop has no such order")
+    snapshot = held["snapshot"] or {}
+    meta = snapshot.get("meta")
+    parcels = meta.get("fulfillments", []) if isinstance(meta, Mapping) else []
+    lines = snapshot.get("line_items") or held["answer"]["line_items"]
+    titles = {line["external_id"]: line["title"] for line in lines}
+    return page("shop_order.html", merchant, order=held, lines=lines, parcels=parcels, titles=titles)
+
+
+def units(name: str, text: str) -> int:
+    """A quantity of a form.  Raises `Failure` 400."""
+    if not (text.isascii() and text.isdigit() and int(text) <= MOST_UNITS):
+        raise Failure(400, f"{name} must be a whole number up to {MOST_UNITS}")
+    return int(text)
+
+
+def made_cart(merchant: Merchant, address: str, lines: Sequence[Variant]) -> Cart:
     """Has the connector make a cart of the lines, as the shop's own server would."""
     if not merchant.storefront_key or not address:
         return Cart(note="no storefront_key: the page names bare line items")
-    cart = {
-        "currency": lines[0].currency,
-        "line_items": [{"sku": line.sku, "quantity": line.quantity} for line in lines],
-    }
+    named = [{"sku": line.sku, "quantity": line.quantity} for line in lines]
+    body = encode({"currency": lines[0].currency, "line_items": named})
+    headers = {"Authorization": f"Bearer {merchant.storefront_key}", "Content-Type": "application/json"}
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            reply = session.post(
-                address, json=cart, headers={"Authorization": f"Bearer {merchant.storefront_key}"},
-                timeout=PATIENCE_S, allow_redirects=False,
-            )  # fmt: skip
+        reply = call("POST", address, patience_s=PATIENCE_S, data=body, headers=headers)
     except requests.RequestException as error:
         return Cart(note=f"the connector did not answer ({type(error).__name__}): the page names bare line items")
     answer = readable(reply.content)
@@ -195,20 +147,13 @@ def _carts_address(copies: Copies, organization_id: str) -> str:
     return f"{base.replace(':orgId', quote(organization_id, safe=''))}/storefront/carts" if last == "carts" else ""
 
 
-def _goods(copies: Copies, basket: Mapping[str, int]) -> Iterable[BasketLine]:
+def _goods(copies: Copies, basket: Mapping[str, int]) -> list[Variant]:
     """What of the basket is sold, in the order of the products; everything for an empty one."""
-    for product in copies.products.values():
-        for variant in product["variants"]:
-            sku = variant["external_sku"]
-            if not basket or sku in basket:
-                options = " / ".join(option["value"] for option in variant.get("options") or [])
-                title = f"{product['title']} ({options})" if options else product["title"]
-                price, ids = variant["prices"][0], (product["external_id"], variant["external_id"])
-                quantity = basket.get(sku, 0)
-                yield BasketLine(sku, title, *ids, price["discounted_price"], price["currency"], quantity)
+    chosen = (variant for variant in copies.variants() if not basket or variant.sku in basket)
+    return [msgspec.structs.replace(variant, quantity=basket.get(variant.sku, 0)) for variant in chosen]
 
 
-def _item(line: BasketLine) -> Json:
+def _item(line: Variant) -> Json:
     """A line as the button sends it (contract 9)."""
     variant = {"variant_id": line.variant_id, "title": line.title, "quantity": line.quantity}
     return {"title": line.title, "product_id": line.product_id, "variants": [variant]}
@@ -223,5 +168,5 @@ def _basket() -> dict[str, int]:
         return {}
 
 
-def _path(merchant: Merchant, what: str) -> str:
-    return f"/shop/{quote(merchant.organization_id, safe='')}/{what}"
+def _path(organization_id: str, what: str) -> str:
+    return f"/shop/{quote(organization_id, safe='')}/{what}"

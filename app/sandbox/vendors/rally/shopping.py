@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from app.sandbox.bodies import Failure
+from app.sandbox.bodies import Failure, Json
 from app.sandbox.page import Field, Play, Result
-from app.sandbox.vendors.rally.checkout import Checkout, run_checkout
+from app.sandbox.vendors.rally.calling import Step
+from app.sandbox.vendors.rally.checkout import run_checkout
+from app.sandbox.vendors.rally.shop import units
 from app.sandbox.vendors.rally.state import Copies, Merchant, State
+from app.sandbox.vendors.rally.step_requests import Checkout
 
 MOST_PRODUCTS = 30
-MOST_UNITS = 99
 _QUANTITY = "quantity of "
 
 
@@ -30,16 +32,7 @@ def _checkout(state: State, merchant: Merchant) -> Play:
     def buy(form: Mapping[str, str]) -> Result:
         requested = Checkout(skus=_wanted(form), coupon=form.get("coupon") or None, is_paid="is_paid" in form)
         done = run_checkout(state, organization_id, requested)
-        steps = [
-            {
-                "step": step.topic,
-                "status": step.status,
-                "outcome": step.outcome,
-                "why": step.error or "",
-                "ms": step.duration_ms,
-            }
-            for step in done["steps"]
-        ]
+        steps = [_row(step) for step in done["steps"]]
         if done["outcome"] == "good":
             paid = f"charged {done['charged']}" if requested.is_paid else "not paid"
             return Result(True, f"Order {done['order_id']} is placed, {paid}", steps)
@@ -59,6 +52,11 @@ def _checkout(state: State, merchant: Merchant) -> Play:
     )
 
 
+def _row(step: Step) -> Json:
+    why = step.error or ""
+    return {"step": step.topic, "status": step.status, "outcome": step.outcome, "why": why, "ms": step.duration_ms}
+
+
 def _missing(copies: Copies) -> str:
     """What the connector has to do before anybody can buy, "" when all is there."""
     if not copies.hooks:
@@ -69,23 +67,17 @@ def _missing(copies: Copies) -> str:
 
 
 def _goods(copies: Copies) -> Iterator[tuple[str, str]]:
-    """SKU and what it is called, of the first `MOST_PRODUCTS` products."""
-    left = {row["sku"]: row["value"] for row in copies.stock.values()}
-    for product in list(copies.products.values())[:MOST_PRODUCTS]:
-        for variant in product["variants"]:
-            sku, price = variant["external_sku"], variant["prices"][0]["discounted_price"]
-            stock = f", {left[sku]} in stock" if sku in left else ""
-            yield sku, f"{product['title']}: {sku}, {price}{stock}"
+    """SKU and what it is called, of the variants of the first products."""
+    left, shown = copies.stock_by_sku(), list(copies.products)[:MOST_PRODUCTS]
+    for variant in copies.variants():
+        if variant.product_id in shown:
+            stock = f", {left[variant.sku]} in stock" if variant.sku in left else ""
+            yield variant.sku, f"{variant.title}: {variant.sku}, {variant.price}{stock}"
 
 
 def _wanted(form: Mapping[str, str]) -> dict[str, int]:
     """Raises `Failure` 400."""
-    requested = {}
-    for name, value in form.items():
-        if name.startswith(_QUANTITY) and value not in ("", "0"):
-            if not (value.isascii() and value.isdigit() and int(value) <= MOST_UNITS):
-                raise Failure(400, f"{name}: must be a whole number up to {MOST_UNITS}")
-            requested[name.removeprefix(_QUANTITY)] = int(value)
-    if not requested:
+    filled = {name: value for name, value in form.items() if name.startswith(_QUANTITY) and value not in ("", "0")}
+    if not filled:
         raise Failure(400, "say how many of which product")
-    return requested
+    return {name.removeprefix(_QUANTITY): units(f"{name}:", value) for name, value in filled.items()}

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
-from uuid import NAMESPACE_URL, uuid5
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from app.sandbox import state as host_state
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.state import JOURNAL_LENGTH, Clock, real_clock
-
-# Public values: they open nothing but a sandbox on loopback.
-API_KEY = "rk_sandbox_demo_1"
-SECOND_API_KEY = "rk_sandbox_demo_2"
-ORGANIZATION_ID = "org-demo-1"
-SECOND_ORGANIZATION_ID = "org-demo-2"
-STOREFRONT_KEY = "storefront~of~the~sandbox~01"
+from app.sandbox.vendors.rally.findings import FOLDER
 
 
 class Merchant(msgspec.Struct, forbid_unknown_fields=True):
@@ -46,14 +39,25 @@ class Merchant(msgspec.Struct, forbid_unknown_fields=True):
         return [self.hmac_secret] if self.hmac_secret else self.api_keys
 
 
-def _seeded(number: int, key: str, organization_id: str) -> Merchant:
-    client_id = str(uuid5(NAMESPACE_URL, f"https://rally.sandbox.example/{number}"))
-    return Merchant(organization_id, f"Demo merchant {number}", client_id, [key], storefront_key=STOREFRONT_KEY)
+class Samples(msgspec.Struct, frozen=True):
+    """The merchants to begin with, and what Rally makes up of a shopper."""
+
+    merchants: tuple[Merchant, ...]
+    shopper: Json
+    address: Json
+    countries: dict[str, str]
+    payment_method: Json
+    transaction: Json
+    fraud_review: Json
+    order: Json
 
 
-def default_merchants() -> tuple[Merchant, ...]:
-    """The two merchants every sandbox starts with."""
-    return _seeded(1, API_KEY, ORGANIZATION_ID), _seeded(2, SECOND_API_KEY, SECOND_ORGANIZATION_ID)
+SAMPLES = msgspec.json.decode((FOLDER / "samples.json").read_bytes(), type=Samples)
+_FIRST, _SECOND = SAMPLES.merchants
+# Public values: they open nothing but a sandbox on loopback.
+API_KEY, SECOND_API_KEY = _FIRST.api_keys[0], _SECOND.api_keys[0]
+ORGANIZATION_ID, SECOND_ORGANIZATION_ID = _FIRST.organization_id, _SECOND.organization_id
+STOREFRONT_KEY = _FIRST.storefront_key
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
@@ -66,6 +70,18 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     delete_status: Literal[200, 204] = 200
 
 
+class Variant(msgspec.Struct, frozen=True):
+    """What a shopper can choose, as the connector has sent it, and how many units the shopper has chosen."""
+
+    sku: str
+    title: str
+    product_id: str
+    variant_id: str
+    price: Any
+    currency: str
+    quantity: int = 0
+
+
 class Copies(msgspec.Struct):
     """What Rally holds of one merchant."""
 
@@ -75,10 +91,26 @@ class Copies(msgspec.Struct):
     categories: dict[str, Json] = {}
     carts: dict[str, Json] = {}
     orders: dict[str, Json] = {}
-    orders_announced: list[Json] = []
-    sessions: dict[str, Json] = {}
     shop: Json = {}
+    sessions: dict[str, Json] = {}
+    orders_announced: list[Json] = []
     warnings: list[str] = []
+
+    def variants(self) -> Iterator[Variant]:
+        """Everything that is sold, in the order of the products."""
+        for product in self.products.values():
+            for variant in product["variants"]:
+                ids, price = (product["external_id"], variant["external_id"]), variant["prices"][0]
+                sku, title = variant["external_sku"], product["title"]
+                yield Variant(sku, title, *ids, price["discounted_price"], price["currency"])
+
+    def stock_by_sku(self) -> dict[str, int]:
+        """Units left."""
+        return {row["sku"]: row["value"] for row in self.stock.values()}
+
+    def refunds(self) -> list[Json]:
+        """Of all orders."""
+        return [refund for order in self.orders.values() for refund in order["refunds"]]
 
 
 class State(host_state.State):
@@ -93,7 +125,7 @@ class State(host_state.State):
         clock: Clock = real_clock,
         state_file: Path | None = None,
     ) -> None:
-        self._first_merchants = tuple(default_merchants() if merchants is None else merchants)
+        self._first_merchants = tuple(SAMPLES.merchants if merchants is None else merchants)
         super().__init__(clock=clock, state_file=state_file)
 
     def clear(self) -> None:
@@ -114,7 +146,8 @@ class State(host_state.State):
 
     def merchant(self, organization_id: str) -> Merchant:
         """Raises `Failure` 404."""
-        found = self.merchants.get(organization_id)
+        with self.lock:
+            found = self.merchants.get(organization_id)
         if found is None:
             raise Failure(404, "no such merchant")
         return found
@@ -136,20 +169,8 @@ class State(host_state.State):
     def merchant_view(self, organization_id: str) -> Json:
         """All a merchant could see at Rally, and what Rally wondered at."""
         merchant, copies = self.merchant(organization_id), self.copies[organization_id]
-        return {
-            "merchant": merchant,
-            "hooks": copies.hooks,
-            "products": copies.products,
-            "stock": list(copies.stock.values()),
-            "categories": copies.categories,
-            "carts": copies.carts,
-            "orders": copies.orders,
-            "refunds": [refund for order in copies.orders.values() for refund in order["refunds"]],
-            "shop": copies.shop,
-            "sessions": copies.sessions,
-            "orders_announced": copies.orders_announced,
-            "warnings": copies.warnings,
-        }
+        held = msgspec.structs.asdict(copies)
+        return {"merchant": merchant, **held, "stock": list(copies.stock.values()), "refunds": copies.refunds()}
 
     def view(self) -> Json:
         merchants = {organization_id: self.merchant_view(organization_id) for organization_id in self.merchants}
@@ -158,17 +179,17 @@ class State(host_state.State):
     def held(self) -> dict[str, Sequence[Json]]:
         found: dict[str, Sequence[Json]] = {}
         for organization_id, copies in self.copies.items():
-            orders = list(copies.orders.values())
-            found |= {
-                f"{organization_id}: products": list(copies.products.values()),
-                f"{organization_id}: stock": list(copies.stock.values()),
-                f"{organization_id}: orders": orders,
-                f"{organization_id}: refunds": [refund for order in orders for refund in order["refunds"]],
-                f"{organization_id}: categories": list(copies.categories.values()),
-                f"{organization_id}: carts": [_cart_row(cart) for cart in copies.carts.values()],
-                f"{organization_id}: hooks": copies.hooks,
-                f"{organization_id}: warnings": [{"warning": warning} for warning in copies.warnings],
+            tables = {
+                "products": copies.products.values(),
+                "stock": copies.stock.values(),
+                "orders": copies.orders.values(),
+                "refunds": copies.refunds(),
+                "categories": copies.categories.values(),
+                "carts": map(_cart_row, copies.carts.values()),
+                "hooks": copies.hooks,
+                "warnings": ({"warning": warning} for warning in copies.warnings),
             }
+            found |= {f"{organization_id}: {name}": list(rows) for name, rows in tables.items()}
         return found
 
     def kept(self) -> Json:
@@ -182,10 +203,6 @@ class State(host_state.State):
 
 def _cart_row(cart: Json) -> Json:
     answer = cart["answer"] or {}
-    shown = {name: answer.get(name, "") for name in ("currency", "subtotal", "total")}
-    return {
-        "external_id": cart["external_id"],
-        **shown,
-        "lines": len(answer.get("line_items", ())),
-        "order_id": cart["order_id"],
-    }
+    sums = {name: answer.get(name, "") for name in ("currency", "subtotal", "total")}
+    lines = len(answer.get("line_items", ()))
+    return {"external_id": cart["external_id"], **sums, "lines": lines, "order_id": cart["order_id"]}

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.vendors.rally.answers import TOPICS
-from app.sandbox.vendors.rally.fields import Findings, filled, look_at, one_of, record, text, web_address
-from app.sandbox.vendors.rally.objects import STATUSES
-from app.sandbox.vendors.rally.payloads import WEBHOOKS
+from app.sandbox.vendors.rally.answers import CENT, TOPICS
+from app.sandbox.vendors.rally.findings import Findings, look_at
 from app.sandbox.vendors.rally.state import Copies, State
 
-_CENT = Decimal("0.005")
-_hook = record(
-    {"type": one_of(*TOPICS), "url": web_address, "method": one_of("get", "post", "put")},
-    {"app_id": filled, "organization_id": text},
-)
+STATUSES = ("pending", "paid", "completed", "refunded")
+"""In the order in which an order goes through them (contract 4.2)."""
 
 
-def register_hook(state: State, organization_id: str, body: object) -> tuple[Json, Findings]:
+def register_hook(state: State, organization_id: str, body: Json) -> tuple[Json, Findings]:
     """Raises `Failure` 422."""
-    found = _examined(look_at(body, _hook))
-    assert isinstance(body, dict)
+    found = look_at("Hook", body)
+    found.raise_problems()
     hook = {
         "id": f"hook-{state.next_number('hook')}",
         "app_id": body.get("app_id", f"app-{organization_id}"),
-        "type": body["type"],
-        "url": body["url"],
-        "method": body["method"],
+        **{name: body[name] for name in ("type", "url", "method")},
         "created_at": state.stamp(),
     }
     copies = state.copies[organization_id]
     if any(known["type"] == hook["type"] for known in copies.hooks):
         found.warn("type", "is registered already; the newest is called")
-    if body["method"] != TOPICS[body["type"]].method:
+    if body["method"] != TOPICS.hooks[body["type"]].method:
         found.warn("method", "is not the one the contract names for this topic")
     copies.hooks.append(hook)
     return hook, found
@@ -50,20 +42,40 @@ def remove_hook(state: State, organization_id: str, hook_id: str) -> Json:
     raise Failure(404, "Not found")
 
 
-def receive(state: State, organization_id: str, topic: str, body: object) -> Findings:
+def receive(state: State, organization_id: str, topic: str, body: Json) -> Findings:
     """One `webhooks/<topic>` call.  Raises `Failure` 404 or 422; nothing is changed then."""
-    found = _examined(look_at(body, WEBHOOKS[topic]))
-    assert isinstance(body, dict)
+    found = look_at(topic, body)
+    found.raise_problems()
     if body.get("organization_id", "") not in ("", organization_id):
         found.refuse("organization_id", "must be empty or the organisation of the key")
-        _examined(found)
-    _EFFECTS[topic](state, state.copies[organization_id], body, found)
-    return found
-
-
-def _examined(found: Findings) -> Findings:
-    if found.problems:
-        raise Failure(422, "The given data was invalid.", found.problems)
+        found.raise_problems()
+    copies = state.copies[organization_id]
+    match topic:
+        case "order-create":
+            if body["cart_id"] not in copies.carts:
+                found.warn("cart_id", "is unknown")
+            copies.orders_announced.append({**body, "at": state.stamp()})
+        case "order-status-update":
+            set_status(state, _order(copies, body["external_id"]), body["status"], "connector", found)
+        case "order-update":
+            _take_snapshot(state, _order(copies, body["external_id"]), body, found)
+        case "order-refund-create":
+            _refund(state, _order(copies, body["external_order_id"]), body, found)
+        case "product-update":
+            upsert_product(state, copies, body)
+        case "product-delete":
+            if copies.products.pop(body["external_id"], None) is None:
+                found.warn("external_id", "is no product Rally knows")
+            _forget_stock(copies, body["external_id"], set())
+        case "product-inventory-update":
+            _set_stock(state, copies, body, found)
+        case "category-update":
+            copies.categories[body["external_id"]] = body
+        case "category-delete":
+            if copies.categories.pop(body["external_id"], None) is None:
+                found.warn("external_id", "is no category Rally knows")
+        case "shop-info-update":
+            copies.shop["profile"] = body
     return found
 
 
@@ -75,7 +87,7 @@ def _order(copies: Copies, order_id: str) -> Json:
 
 
 def set_status(state: State, order: Json, status: str, by: str, found: Findings) -> None:
-    """Any forward move is right; a move back happens, too, with a warning (A.6)."""
+    """Any forward move is right; a move back happens, too, with a warning (contract A.6)."""
     if STATUSES.index(status) < STATUSES.index(order["status"]):
         found.warn("status", f"goes back from {order['status']} to {status}")
     order["status"] = status
@@ -96,18 +108,7 @@ def add_refund(state: State, order: Json, refund_id: str, amount: Decimal, rows:
     order["refunded"] += amount
 
 
-def _announce_order(state: State, copies: Copies, body: Json, found: Findings) -> None:
-    if body["cart_id"] not in copies.carts:
-        found.warn("cart_id", "is unknown")
-    copies.orders_announced.append({**body, "at": state.stamp()})
-
-
-def _change_status(state: State, copies: Copies, body: Json, found: Findings) -> None:
-    set_status(state, _order(copies, body["external_id"]), body["status"], "connector", found)
-
-
-def _change_order(state: State, copies: Copies, body: Json, found: Findings) -> None:
-    order = _order(copies, body["external_id"])
+def _take_snapshot(state: State, order: Json, body: Json, found: Findings) -> None:
     if body["cart"]["external_id"] != order["cart_id"]:
         found.warn("cart.external_id", "is not the order's cart")
     order["snapshot"] = body
@@ -115,9 +116,9 @@ def _change_order(state: State, copies: Copies, body: Json, found: Findings) -> 
         set_status(state, order, body["status"], "connector", found)
 
 
-def _refund(state: State, copies: Copies, body: Json, found: Findings) -> None:
-    order = _order(copies, body["external_order_id"])
-    amount, rows = Decimal(body["amount"]), body["refunds"]
+def _refund(state: State, order: Json, body: Json, found: Findings) -> None:
+    """A repeat changes nothing (contract A.5)."""
+    amount, rows = body["amount"], body["refunds"]
     known = next((refund for refund in order["refunds"] if refund["external_id"] == body["external_id"]), None)
     if known is not None:
         if known["amount"] != amount or known["refunds"] != rows:
@@ -127,8 +128,8 @@ def _refund(state: State, copies: Copies, body: Json, found: Findings) -> None:
         found.refuse("amount", "must be more than 0")
     elif order["refunded"] + amount > order["charged"]:
         found.refuse("amount", "exceeds what is left of the charged total")
-    _examined(found)
-    if abs(sum((Decimal(row["amount"]) for row in rows), Decimal()) - amount) > _CENT:
+    found.raise_problems()
+    if abs(sum(row["amount"] for row in rows) - amount) > CENT:
         found.warn("refunds", "do not add up to amount")
     sold = {line["external_id"]: line["quantity"] for line in order["answer"]["line_items"]}
     for position, row in enumerate(rows):
@@ -170,46 +171,9 @@ def _forget_stock(copies: Copies, product_id: str, but: set[str]) -> None:
             del copies.stock[key]
 
 
-def _update_product(state: State, copies: Copies, body: Json, found: Findings) -> None:
-    upsert_product(state, copies, body)
-
-
-def _delete_product(state: State, copies: Copies, body: Json, found: Findings) -> None:
-    if copies.products.pop(body["external_id"], None) is None:
-        found.warn("external_id", "is no product Rally knows")
-    _forget_stock(copies, body["external_id"], set())
-
-
 def _set_stock(state: State, copies: Copies, body: Json, found: Findings) -> None:
     row = copies.stock.get(stock_key(body["external_product_id"], body["external_variant_id"]))
     if row is None:
         found.warn("external_product_id", "and variant are no product Rally knows; the stock is not kept")
         return
     row.update(value=body["value"], updates=row["updates"] + 1, at=state.stamp())
-
-
-def _update_category(state: State, copies: Copies, body: Json, found: Findings) -> None:
-    copies.categories[body["external_id"]] = body
-
-
-def _delete_category(state: State, copies: Copies, body: Json, found: Findings) -> None:
-    if copies.categories.pop(body["external_id"], None) is None:
-        found.warn("external_id", "is no category Rally knows")
-
-
-def _update_shop(state: State, copies: Copies, body: Json, found: Findings) -> None:
-    copies.shop["profile"] = body
-
-
-_EFFECTS: dict[str, Callable[[State, Copies, Json, Findings], None]] = {
-    "order-create": _announce_order,
-    "order-status-update": _change_status,
-    "order-update": _change_order,
-    "order-refund-create": _refund,
-    "product-update": _update_product,
-    "product-delete": _delete_product,
-    "product-inventory-update": _set_stock,
-    "category-update": _update_category,
-    "category-delete": _delete_category,
-    "shop-info-update": _update_shop,
-}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,21 +16,11 @@ import requests
 
 from app.contract.problems import Problem
 from app.contract.schemas import Contract
+from app.sandbox.bodies import Json
 
-ACTIONS = {
-    "catalog_get_config": "SDK.catalog.get_config",
-    "catalog_push": "SDK.catpush_transmit",
-    "inventory_push": "SDK.inventory.invpush_transmit",
-    "order_pull": "SDK.orderpull.order_fetch",
-    "order_acknowledge": "SDK.order_acknowledge",
-    "order_update": "SDK.writeback",
-    "order_cancel": "SDK.order_cancel",
-    "order_shipment_submit": "SDK.shipment_submit",
-    "order_complete": "SDK.order_complete",
-    "order_settle_payment": "SDK.capture_channel_payments",
-    "order_returned": "SDK.items_returned",
-    "payment_credit": "SDK.payment_credit",
-}
+_MESSAGES: Json = msgspec.json.decode(Path(__file__).with_name("messages.json").read_bytes())
+
+ACTIONS: dict[str, str] = _MESSAGES["actions"]
 """RetailOps' internal names, by which a channel must never route."""
 
 
@@ -39,7 +30,7 @@ class CallbackReply:
 
     callback: str
     status: int
-    answer: dict[str, Any]
+    answer: Json
     problems: tuple[Problem, ...]
     duration_s: float
     request_id: str
@@ -96,9 +87,9 @@ class RetailOps:
             callback, reply.status_code, given, problems, duration_s, reply.headers.get("X-Request-Id", "")
         )
 
-    def pull_all(self) -> list[dict[str, Any]]:
+    def pull_all(self) -> list[Json]:
         """Every page of one walk of order_pull."""
-        orders: list[dict[str, Any]] = []
+        orders: list[Json] = []
         token = ""
         while True:
             page = self.call("order_pull", page_token=token, specific_orders=None)
@@ -114,48 +105,29 @@ class RetailOps:
         self._session.close()
 
 
-def shipment(order: dict[str, Any], shipment_id: int, *parcels: list[tuple[int, int]]) -> dict[str, Any]:
+def shipment(order: Json, shipment_id: int, *parcels: list[tuple[int, int]]) -> Json:
     """A shipment of an order pulled before: one package per argument, each of (line index, units)."""
-    return {
-        "retailops_shipment_id": shipment_id,
-        "packages": [
-            {
-                "retailops_package_id": shipment_id * 10 + number,
-                "carrier_name": "UPS",
-                "carrier_class_name": "Ground",
-                "channel_ship_code": "",
-                "tracking_number": f"1Z999AA1{shipment_id:06d}{number}",
-                "weight_kg": "1.25",
-                "date_shipped": "2026-02-03T15:00:00Z",
-                "package_items": [
-                    {
-                        "sku": order["order_items"][index]["sku"],
-                        "retailops_order_item_id": 0,
-                        "retailops_shipment_item_id": 0,
-                        "channel_item_refnum": order["order_items"][index]["channel_item_refnum"],
-                        "quantity": str(units),
-                    }
-                    for index, units in parcel
-                ],
-            }
-            for number, parcel in enumerate(parcels, 1)
-        ],
-    }
-
-
-def unshipped(order: dict[str, Any], *units: tuple[int, int]) -> list[dict[str, Any]]:
-    """`unshipped_items` for units of (line index, units), as the caller of 2016 fills it: it states no price.
-
-    Its other numbers are always 0 (SDK contract 9).
-    """
-    return [
+    packages = [
         {
-            "channel_item_refnum": order["order_items"][index]["channel_item_refnum"],
-            "sku": order["order_items"][index]["sku"],
-            "ordered_quantity": 0,
-            "unshipped_quantity": count,
-            "effective_unit_price": 0,
-            "effective_extended_price": 0,
+            **_MESSAGES["package"],
+            "retailops_package_id": shipment_id * 10 + number,
+            "tracking_number": f"1Z999AA1{shipment_id:06d}{number}",
+            "package_items": [
+                {**_MESSAGES["package_item"], **_line(order, index), "quantity": str(units)} for index, units in parcel
+            ],
         }
-        for index, count in units
+        for number, parcel in enumerate(parcels, 1)
     ]
+    return {"retailops_shipment_id": shipment_id, "packages": packages}
+
+
+def unshipped(order: Json, *units: tuple[int, int]) -> list[Json]:
+    """`unshipped_items` for units of (line index, units), as the caller of 2016 fills it: it states no price."""
+    return [
+        {**_MESSAGES["unshipped_item"], **_line(order, index), "unshipped_quantity": count} for index, count in units
+    ]
+
+
+def _line(order: Json, index: int) -> Json:
+    line = order["order_items"][index]
+    return {"sku": line["sku"], "channel_item_refnum": line["channel_item_refnum"]}

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 import requests
-from flask import Flask, Response, request
+from flask import Response, request
 
 from app.contract.files import FIXTURES
 from app.contract.schemas import load_contract
-from app.sandbox.bodies import Json, json_answer
-from app.sandbox.faults import Faults, RunningServer
+from app.sandbox.bodies import Failure, Json, json_answer
 from app.sandbox.host import Account, Options, Vendor, serve_sandbox
+from app.sandbox.routes import Routes
+from app.sandbox.server import RunningServer
 from app.sandbox.state import State
 
 CERTIFY_PATH = "/integration/channel/certify.json"
@@ -109,27 +110,37 @@ class Certifier(State):
         return [problem.message for problem in self._contract.callbacks[action].judge(answer)]
 
 
+def _refuse_other_keys(state: Certifier, parts: Json) -> None:
+    # The SDK's tool writes the key into the query; RetailOps' own API has it in a header (contract 9).
+    if (request.args.getlist("apikey") or [request.headers.get("apikey", "")]) != [API_KEY]:
+        raise Failure(401, "the API key is not valid")
+
+
+ROUTES = Routes("", _refuse_other_keys)
+
+
+@ROUTES.route("POST", CERTIFY_PATH, is_locked=False)
+def certify(state: Certifier) -> Json:
+    """A 200 whatever it says."""
+    return state.certify(request.get_data(), is_key_in_query="apikey" in request.args)
+
+
 class RetailOpsApi(Vendor):
     """RetailOps' servers, which only certification calls; what they hold ends with them."""
 
     title = "RetailOps"
     port_offset = 2
     accounts = (Account(API_KEY, None, "the API key for `channel certify --retailops-url`"),)
+    routes = (ROUTES,)
 
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_certifier(port)[0]
 
-    def add_routes(self, app: Flask, state: Certifier, faults: Faults) -> None:
-        @app.post(CERTIFY_PATH)
-        def certify() -> Response:
-            # The SDK's tool writes the key into the query; RetailOps' own API has it in a header (contract 9).
-            in_query = request.args.getlist("apikey")
-            if (in_query or [request.headers.get("apikey", "")]) != [API_KEY]:
-                return json_answer({"ERROR": "the API key is not valid", "ERRORCODE": "BAD_APIKEY"}, 401)
-            return json_answer(state.certify(request.get_data(), is_key_in_query=bool(in_query)))
+    def error_body(self, status: int, message: str) -> Json:
+        return {"ERROR": message, "ERRORCODE": "BAD_APIKEY" if status == 401 else "NOT_FOUND"}
 
     def http_error(self, status: int, name: str) -> Response:
-        return json_answer({"ERROR": "no such method", "ERRORCODE": "NOT_FOUND"}, 404)
+        return json_answer(self.error_body(404, "no such method"), 404)
 
 
 VENDOR = RetailOpsApi()

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from app.sandbox.vendors.retailrocket.app import API_PATH, CDN_PATH, TRACKING_PATH, VENDOR, serve_retailrocket
-from app.sandbox.vendors.retailrocket.state import (
-    API_KEY,
-    PARTNER_ID,
-    SECOND_API_KEY,
-    SECOND_PARTNER_ID,
-    Settings,
-    State,
-)
+from app.sandbox.vendors.retailrocket.api import API_PATH, CDN_PATH, TRACKING_PATH
+from app.sandbox.vendors.retailrocket.app import VENDOR, serve_retailrocket
+from app.sandbox.vendors.retailrocket.state import API_KEY, PARTNER_ID, SECOND_API_KEY
 
 __all__ = [
     "API_KEY",
@@ -18,10 +12,7 @@ __all__ = [
     "CDN_PATH",
     "PARTNER_ID",
     "SECOND_API_KEY",
-    "SECOND_PARTNER_ID",
     "TRACKING_PATH",
     "VENDOR",
-    "Settings",
-    "State",
     "serve_retailrocket",
 ]

@@ -8,7 +8,8 @@ from typing import Any
 import requests
 
 from app.sandbox.bodies import Json
-from app.sandbox.vendors.retailrocket.fields import LARGEST_ID
+from app.sandbox.calls import call
+from app.sandbox.vendors.retailrocket.checks import LARGEST_ID
 from app.sandbox.vendors.retailrocket.state import State
 
 PATIENCE_S = 30.0
@@ -26,9 +27,7 @@ def poll(state: State, url: str) -> Json:
         headers["If-Modified-Since"] = marks["modified"]
     result: Json = {"at": state.stamp(), "status": 0, "imported": 0, "skipped": 0, "fault": ""}
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            reply = session.get(url, headers=headers, timeout=PATIENCE_S, allow_redirects=False)
+        reply = call("GET", url, headers=headers, patience_s=PATIENCE_S)
         result["status"] = reply.status_code
         if reply.status_code == 200:
             products, skipped = read(reply.content)

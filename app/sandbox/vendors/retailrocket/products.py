@@ -2,52 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.vendors.retailrocket.fields import PRODUCT, check, old_price, paths, whole_id
+from app.sandbox.vendors.retailrocket.checks import LARGEST_ID, checked
 from app.sandbox.vendors.retailrocket.state import State
 
-
-def take_product(state: State, number: int, query: dict[str, str], body: Any) -> None:
-    """Raises `Failure` 400."""
-    product = _object(body)
-    check(product, {"id": whole_id, **PRODUCT, "categoryPaths": paths}, {"oldPrice": old_price}, "")
-    _same(product, "id", number, query)
-    _keep(state, product, product["id"], None, query.get("stockId", ""))
-
-
-def take_group(state: State, number: int, query: dict[str, str], body: Any) -> None:
-    """Raises `Failure` 400."""
-    group = _object(body)
-    check(group, {"groupId": whole_id, **PRODUCT, "categoryPaths": paths}, {"oldPrice": old_price}, "")
-    _same(group, "groupId", number, query)
-    variants = group.get("products")
-    if not isinstance(variants, dict) or not variants:
-        raise Failure(400, "products must be a map of products")
-    for key, variant in variants.items():
-        if not key.isdigit() or whole_id(int(key)):
-            raise Failure(400, "products must be named by their ids")
-        check(_object(variant), PRODUCT, {"oldPrice": old_price}, f"products.{key}.")
-    for key, variant in variants.items():
-        whole = {"categoryPaths": group["categoryPaths"], **variant}
-        _keep(state, whole, int(key), number, query.get("stockId", ""))
+_ITEM = {
+    "ItemId": "id",
+    "Name": "name",
+    "Price": "price",
+    "Url": "url",
+    "PictureUrl": "pictureUrl",
+    "Vendor": "vendor",
+    "Description": "description",
+    "CategoryNames": "categories",
+    "Params": "params",
+    "IsAvailable": "isAvailable",
+    "GroupId": "groupId",
+}
+"""Fields of the read-back form by what they are named here."""
 
 
-def _object(body: Any) -> Json:
-    if not isinstance(body, dict):
-        raise Failure(400, "the body must be an object")
-    return body
-
-
-def _same(body: Json, field: str, number: int, query: dict[str, str]) -> None:
+def take(state: State, kind: str, number: int, query: Mapping[str, str], body: Json) -> None:
+    """Keeps a product (`kind` is `products`) or a group of variants (`productsgroup`).  Raises `Failure` 400."""
+    field = "id" if kind == "products" else "groupId"
     if body[field] != number:
         raise Failure(400, f"{field} must be the one of the path")
-    if body.get("stockId", "") != query.get("stockId", ""):
+    stock_id = query.get("stockId", "")
+    if body.get("stockId", "") != stock_id:
         raise Failure(400, "stockId must be the one of the query")
+    if kind == "products":
+        _keep(state, body, number, None, stock_id)
+        return
+    for key, variant in body["products"].items():
+        if not key.isdigit() or not 0 < int(key) <= LARGEST_ID:
+            raise Failure(400, "products must be named by their ids")
+        checked("variant", variant, "products", key)
+    for key, variant in body["products"].items():
+        _keep(state, {"categoryPaths": body["categoryPaths"], **variant}, int(key), number, stock_id)
 
 
 def _keep(state: State, body: Json, number: int, group: int | None, stock_id: str) -> None:
@@ -58,13 +54,8 @@ def _keep(state: State, body: Json, number: int, group: int | None, stock_id: st
     state.products[str(number)] = {
         "id": number,
         "groupId": group,
-        "name": body["name"],
-        "price": body["price"],
-        "oldPrice": body.get("oldPrice"),
-        "url": body["url"],
-        "pictureUrl": body["pictureUrl"],
-        "vendor": body.get("vendor"),
-        "description": body.get("description"),
+        **{name: body[name] for name in ("name", "price", "url", "pictureUrl")},
+        **{name: body.get(name) for name in ("oldPrice", "vendor", "description")},
         "params": body.get("params", {}),
         "categories": body["categoryPaths"],
         "isAvailable": any(stock["available"] for stock in stocks.values()) if stocks else body["isAvailable"],
@@ -85,29 +76,15 @@ def content_hash(body: str) -> int:
 
 def item(product: Json) -> Json:
     """The read-back form (contract 3, Item)."""
-    return {
-        "ItemId": product["id"],
-        "Name": product["name"],
-        "Price": product["price"],
-        "OldPrice": product["oldPrice"] or 0,
-        "Url": product["url"],
-        "PictureUrl": product["pictureUrl"],
-        "Vendor": product["vendor"],
-        "Description": product["description"],
-        "CategoryNames": product["categories"],
-        "Params": product["params"],
-        "IsAvailable": product["isAvailable"],
-        "GroupId": product["groupId"],
-        "Modification": [],
-        "Regions": product["stocks"] or None,
-    }
+    fields = {name: product[own] for name, own in _ITEM.items()}
+    return {**fields, "OldPrice": product["oldPrice"] or 0, "Modification": [], "Regions": product["stocks"] or None}
 
 
-def visible(state: State, now: datetime) -> list[Json]:
+def visible(state: State) -> list[Json]:
     """Products that reads show by now."""
-    lag = timedelta(seconds=state.settings.import_lag_s)
+    latest = state.clock() - timedelta(seconds=state.settings.import_lag_s)
     return [
         product
         for product in state.products.values()
-        if product["source"] != "feed" or datetime.fromisoformat(product["visible_at"]) + lag <= now
+        if product["source"] != "feed" or datetime.fromisoformat(product["visible_at"]) <= latest
     ]

@@ -18,6 +18,9 @@ API_KEY = "4e7a114e7a114e7a114e7a11"
 SECOND_PARTNER_ID = "5a4db0c35a4db0c35a4db0c3"
 SECOND_API_KEY = "4e7a124e7a124e7a124e7a12"
 
+KEYS = {PARTNER_ID: API_KEY, SECOND_PARTNER_ID: SECOND_API_KEY}
+"""The key of each store."""
+
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """How the vendor behaves where its pages say nothing, or say several things."""
@@ -49,36 +52,23 @@ class State(host_state.State):
     HAS_DECIMALS = False
     settings: Settings
 
+    events: list[Json]
+    products: dict[str, Json]
+    categories: dict[str, Json]
+    skipped: list[Json]
+    polls: list[Json]
+    feed_marks: dict[str, Json]
+    csv_orders: list[Json]
+    subscribers: dict[str, Json]
+    warnings: list[str]
+
     def __init__(self, *, clock: Clock = real_clock, state_file: Path | None = None) -> None:
-        self.keys = {PARTNER_ID: API_KEY, SECOND_PARTNER_ID: SECOND_API_KEY}
         self.in_flight: Counter[str] = Counter()
+        """Batches under way, by visitor."""
         super().__init__(clock=clock, state_file=state_file)
 
-    def clear(self) -> None:
-        super().clear()
-        self.events: list[Json] = []
-        self.products: dict[str, Json] = {}
-        self.categories: dict[str, Json] = {}
-        self.skipped: list[Json] = []
-        self.polls: list[Json] = []
-        self.feed_marks: Json = {}
-        self.csv_orders: list[Json] = []
-        self.subscribers: dict[str, Json] = {}
-        self.warnings: list[str] = []
-
-    _KEPT = (
-        "events", "products", "categories", "skipped", "polls", "feed_marks", "csv_orders", "subscribers", "warnings",
-    )  # fmt: skip
-
-    def kept(self) -> Json:
-        return {name: getattr(self, name) for name in self._KEPT}
-
-    def restore(self, whole: Json) -> None:
-        for name in self._KEPT:
-            setattr(self, name, whole[name])
-
     def view(self) -> Json:
-        return {**super().view(), **self.kept(), "calls": list(self.calls), "purchases": self.purchases()}
+        return {**super().view(), "calls": list(self.calls), "purchases": self.purchases()}
 
     def held(self) -> dict[str, Sequence[Json]]:
         return {
@@ -91,26 +81,25 @@ class State(host_state.State):
             "warnings": [{"warning": warning} for warning in self.warnings],
         }
 
+    def add_event(self, kind: str, body: Json, way: str) -> None:
+        """Keeps an event that came in a `single` call, in a `batch` or from the `browser`."""
+        self.events.append({"at": self.stamp(), "kind": kind, "way": way, "body": body})
+
     def purchases(self) -> list[Json]:
-        """Order events together by transaction and product, as often as they were counted."""
+        """Order events together by transaction and product; `times` above 1 is a line counted twice."""
         found: dict[tuple[str, int], Json] = {}
-        for event in self.events:
-            if event["kind"] != "order":
-                continue
-            body = event["body"]
-            row = found.setdefault(
-                (body["transaction"], body["productId"]),
-                {
-                    "transaction": body["transaction"],
-                    "productId": body["productId"],
-                    "name": self.products.get(str(body["productId"]), {}).get("name"),
-                    "session": body["sessionExternalId"],
-                    "price": body["price"],
-                    "quantity": 0,
-                    "times": 0,
-                    "timestamp": body["timestamp"],
-                },
-            )
+        for body in (event["body"] for event in self.events if event["kind"] == "order"):
+            first = {
+                "transaction": body["transaction"],
+                "productId": body["productId"],
+                "name": self.products.get(str(body["productId"]), {}).get("name"),
+                "session": body["sessionExternalId"],
+                "price": body["price"],
+                "quantity": 0,
+                "times": 0,
+                "timestamp": body["timestamp"],
+            }
+            row = found.setdefault((body["transaction"], body["productId"]), first)
             row["quantity"] += body["quantity"]
             row["times"] += 1
         return list(found.values())

@@ -1,0 +1,259 @@
+"""A real HTTP server that can misbehave, because the faults of a vendor happen on the socket.
+
+It serves a WSGI application (a vendor sandbox, or a few lines in a test) and applies fault rules to the
+requests that match them.  Paths below `/sandbox/`, where a sandbox's own pages are, never fail, so that a server
+that was made to hang can still be made to stop.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import socketserver
+import struct
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler
+
+from werkzeug.test import run_wsgi_app
+
+from app.sandbox.faults import Answer, Faults, Rule
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+_EXEMPT_PREFIX = "/sandbox/"
+_MAX_BODY = 64 * 1024 * 1024
+_FAILED = b'{"error":"the application failed"}'
+
+log = logging.getLogger(__name__)
+
+
+class _Handler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def handle(self) -> None:
+        try:
+            BaseHTTPRequestHandler.handle(self)  # The nearer one takes one request a connection.
+        except (OSError, ValueError):
+            self.close_connection = True  # The peer or stop() closed the socket under us.
+
+    def handle_one_request(self) -> None:
+        self.raw_requestline = self.rfile.readline(65537)
+        if not self.raw_requestline or not self.parse_request():
+            self.close_connection = True
+            return
+        self.server.count_request()
+        path = self.path.partition("?")[0]
+        is_exempt = path.startswith(_EXEMPT_PREFIX)
+        rule = None if is_exempt else self.server.faults.take(self.command, path, self.headers)
+        if rule is not None and rule.kind == "refuse" and not rule.does_work():
+            self.close_connection = True
+            return
+        body = self._read_body()
+        if body is None:
+            self.close_connection = True
+        elif rule is None:
+            self._send(self._work(body))
+        else:
+            self._misbehave(rule, body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent: request lines may hold keys."""
+
+    def _read_body(self) -> bytes | None:
+        """The request's body, or None when it is cut short, malformed or too large."""
+        if "chunked" in (self.headers.get("Transfer-Encoding") or "").lower():
+            return self._read_chunks()
+        size = int(self.headers.get("Content-Length") or 0)
+        if not 0 <= size <= _MAX_BODY:
+            return None
+        body = self.rfile.read(size)
+        return body if len(body) == size else None
+
+    def _read_chunks(self) -> bytes | None:
+        body = bytearray()
+        while True:
+            size = int(self.rfile.readline(1024).split(b";")[0], 16)
+            if size < 0 or len(body) + size > _MAX_BODY:
+                return None
+            if size == 0:
+                while self.rfile.readline(65537) not in (b"\r\n", b"\n", b""):
+                    pass
+                return bytes(body)
+            chunk = self.rfile.read(size)
+            if len(chunk) != size:
+                return None
+            body += chunk
+            self.rfile.readline(3)
+
+    def _work(self, body: bytes) -> Answer:
+        environ = self.get_environ() | {
+            "CONTENT_LENGTH": str(len(body)),
+            "RAW_URI": self.path,
+            "wsgi.input": io.BytesIO(body),
+        }
+        environ.pop("HTTP_TRANSFER_ENCODING", None)  # The body is whole by now.
+        try:
+            return Answer(*run_wsgi_app(self.server.app, environ, buffered=True))
+        except Exception:
+            log.exception("the served application failed")
+            return Answer(_FAILED, "500 Internal Server Error", content_type="application/json")
+
+    def _send(self, answer: Answer) -> None:
+        has_body = self.command != "HEAD" and answer.status_code not in (204, 304)
+        self.wfile.write(answer.on_the_wire(answer.data, is_closing=self.close_connection, has_body=has_body))
+
+    def _misbehave(self, rule: Rule, body: bytes) -> None:
+        if rule.kind == "slow" and self.server.stopping.wait(rule.delay_s):
+            self.close_connection = True
+            return
+        right = self._work(body) if rule.does_work() else Answer()
+        match rule.kind:
+            case "refuse":
+                self.close_connection = True
+            case "hang":
+                self.close_connection = True
+                while self.rfile.read1(65536):
+                    pass
+            case "drip_headers":
+                self._drip(b"HTTP/1.1 200 OK\r\nX-Drip: ", b".", rule.interval_s)
+            case "drip_body":
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999999\r\n\r\n"
+                self._drip(head, b" ", rule.interval_s)
+            case "reset_before" | "reset_after":
+                # Lingering for zero seconds makes the coming close a reset.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.close_connection = True
+            case "half_body":
+                announced = right.on_the_wire(right.long_body)
+                self.wfile.write(announced[: len(announced) - len(right.long_body) // 2 - 1])
+                self.close_connection = True
+            case _:
+                self._send(rule.answer(right))
+
+    def _drip(self, start: bytes, drop: bytes, interval_s: float) -> None:
+        self.close_connection = True
+        self.wfile.write(start)
+        while not self.server.stopping.wait(interval_s):
+            self.wfile.write(drop)
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def __init__(self, address: tuple[str, int], app: WSGIApplication, faults: Faults) -> None:
+        self.app = app
+        self.faults = faults
+        self.stopping = threading.Event()
+        self.requests = 0
+        self.connections = 0
+        self._lock = threading.Lock()
+        self._open: dict[socket.socket, threading.Thread] = {}
+        super().__init__(address, _Handler)
+        self.base_environ = {
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": str(self.server_address[1]),
+            "SCRIPT_NAME": "",
+            "CONTENT_LENGTH": "",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+
+    def count_request(self) -> None:
+        with self._lock:
+            self.requests += 1
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self.connections += 1
+            self._open[request] = threading.current_thread()
+        try:
+            if not self.stopping.is_set():
+                super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._open.pop(request, None)
+            request.close()
+
+    def shutdown_request(self, request: Any) -> None:
+        """Closes without a shutdown first, which would send a clean end before a requested reset."""
+        with self._lock:
+            self._open.pop(request, None)
+        self.close_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        log.exception("the faulty server itself failed")
+
+    def stop_connections(self) -> None:
+        self.stopping.set()
+        with self._lock:
+            still_open = list(self._open.items())
+            for connection, _ in still_open:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    continue  # The peer was faster.
+        for _, thread in still_open:
+            thread.join(timeout=5)
+
+
+class RunningServer:
+    """A server on loopback in its own threads, until `stop()` or the end of a `with` block."""
+
+    def __init__(self, server: _Server) -> None:
+        self._server = server
+        self.port: int = server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.faults = server.faults
+        self._thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="serve", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def requests(self) -> int:
+        """Requests read so far, whatever became of them."""
+        return self._server.requests
+
+    @property
+    def connections(self) -> int:
+        """Connections taken so far."""
+        return self._server.connections
+
+    def stop(self) -> None:
+        """Closes the port and every connection, hanging ones too.  Harmless when repeated."""
+        if not self._thread.is_alive():
+            return
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server.stop_connections()
+
+    def __enter__(self) -> RunningServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def serve(
+    app: WSGIApplication, *, port: int = 0, faults: Faults | None = None, host: str = "127.0.0.1"
+) -> RunningServer:
+    """Serves `app` over HTTP/1.1 with keep-alive; port 0 takes a free one.  Raises `OSError` if taken."""
+    return RunningServer(_Server((host, port), app, faults if faults is not None else Faults()))

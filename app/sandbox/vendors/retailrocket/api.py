@@ -1,0 +1,169 @@
+"""The vendor's hosts, each below a path of its own (contract 2)."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import time
+
+from flask import request
+
+from app.sandbox.bodies import Failure, Json
+from app.sandbox.routes import Routes
+from app.sandbox.vendors.retailrocket import products, uploads
+from app.sandbox.vendors.retailrocket.checks import EVENT, SHAPES, checked, checked_body
+from app.sandbox.vendors.retailrocket.state import KEYS, State
+
+TRACKING_PATH, API_PATH, CDN_PATH = "/apptracking/1.0", "/api/api", "/cdn/api"
+
+_SIGNATURE = re.compile(r"[0-9a-f]{64}")
+_VALID_TILL = re.compile(r"\d{14}")
+
+
+def _admit(state: State, partner: str, key: str | None = None) -> None:
+    """Refuses a store that is not known or may not call, and a key that is not the store's."""
+    if key is not None and not hmac.compare_digest(KEYS.get(partner, "").encode(), key.encode()):
+        raise Failure(401, "this key is not the store's")
+    if partner not in KEYS:
+        raise Failure(401, "no such store")
+    if partner in state.settings.blocked:
+        raise Failure(403, "the store is blocked")
+    if state.wait_s(partner, state.settings.rate_limit_rps):
+        raise Failure(429, "too many requests", retry_after_s=state.settings.retry_after_s)
+
+
+def _by_key(state: State, parts: Json) -> None:
+    _admit(state, request.args.get("partnerId", ""), request.args.get("apiKey", ""))
+
+
+def _by_store(state: State, parts: Json) -> None:
+    _admit(state, parts.pop("partner"))
+
+
+def _by_store_and_key(state: State, parts: Json) -> None:
+    _admit(state, parts.pop("partner"), request.args.get("apikey", ""))
+
+
+EVENTS = Routes(TRACKING_PATH, _by_key)
+BROWSER = Routes("/tracking/1.0", _by_store)
+PRODUCTS = Routes(f"{CDN_PATH}/1.0/partner/<partner>", _by_store)
+ITEMS = Routes(f"{API_PATH}/1.0/partner/<partner>", _by_store)
+UPLOADS = Routes(f"{API_PATH}/2.0/partner/<partner>", _by_store_and_key)
+RECOMMENDATIONS = Routes("/externalapi/api/3.0", _by_key)
+
+ROUTES = (EVENTS, BROWSER, PRODUCTS, ITEMS, UPLOADS, RECOMMENDATIONS)
+
+
+@EVENTS.route("POST", "/visitorEvents", takes="batch", is_locked=False)
+def batch(state: State, body: list[Json]) -> Json:
+    """Events in their order, all or none; the answer comes late (contract 2.5)."""
+    events = [event for envelope in body for event in envelope.items()]
+    visitors = {event["sessionExternalId"] for _, event in events}
+    with state.lock:
+        if any(state.in_flight[visitor] > 0 for visitor in visitors):
+            state.warnings.append("two batches for one visitor were under way together")
+            if state.settings.overlap_status:
+                raise Failure(state.settings.overlap_status, "an earlier batch for this visitor is under way")
+        state.in_flight.update(visitors)
+    try:
+        time.sleep(state.settings.batch_delay_s)
+        with state.lock:
+            for kind, event in events:
+                state.add_event(kind, event, "batch")
+    finally:
+        with state.lock:
+            state.in_flight.subtract(visitors)
+    return {}
+
+
+@EVENTS.route("POST", "/<kind>")
+def event(state: State, kind: str) -> Json:
+    """One event (contract 2.4, 2.6, 2.10); impressions come in batches only."""
+    if EVENT + kind not in SHAPES or kind.startswith("impression"):
+        raise Failure(404, "unknown path")
+    state.add_event(kind, checked_body(EVENT + kind, kind), "single")
+    return {}
+
+
+@BROWSER.route("GET", "/event/initialize/<partner>")
+def initialize(state: State) -> Json:
+    return {"sessionId": f"{time.monotonic_ns():032x}"}
+
+
+@BROWSER.route("GET", "/event/order/<partner>/<int:number>")
+def browser_order(state: State, number: int) -> Json:
+    """An order line as the shop's page reports it (contract 2.7)."""
+    query = request.args
+    try:
+        price, quantity = float(query.get("price", "")), float(query.get("qnt", ""))
+    except ValueError:
+        raise Failure(400, "price and qnt must be numbers") from None
+    body = {
+        "sessionExternalId": query.get("session", ""),
+        "productId": number,
+        "price": price,
+        "quantity": quantity,
+        "transaction": query.get("transaction", ""),
+        "timestamp": state.stamp(),
+    }
+    state.add_event("order", checked(EVENT + "order", body, "order"), "browser")
+    return {}
+
+
+@BROWSER.route("POST", "/event/setCustomer/<partner>", takes="object")
+def customer(state: State, body: Json) -> Json:
+    state.add_event("setCustomer", body, "browser")
+    return {}
+
+
+@BROWSER.route("POST", "/partner/<partner>/categories/", takes="object")
+@BROWSER.route("POST", "/partner/<partner>/categories/<number>", takes="object")
+def category(state: State, body: Json, number: str = "") -> Json:
+    """A page of a category (contract 2.3)."""
+    path = body.get("CategoryPath") or body.get("categoryPath")
+    key = body.get("Id") or body.get("id") or path
+    if not body.get("Uri") or not key:
+        raise Failure(400, "Uri, and Id or CategoryPath, are required")
+    state.categories[str(key)] = body
+    return {}
+
+
+@PRODUCTS.route("POST", "/<any(products, productsgroup):kind>/<int:number>")
+def product(state: State, kind: str, number: int) -> Json:
+    """A product or a group of variants, whole (contract 2.2)."""
+    if state.settings.is_signed:
+        _refuse_signature(request.args.get("signature"), request.args.get("validTill", ""))
+    body = checked_body("product" if kind == "products" else "group")
+    sent = request.args.get("contentHash")
+    if sent is not None and sent != str(products.content_hash(request.get_data(as_text=True))):
+        state.warnings.append(f"contentHash of {kind}/{number} does not match its body")
+    products.take(state, kind, number, request.args, body)
+    return {}
+
+
+def _refuse_signature(signature: str | None, valid_till: str) -> None:
+    if signature is None:
+        raise Failure(403, "unsigned calls are not allowed")
+    if not _SIGNATURE.fullmatch(signature) or not _VALID_TILL.fullmatch(valid_till):
+        raise Failure(400, "the signature is wrong")
+
+
+@ITEMS.route("GET", "/items/")
+def items(state: State) -> list[Json]:
+    """Products read back by their ids; unknown ones are left out (contract 2.3)."""
+    shown = {str(item["id"]): products.item(item) for item in products.visible(state)}
+    return [shown[number] for number in request.args.get("itemsIds", "").split(",") if number in shown]
+
+
+@RECOMMENDATIONS.route("GET", "/<path:resource>")
+def recommendations(state: State, resource: str) -> Json:
+    """The first products there are, whatever is asked (contract 2.11)."""
+    found = [item["id"] for item in products.visible(state) if item["isAvailable"]]
+    return {"recommendations": [{"productId": number} for number in found[:10]]}
+
+
+@UPLOADS.route("POST", "/<any(transaction, subscribers):kind>")
+def upload(state: State, kind: str) -> Json:
+    """A CSV file of order lines or of subscribers (contract 2.8, 2.9)."""
+    take = uploads.take_orders if kind == "transaction" else uploads.take_subscribers
+    return {"rows": take(state, request.get_data())}

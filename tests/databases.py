@@ -1,0 +1,45 @@
+"""Databases for tests without an application: opened, and kept from being written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from app.records.database import Database
+from app.records.transactions import CONNECTIONS
+from app.settings import load_database_url
+
+
+def open_database(url: str, connections: int = CONNECTIONS) -> Database:
+    """As a process that may have so many connections to PostgreSQL; whoever opens it closes it."""
+    return Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}), connections)
+
+
+@contextmanager
+def nothing_written(database: Database) -> Iterator[None]:
+    """Every connection to PostgreSQL is ended, and neither calls nor stock can be written until the end of the block.
+
+    SQLite takes nothing at all until then.
+    """
+    if database.is_sqlite:
+        blocker = sqlite3.connect(database.url.database or "", isolation_level=None)
+        blocker.execute("begin immediate")
+        yield
+        blocker.close()
+        return
+    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        other.execute("set lock_timeout = '3s'")  # a turn of the dispatcher may hold it
+        other.execute("lock table deliveries, stock in exclusive mode")
+        others = "datname = current_database() and pid <> pg_backend_pid()"
+        other.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
+        yield
+
+
+def migrate(url: str) -> None:
+    """Bring a database to the newest form, as `channel db upgrade` does."""
+    database = open_database(url)
+    database.upgrade()
+    database.close()
