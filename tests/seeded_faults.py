@@ -84,6 +84,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "compile-a-statement-of-each-pull-anew",
+        "P26",
+        "app/records/cancelled_at_source.py",
+        "    IS_OPEN_ORDER,  # written out",
+        '    handed_out.c.state == "open",  # written out',
+        (
+            "tests/records/test_plans.py::"
+            "test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_grows[sqlite]",
+        ),
+    ),
+    Fault(
         "look-for-old-tracking-numbers-among-all-numbers",
         "P26",
         "app/records/search_keys.py",
