@@ -382,7 +382,7 @@ LONGEST = (
     "system/test_chaos.py", "system/test_install.py", "system/test_rolling.py", "system/test_postgres.py",
     "docs/test_start_pages.py", "cli/test_begin.py", "cli/test_new_gateway.py", "system/test_memory.py",
     "channel/test_refunds.py", "channel/test_order_life.py", "gateways/test_conformance.py",
-    "gateways/test_rally_gateway.py", "callbacks/test_routes.py", "console/test_browser.py",
+    "gateways/vendors/rally/test_gateway.py", "callbacks/test_routes.py", "console/test_browser.py",
 )  # fmt: skip
 """Files that take more than a minute, the longest first; xdist keeps this order (pyproject.toml)."""
 

@@ -20,7 +20,10 @@ def open_database(url: str, connections: int = CONNECTIONS) -> Database:
 
 @contextmanager
 def nothing_written(database: Database) -> Iterator[None]:
-    """Every connection to PostgreSQL is ended; on both databases nothing can be written until the end of the block."""
+    """Every connection to PostgreSQL is ended, and neither calls nor stock can be written until the end of the block.
+
+    SQLite takes nothing at all until then.
+    """
     if database.is_sqlite:
         blocker = sqlite3.connect(database.url.database or "", isolation_level=None)
         blocker.execute("begin immediate")
@@ -29,7 +32,7 @@ def nothing_written(database: Database) -> Iterator[None]:
         return
     with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
         other.execute("set lock_timeout = '3s'")  # a turn of the dispatcher may hold it
-        other.execute("lock table deliveries in exclusive mode")
+        other.execute("lock table deliveries, stock in exclusive mode")
         others = "datname = current_database() and pid <> pg_backend_pid()"
         other.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
         yield

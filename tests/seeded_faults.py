@@ -245,7 +245,7 @@ FAULTS = (
         "    if unit.price is None:\n",
         "    if False:\n",
         (
-            "tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_says_why_nothing_of_the_catalogue_can_be_bought",
+            "tests/gateways/vendors/rally/test_ids_and_texts.py::test_p37_a_check_says_why_nothing_of_the_catalogue_can_be_bought",
         ),
     ),
     Fault(
@@ -255,7 +255,7 @@ FAULTS = (
         "return not province.strip() or not names or _canonical(country_code, province) in names.values()",
         "return True",
         (
-            "tests/gateways/test_rally_ids_and_texts.py"
+            "tests/gateways/vendors/rally/test_ids_and_texts.py"
             "::test_p37_a_check_names_settings_that_refuse_orders_or_match_nobody",
         ),
     ),
@@ -274,7 +274,7 @@ FAULTS = (
         "if item.status >= 400}",
         "if item.status != 200}",
         (
-            "tests/gateways/test_rally_storefront.py"
+            "tests/gateways/vendors/rally/test_storefront.py"
             "::test_a_cart_the_shop_had_made_goes_the_whole_way_to_retailops[sqlite]",
         ),
     ),
@@ -285,7 +285,7 @@ FAULTS = (
         'if not (is_right and scheme.casefold() == "bearer"):',
         'if not given or scheme.casefold() != "bearer":',
         (
-            "tests/gateways/test_rally_storefront.py::test_p2_any_wrong_key_gets_one_and_the_same_401_and_nothing_happens",
+            "tests/gateways/vendors/rally/test_storefront.py::test_p2_any_wrong_key_gets_one_and_the_same_401_and_nothing_happens",
         ),
     ),
     Fault(
@@ -294,7 +294,7 @@ FAULTS = (
         "app/storefront/cart_server.py",
         "    if is_set_aside:\n",
         "    if False:\n",
-        ("tests/gateways/test_rally_storefront.py::test_r35_a_channel_that_is_set_aside_makes_no_carts",),
+        ("tests/gateways/vendors/rally/test_storefront.py::test_r35_a_channel_that_is_set_aside_makes_no_carts",),
     ),
     Fault(
         "carts-without-a-key",
@@ -302,7 +302,7 @@ FAULTS = (
         "app/gateways/vendors/rally/inbound/storefront_address.py",
         "if merchant is None or not merchant.options.storefront_key:",
         "if merchant is None:",
-        ("tests/gateways/test_rally_storefront.py::test_without_a_key_there_is_no_such_address",),
+        ("tests/gateways/vendors/rally/test_storefront.py::test_without_a_key_there_is_no_such_address",),
     ),
     Fault(
         "cart-ids-that-can-be-guessed",
@@ -319,7 +319,7 @@ FAULTS = (
         "elif requested[line.sku] > left:",
         "elif line.quantity > left:",
         (
-            "tests/gateways/test_rally_storefront.py::test_p6_every_fault_is_named_by_its_pointer_and_no_value_comes_back",
+            "tests/gateways/vendors/rally/test_storefront.py::test_p6_every_fault_is_named_by_its_pointer_and_no_value_comes_back",
         ),
     ),
     Fault(
@@ -329,7 +329,7 @@ FAULTS = (
         "sku: Unit(product, item, units[sku]) if is_buyable(item, shop.options) else None",
         "sku: Unit(product, item, units[sku])",
         (
-            "tests/gateways/test_rally_storefront.py::test_p6_every_fault_is_named_by_its_pointer_and_no_value_comes_back",
+            "tests/gateways/vendors/rally/test_storefront.py::test_p6_every_fault_is_named_by_its_pointer_and_no_value_comes_back",
         ),
     ),
     Fault(
@@ -338,7 +338,9 @@ FAULTS = (
         "app/gateways/vendors/rally/inbound/hook_requests.py",
         'if item.get("quantity") is None and item.get("variants"):',
         'if item.get("quantity") is None and False:',
-        ("tests/gateways/test_rally_storefront.py::test_bare_line_items_are_understood_however_they_name_the_goods",),
+        (
+            "tests/gateways/vendors/rally/test_storefront.py::test_bare_line_items_are_understood_however_they_name_the_goods",
+        ),
     ),
     Fault(
         "log-a-failed-call-without-its-order",
@@ -462,7 +464,7 @@ FAULTS = (
         "if order.refnum not in before.erased]",
         "]",
         (
-            "tests/gateways/test_retailrocket.py::"
+            "tests/gateways/vendors/retailrocket/test_gateway.py::"
             "test_p32_of_an_erased_order_that_its_source_still_gives_no_report_is_kept_again",
         ),
     ),
@@ -596,6 +598,30 @@ FAULTS = (
         ("tests/sandbox/test_host.py::test_a_new_vendors_sandbox_is_a_folder_and_nothing_else",),
     ),
     Fault(
+        "rally-sandbox-takes-any-body",
+        "P41",
+        "app/sandbox/vendors/rally/findings.py",
+        "        if self.problems:\n            raise",
+        "        if False:\n            raise",
+        ("tests/sandbox/test_rally.py::test_refunds_stay_within_the_charge_and_count_once",),
+    ),
+    Fault(
+        "rally-sandbox-believes-what-nobody-signed",
+        "P41",
+        "app/sandbox/vendors/rally/calling.py",
+        'requested.sign != "none" and not is_right:',
+        'requested.sign != "none" and not is_right and signature:',
+        ("tests/sandbox/test_rally.py::test_an_answer_that_drifts_is_an_error_and_changes_nothing",),
+    ),
+    Fault(
+        "sandbox-answers-a-preflight-by-itself",
+        "P41",
+        "app/sandbox/routes.py",
+        'provide_automatic_options="OPTIONS" not in methods',
+        "provide_automatic_options=route.method != ANY",
+        ("tests/sandbox/test_rally.py::test_the_storefront_gets_a_session_and_a_page",),
+    ),
+    Fault(
         "sandbox-admits-any-key",
         "P41",
         "app/sandbox/routes.py",
@@ -670,7 +696,7 @@ FAULTS = (
         "            if not helper.cancel():\n                helper.result()\n",
         "            helper.cancel()\n",
         (
-            "tests/gateways/test_rally_parallel.py"
+            "tests/gateways/vendors/rally/test_parallel.py"
             "::test_p27_calls_for_one_sku_never_overlap_and_the_newest_arrives_last",
         ),
     ),
@@ -681,7 +707,7 @@ FAULTS = (
         "        with self._turns.setdefault(path, threading.Lock()):\n",
         "        with threading.Lock():\n",
         (
-            "tests/gateways/test_rally_parallel.py"
+            "tests/gateways/vendors/rally/test_parallel.py"
             "::test_r13_a_category_is_sent_once_and_before_all_products_that_name_it",
         ),
     ),
@@ -692,9 +718,9 @@ FAULTS = (
         "                if untouched:\n                    kind",
         "                if not untouched:\n                    kind",
         (
-            "tests/gateways/test_rally_parallel.py"
+            "tests/gateways/vendors/rally/test_parallel.py"
             "::test_p44_a_vendor_that_dies_in_the_middle_leaves_in_doubt_only_what_it_was_sent",
-            "tests/gateways/test_rally_parallel.py"
+            "tests/gateways/vendors/rally/test_parallel.py"
             "::test_p21_a_worker_that_stops_in_the_middle_records_what_was_taken_and_gives_back_the_rest[sqlite]",
         ),
     ),
@@ -705,7 +731,7 @@ FAULTS = (
         "return None if failures or self._is_stopping() else next(left, None)\n",
         "return None if failures else next(left, None)\n",
         (
-            "tests/gateways/test_rally_parallel.py"
+            "tests/gateways/vendors/rally/test_parallel.py"
             "::test_p21_a_worker_that_stops_in_the_middle_records_what_was_taken_and_gives_back_the_rest[sqlite]",
         ),
     ),
@@ -765,7 +791,7 @@ FAULTS = (
         ")",
         (
             "tests/records/test_restating.py::test_p33_p44_a_sender_that_lost_its_lease_sends_the_present_level_once_more",
-            "tests/gateways/test_retailrocket_feed.py::test_p26_many_changes_make_one_build_by_one_process_and_all_serve_it",
+            "tests/gateways/vendors/retailrocket/test_feed.py::test_p26_many_changes_make_one_build_by_one_process_and_all_serve_it",
         ),
     ),
     Fault(
@@ -1223,7 +1249,7 @@ FAULTS = (
         "app/gateways/vendors/rally/signing.py",
         '        if hmac.compare_digest(sign(secret, message).encode("ascii"), given):\n',
         "        if given:\n",
-        ("tests/gateways/test_rally_signing.py::test_anything_else_is_no_signature",),
+        ("tests/gateways/vendors/rally/test_signing.py::test_anything_else_is_no_signature",),
     ),
     Fault(
         "leave-a-forks-database-unwatched",
@@ -1240,7 +1266,7 @@ FAULTS = (
         "order.carries_money and not order.is_cancelled and not",
         "order.carries_money and not",
         (
-            "tests/gateways/test_rally_edges.py"
+            "tests/gateways/vendors/rally/test_edges.py"
             "::test_r18_a_cancellation_is_told_although_the_sums_of_the_order_do_not_match_any_more",
         ),
     ),
@@ -1416,7 +1442,7 @@ FAULTS = (
         "    return sink.restate_every_s\n",
         "    return None\n",
         (
-            "tests/gateways/test_pipe17_restated.py"
+            "tests/gateways/vendors/pipe17/test_restated.py"
             "::test_p33_the_last_unit_can_be_sold_after_a_shipment_that_pipe17_subtracted_by_itself",
         ),
     ),
@@ -1450,8 +1476,8 @@ FAULTS = (
         "                refused.obstacles_gone(connection, channel, token, polled.gone, now),\n",
         "",
         (
-            "tests/gateways/test_pipe17_restated.py::test_p33_what_people_unlock_is_sent_by_itself",
-            "tests/gateways/test_pipe17_restated.py"
+            "tests/gateways/vendors/pipe17/test_restated.py::test_p33_what_people_unlock_is_sent_by_itself",
+            "tests/gateways/vendors/pipe17/test_restated.py"
             "::test_p33_stock_of_a_product_that_people_make_later_arrives_with_and_without_a_statement",
         ),
     ),
@@ -1472,7 +1498,9 @@ FAULTS = (
         "app/deliveries/sync.py",
         "    refused.products_made(connection, batch.channel, batch.gateway, skus, at)\n",
         "",
-        ("tests/gateways/test_pipe17_restated.py::test_p33_stock_of_a_product_that_we_create_arrives_by_itself",),
+        (
+            "tests/gateways/vendors/pipe17/test_restated.py::test_p33_stock_of_a_product_that_we_create_arrives_by_itself",
+        ),
     ),
     Fault(
         "alias-one-only",
@@ -1481,7 +1509,7 @@ FAULTS = (
         "own + self._rows_of_others(sending, match, own, served)",
         "own",
         (
-            "tests/gateways/test_pipe17_restated.py"
+            "tests/gateways/vendors/pipe17/test_restated.py"
             "::test_p33_of_two_products_with_one_sku_the_very_sku_has_the_figure_and_the_other_none",
         ),
     ),
@@ -1513,7 +1541,9 @@ FAULTS = (
         "app/gateways/vendors/pipe17/stock/ingest.py",
         "if (record := held.get(row.key)) and record.has(row.figure)}",
         "if True}",
-        ("tests/gateways/test_pipe17_restated.py::test_p33_delta_leaves_out_only_what_pipe17_has_as_it_was_sent_last",),
+        (
+            "tests/gateways/vendors/pipe17/test_restated.py::test_p33_delta_leaves_out_only_what_pipe17_has_as_it_was_sent_last",
+        ),
     ),
     Fault(
         "sku-only-first-line",
@@ -1534,7 +1564,7 @@ FAULTS = (
         "    for refnum, units in ():\n",
         (
             "tests/channel/test_order_memory.py::test_p34_units_an_update_took_off_are_closed_with_the_completion",
-            "tests/gateways/test_rally_completions.py"
+            "tests/gateways/vendors/rally/test_completions.py"
             "::test_p34_units_taken_off_after_shipping_began_go_back_with_the_completion",
         ),
         patience_s=120.0,
@@ -1580,7 +1610,7 @@ FAULTS = (
         "app/domain/lenient_values.py",
         "        case str():\n            return mended(value)\n        case Decimal():",
         "        case str():\n            return value\n        case Decimal():",
-        ("tests/gateways/test_rally_texts.py::test_p34_half_an_emoji_in_a_hook_costs_its_own_text",),
+        ("tests/gateways/vendors/rally/test_texts.py::test_p34_half_an_emoji_in_a_hook_costs_its_own_text",),
     ),
     Fault(
         "line-number-beyond-64-bits",
@@ -1589,7 +1619,7 @@ FAULTS = (
         "        return found if found is not None and -(2**63) <= found < 2**63 else None\n",
         "        return found\n",
         (
-            "tests/gateways/test_rally_completions.py::test_p34_an_update_by_sku_alone_takes_off_the_last_line_first",
+            "tests/gateways/vendors/rally/test_completions.py::test_p34_an_update_by_sku_alone_takes_off_the_last_line_first",
             "tests/channel/test_texts_and_entries.py"
             "::test_p5_a_line_number_that_retailops_could_not_read_back_is_told_and_never_a_fault",
         ),
@@ -1601,7 +1631,7 @@ FAULTS = (
         "        found = value\n    elif value is None",
         "        found = value.strip()\n    elif value is None",
         (
-            "tests/gateways/test_rally_ids_and_texts.py"
+            "tests/gateways/vendors/rally/test_ids_and_texts.py"
             "::test_p35_a_sku_keeps_its_blanks_from_the_catalogue_to_the_order",
         ),
     ),
@@ -1612,7 +1642,7 @@ FAULTS = (
         "parents=tuple(sorted(refnum for _, refnum in named)))",
         "parents=payload.parents)",
         (
-            "tests/gateways/test_rally_ids_and_texts.py"
+            "tests/gateways/vendors/rally/test_ids_and_texts.py"
             "::test_p35_a_credit_finds_the_payment_of_a_trimmed_number_and_no_unknown_number_makes_it_another",
         ),
     ),
@@ -1630,7 +1660,9 @@ FAULTS = (
         "app/gateways/wire_objects.py",
         "return mended(value).strip() if",
         "return value.strip() if",
-        ("tests/gateways/test_pipe17_ids.py::test_p34_what_nobody_can_read_in_a_free_text_costs_its_character_alone",),
+        (
+            "tests/gateways/vendors/pipe17/test_ids.py::test_p34_what_nobody_can_read_in_a_free_text_costs_its_character_alone",
+        ),
     ),
     Fault(
         "a-line-stated-again-stays-off",
@@ -1639,7 +1671,7 @@ FAULTS = (
         "[tuple(map(str, line)) for line in spelled], *removed))\n",
         "[tuple(map(str, line)) for line in spelled]))\n",
         (
-            "tests/gateways/test_rally_completions.py"
+            "tests/gateways/vendors/rally/test_completions.py"
             "::test_p19_units_taken_off_by_mistake_and_stated_again_are_not_given_back",
         ),
     ),
@@ -1649,7 +1681,9 @@ FAULTS = (
         "app/channel/labels.py",
         "    if known[1] and known[2] != rest[2]:\n",
         "    if known[1] and not known[2]:\n",
-        ("tests/gateways/test_rally_completions.py::test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so",),
+        (
+            "tests/gateways/vendors/rally/test_completions.py::test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so",
+        ),
     ),
     Fault(
         "sale-price-below-zero-kept",
@@ -1665,7 +1699,9 @@ FAULTS = (
         "app/channel/labels.py",
         '    events.insert(0, Event("info", "SHIPMENT_CORRECTED", message, named))\n',
         "",
-        ("tests/gateways/test_rally_completions.py::test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so",),
+        (
+            "tests/gateways/vendors/rally/test_completions.py::test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so",
+        ),
     ),
     Fault(
         "unshipped-price-zero-pays-nothing",
@@ -1674,7 +1710,7 @@ FAULTS = (
         "price = min(stated or paid, paid + tax)",
         "price = min(stated, paid + tax)",
         (
-            "tests/gateways/test_rally_completions.py"
+            "tests/gateways/vendors/rally/test_completions.py"
             "::test_p19_units_that_will_not_ship_and_have_no_price_give_back_what_was_paid_for_them",
         ),
     ),
@@ -1685,7 +1721,7 @@ FAULTS = (
         "price = min(stated or paid, paid + tax)",
         "price = stated or paid",
         (
-            "tests/gateways/test_rally_completions.py"
+            "tests/gateways/vendors/rally/test_completions.py"
             "::test_p19_a_price_above_what_was_paid_pays_what_was_paid_and_says_both_sums",
         ),
     ),
@@ -1696,7 +1732,7 @@ FAULTS = (
         'Piece((*rows, RefundLine("tax", tax))).less(extra, currency)',
         "Piece()",
         (
-            "tests/gateways/test_rally_money.py::test_p19_units_taken_off_before_shipping_go_back_when_the_order_is_completed",
+            "tests/gateways/vendors/rally/test_money.py::test_p19_units_taken_off_before_shipping_go_back_when_the_order_is_completed",
         ),
     ),
     Fault(
@@ -1715,7 +1751,7 @@ FAULTS = (
         "units[row.line_refnum] = max(units[row.line_refnum] - row.quantity, 0)",
         "units[row.line_refnum] += 0",
         (
-            "tests/gateways/test_rally_completions.py"
+            "tests/gateways/vendors/rally/test_completions.py"
             "::test_p34_a_cancellation_by_the_acknowledged_number_alone_gives_everything_back[sqlite]",
         ),
     ),
@@ -1725,7 +1761,7 @@ FAULTS = (
         "app/channel/actions/order_shipment_submit.py",
         'not number(shipment.get("retailops_shipment_id"))',
         'not shipment.get("retailops_shipment_id")',
-        ("tests/gateways/test_rally_ids.py::test_p34_zero_in_any_spelling_is_no_number[sqlite]",),
+        ("tests/gateways/vendors/rally/test_ids.py::test_p34_zero_in_any_spelling_is_no_number[sqlite]",),
     ),
     Fault(
         "rows-from-derived-rows",
@@ -1751,7 +1787,9 @@ FAULTS = (
         "app/channel/actions/order_update.py",
         "    def refused(answer",
         "    def accepted(answer",
-        ("tests/gateways/test_rally_money.py::test_p34_a_line_rally_refuses_is_not_kept_and_costs_no_shipment",),
+        (
+            "tests/gateways/vendors/rally/test_money.py::test_p34_a_line_rally_refuses_is_not_kept_and_costs_no_shipment",
+        ),
     ),
     Fault(
         "price-below-zero-is-kept",
@@ -1759,7 +1797,9 @@ FAULTS = (
         "app/storefront/order_changes.py",
         "change.unit_price is not None and change.unit_price < 0:",
         "change.unit_price is not None and change.unit_price < -99:",
-        ("tests/gateways/test_rally_money.py::test_p34_a_line_rally_refuses_is_not_kept_and_costs_no_shipment",),
+        (
+            "tests/gateways/vendors/rally/test_money.py::test_p34_a_line_rally_refuses_is_not_kept_and_costs_no_shipment",
+        ),
     ),
     Fault(
         "price-change-in-silence",
@@ -1767,7 +1807,7 @@ FAULTS = (
         "app/channel/line_changes.py",
         "            events += _price_kept([entry], [line])\n",
         "",
-        ("tests/gateways/test_rally_money.py::test_p34_a_price_that_cannot_change_is_said",),
+        ("tests/gateways/vendors/rally/test_money.py::test_p34_a_price_that_cannot_change_is_said",),
     ),
     Fault(
         "return-above-what-was-paid-in-silence",
@@ -1775,7 +1815,7 @@ FAULTS = (
         "app/channel/actions/order_returned.py",
         "        if above := goods.above(money):\n",
         "        if above := None:\n",
-        ("tests/gateways/test_rally_money.py::test_p19_rows_of_a_return_say_what_retailops_says",),
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_rows_of_a_return_say_what_retailops_says",),
     ),
     Fault(
         "shortfall-off-the-tax",
@@ -1783,7 +1823,7 @@ FAULTS = (
         "app/domain/order_arithmetic.py",
         "        short = min(-difference, sum(amounts[:count], ZERO))\n",
         "        short = ZERO\n",
-        ("tests/gateways/test_rally_money.py::test_p19_rows_of_a_return_say_what_retailops_says",),
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_rows_of_a_return_say_what_retailops_says",),
     ),
     Fault(
         "gift-by-its-list-price",
@@ -1792,7 +1832,7 @@ FAULTS = (
         "if subtotal is None else subtotal",
         "if not subtotal else subtotal",
         (
-            "tests/gateways/test_rally_money.py::test_p19_a_fee_withheld_from_the_whole_return_and_a_free_gift_leave_other_rows_as_stated",
+            "tests/gateways/vendors/rally/test_money.py::test_p19_a_fee_withheld_from_the_whole_return_and_a_free_gift_leave_other_rows_as_stated",
         ),
     ),
     Fault(
@@ -1802,7 +1842,7 @@ FAULTS = (
         "if money > 0 and reason == NO_MOVER",
         "if money < 0 and reason == NO_MOVER",
         (
-            "tests/gateways/test_rally_money.py::test_p19_a_fee_withheld_from_the_whole_return_and_a_free_gift_leave_other_rows_as_stated",
+            "tests/gateways/vendors/rally/test_money.py::test_p19_a_fee_withheld_from_the_whole_return_and_a_free_gift_leave_other_rows_as_stated",
         ),
     ),
     Fault(
@@ -1811,7 +1851,9 @@ FAULTS = (
         "app/channel/line_changes.py",
         "quantity=line.ordered)",
         "quantity=line.quantity)",
-        ("tests/gateways/test_rally_money.py::test_p34_lines_of_one_sku_named_by_sku_alone_never_make_a_third_one",),
+        (
+            "tests/gateways/vendors/rally/test_money.py::test_p34_lines_of_one_sku_named_by_sku_alone_never_make_a_third_one",
+        ),
     ),
     Fault(
         "shipping-stays-paid",
@@ -1819,7 +1861,7 @@ FAULTS = (
         "app/channel/settling.py",
         "completed.is_all_closed and not completed.has_shipped",
         "completed.is_all_closed and completed.has_shipped",
-        ("tests/gateways/test_rally_money.py::test_p19_shipping_goes_back_where_nothing_ships",),
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_shipping_goes_back_where_nothing_ships",),
     ),
     Fault(
         "credit-before-the-completion-forgotten",
@@ -1828,7 +1870,7 @@ FAULTS = (
         "item.first_id > after",
         "item.first_id < after",
         (
-            "tests/gateways/test_rally_money.py::test_p19_a_credit_of_the_difference_before_the_completion_counts_against_it",
+            "tests/gateways/vendors/rally/test_money.py::test_p19_a_credit_of_the_difference_before_the_completion_counts_against_it",
         ),
     ),
     Fault(
@@ -1838,7 +1880,7 @@ FAULTS = (
         "if not is_released and (paid",
         "if is_released and (paid",
         (
-            "tests/gateways/test_rally_money.py::test_p19_a_return_of_units_taken_off_is_paid_once_before_or_after_the_completion",
+            "tests/gateways/vendors/rally/test_money.py::test_p19_a_return_of_units_taken_off_is_paid_once_before_or_after_the_completion",
         ),
     ),
     Fault(
@@ -1847,7 +1889,7 @@ FAULTS = (
         "app/channel/settling.py",
         "unpaid.fit(order, piece.rows, piece.amount) if is_known(order) else piece.rows",
         "piece.rows",
-        ("tests/gateways/test_rally_money.py::test_p19_a_credit_on_one_line_leaves_the_completion_the_others",),
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_a_credit_on_one_line_leaves_the_completion_the_others",),
     ),
     Fault(
         "swapped-goods-given-back",
@@ -1855,7 +1897,7 @@ FAULTS = (
         "app/channel/closed_money.py",
         "tax))).less(extra, currency)",
         "tax)))",
-        ("tests/gateways/test_rally_money.py::test_p19_money_for_goods_swapped_in_is_not_given_back",),
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_money_for_goods_swapped_in_is_not_given_back",),
     ),
     Fault(
         "set-off-stays-set-off",
@@ -1864,7 +1906,7 @@ FAULTS = (
         "return more.less(more.amount - rest, currency)",
         "return more.less(more.amount - rest, currency) if not earlier else Piece()",
         (
-            "tests/gateways/test_rally_money.py"
+            "tests/gateways/vendors/rally/test_money.py"
             "::test_p19_completions_in_any_pieces_come_to_what_one_completion_pays[sqlite]",
         ),
     ),
@@ -1877,7 +1919,7 @@ FAULTS = (
         (
             "tests/channel/test_order_memory.py"
             "::test_p34_units_taken_off_and_units_named_as_unshipped_are_closed_once_each",
-            "tests/gateways/test_rally_completions.py"
+            "tests/gateways/vendors/rally/test_completions.py"
             "::test_p10_a_second_completion_closes_and_pays_what_no_earlier_one_named",
         ),
         patience_s=120.0,
@@ -1974,7 +2016,7 @@ FAULTS = (
         "app/gateways/vendors/rally/health.py",
         "    yield from health.of_goods(merchant)\n",
         "",
-        ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_names_tables_that_stop_every_checkout",),
+        ("tests/gateways/vendors/rally/test_ids_and_texts.py::test_p37_a_check_names_tables_that_stop_every_checkout",),
     ),
     Fault(
         "own-throttle-fails-a-cancellation",
@@ -1994,7 +2036,7 @@ FAULTS = (
         '        stated = {"payment_method_name": stated} if stated.strip() else {}\n',
         "        stated = {}\n",
         (
-            "tests/gateways/test_rally_second_tab.py::"
+            "tests/gateways/vendors/rally/test_second_tab.py::"
             "test_p37_without_a_payment_method_nothing_is_placed_and_the_answer_has_no_ids",
         ),
     ),
@@ -2120,7 +2162,7 @@ FAULTS = (
         '(self.item is not None or last.state == "off")',
         "self.item is not None",
         (
-            "tests/gateways/test_pipe17_products.py::"
+            "tests/gateways/vendors/pipe17/test_products.py::"
             "test_a_product_retailops_switches_off_is_unpublished_and_comes_back",
         ),
     ),
@@ -2142,7 +2184,7 @@ FAULTS = (
         "    if reply.status == NOTHING_FOUND:\n        said",
         "    if reply.status < 300:\n        return\n    if reply.status == NOTHING_FOUND:\n        said",
         (
-            "tests/gateways/test_retailrocket_answers.py::"
+            "tests/gateways/vendors/retailrocket/test_answers.py::"
             "test_p10_a_purchase_answered_204_is_not_taken_and_an_operator_hears_it",
         ),
     ),
@@ -2153,7 +2195,7 @@ FAULTS = (
         "            return now if row.changes else None\n",
         "            return now + timedelta(seconds=delay_s) if row.changes else None\n",
         (
-            "tests/gateways/test_retailrocket_answers.py::"
+            "tests/gateways/vendors/retailrocket/test_answers.py::"
             "test_the_first_feed_of_a_shop_waits_for_nothing_and_check_says_what_is_so",
         ),
     ),
@@ -2263,7 +2305,9 @@ FAULTS = (
         "app/channel/return_requests.py",
         "str(money.normalize()), as_named(order, self.lines))",
         "str(money.normalize()), sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines))",
-        ("tests/gateways/test_rally_ids.py::test_p10_p19_a_return_is_the_same_however_its_goods_and_money_are_stated",),
+        (
+            "tests/gateways/vendors/rally/test_ids.py::test_p10_p19_a_return_is_the_same_however_its_goods_and_money_are_stated",
+        ),
     ),
     Fault(
         "a-package-is-known-by-how-its-contents-are-stated",
@@ -2272,7 +2316,7 @@ FAULTS = (
         "sorted((*named, count) for named, count in units.items())",
         "sorted(map(_as_tuple, shipped.stated))",
         (
-            "tests/gateways/test_rally_ids.py::"
+            "tests/gateways/vendors/rally/test_ids.py::"
             "test_p10_a_package_without_numbers_is_the_same_however_its_contents_are_stated",
         ),
     ),
@@ -2324,7 +2368,7 @@ FAULTS = (
         "        if shelf is None or not hmac.compare_digest(",
         "        if shelf is None or False and hmac.compare_digest(",
         (
-            "tests/gateways/test_retailrocket_answers.py::"
+            "tests/gateways/vendors/retailrocket/test_answers.py::"
             "test_a_feed_with_a_token_is_at_the_address_that_holds_it_and_nowhere_else",
         ),
     ),
@@ -2609,7 +2653,7 @@ FAULTS = (
         "app/gateways/vendors/rally/inbound/hook_requests.py",
         '    found["country_code"] = country_code(stated)\n',
         '    found["country_code"] = country_code(stated[:2])\n',
-        ("tests/gateways/test_rally_countries.py::test_p34_a_country_code_is_translated_and_never_cut",),
+        ("tests/gateways/vendors/rally/test_countries.py::test_p34_a_country_code_is_translated_and_never_cut",),
     ),
     Fault(
         "ask-everybody-for-a-province",
@@ -2618,7 +2662,7 @@ FAULTS = (
         "    return is_divided and has_provinces(country_code)\n",
         "    return is_divided\n",
         (
-            "tests/gateways/test_rally_countries.py"
+            "tests/gateways/vendors/rally/test_countries.py"
             "::test_p34_a_province_is_requested_only_where_a_table_goes_by_it_and_the_country_has_it",
         ),
     ),
@@ -2629,7 +2673,7 @@ FAULTS = (
         "ZERO if line.is_price_given else line.subtotal - share for",
         "line.subtotal - share for",
         (
-            "tests/gateways/test_rally_carts.py"
+            "tests/gateways/vendors/rally/test_carts.py"
             "::test_p19_a_line_at_rallys_own_price_takes_no_discount_in_whatever_order_things_happen",
         ),
     ),
@@ -2639,7 +2683,9 @@ FAULTS = (
         "app/storefront/placement.py",
         "    if cart_check.has_stated_lines(cart, stated):\n",
         "    if len(stated) == len(cart.lines):\n",
-        ("tests/gateways/test_rally_second_tab.py::test_p37_lines_of_another_tab_are_refused_whatever_names_them",),
+        (
+            "tests/gateways/vendors/rally/test_second_tab.py::test_p37_lines_of_another_tab_are_refused_whatever_names_them",
+        ),
     ),
     Fault(
         "refuse-the-same-charge-for-ever",
@@ -2648,7 +2694,7 @@ FAULTS = (
         "    if not cart_check.was_refused(cart):\n",
         "    if document.lines:\n",
         (
-            "tests/gateways/test_rally_second_tab.py"
+            "tests/gateways/vendors/rally/test_second_tab.py"
             "::test_p37_a_charge_that_is_not_the_carts_total_is_refused_once_and_then_held_back",
         ),
     ),
@@ -2659,7 +2705,9 @@ FAULTS = (
         '        "status": status_of(shown.state, options),\n        "line_items"',
         '        "status": status_of(shown.state, options),\n        "customer": customer_json(order.customer, ""),\n'
         '        "line_items"',
-        ("tests/gateways/test_rally_answers.py::test_p20_every_answer_to_a_hook_holds_only_the_contracts_fields",),
+        (
+            "tests/gateways/vendors/rally/test_answers.py::test_p20_every_answer_to_a_hook_holds_only_the_contracts_fields",
+        ),
     ),
     Fault(
         "strip-the-ids-of-transactions",
@@ -2668,7 +2716,7 @@ FAULTS = (
         '        own_id = identifier(item.get("external_id"))\n',
         '        own_id = identifier(item.get("external_id")).strip()\n',
         (
-            "tests/gateways/test_rally_ids_and_texts.py"
+            "tests/gateways/vendors/rally/test_ids_and_texts.py"
             "::test_p35_ids_of_transactions_come_back_byte_for_byte_and_none_is_taken_for_another",
         ),
     ),
@@ -2679,7 +2727,7 @@ FAULTS = (
         "    if review is None and says_paid and shop.options.paid_clears_review:\n",
         "    if review is None and says_paid and not shop.options.paid_clears_review:\n",
         (
-            "tests/gateways/test_rally_orders.py"
+            "tests/gateways/vendors/rally/test_orders.py"
             "::test_p37_a_paid_without_mention_of_an_open_review_ends_it_unless_the_merchant_says_otherwise",
         ),
     ),
@@ -2689,7 +2737,9 @@ FAULTS = (
         "app/records/journal.py",
         "            inbound.add(connection, self._counts)\n",
         "",
-        ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_says_why_hooks_were_refused_in_the_last_hour",),
+        (
+            "tests/gateways/vendors/rally/test_ids_and_texts.py::test_p37_a_check_says_why_hooks_were_refused_in_the_last_hour",
+        ),
     ),
     Fault(
         "trims-vendor-id",
@@ -2697,7 +2747,7 @@ FAULTS = (
         "app/gateways/wire_objects.py",
         "    if isinstance(value, str):\n        return value\n    return str(value)",
         "    if isinstance(value, str):\n        return value.strip()\n    return str(value)",
-        ("tests/gateways/test_pipe17_ids.py::test_p35_every_id_of_pipe17s_comes_back_byte_for_byte",),
+        ("tests/gateways/vendors/pipe17/test_ids.py::test_p35_every_id_of_pipe17s_comes_back_byte_for_byte",),
     ),
     Fault(
         "reads-another-request",
@@ -2705,7 +2755,7 @@ FAULTS = (
         "app/gateways/vendors/pipe17/orders/shipping_requests.py",
         "        return shipment if shipment.shipment_id == refnum else None\n",
         "        return shipment\n",
-        ("tests/gateways/test_pipe17_ids.py::test_p35_a_request_is_read_by_its_own_id_alone",),
+        ("tests/gateways/vendors/pipe17/test_ids.py::test_p35_a_request_is_read_by_its_own_id_alone",),
     ),
     Fault(
         "box-of-another-order",
@@ -2713,7 +2763,7 @@ FAULTS = (
         "app/gateways/vendors/pipe17/fulfilments/fulfilments.py",
         '    return f"{order_refnum}-{key}"\n',
         "    return key\n",
-        ("tests/gateways/test_pipe17_ids.py::test_p11_one_box_for_two_orders_is_a_fulfilment_of_each",),
+        ("tests/gateways/vendors/pipe17/test_ids.py::test_p11_one_box_for_two_orders_is_a_fulfilment_of_each",),
     ),
     Fault(
         "collision-taken-for-ours",
@@ -2722,7 +2772,7 @@ FAULTS = (
         '                raise duplicate_unseen("fulfilment") from error\n',
         "                return False\n",
         (
-            "tests/gateways/test_pipe17_ids.py::"
+            "tests/gateways/vendors/pipe17/test_ids.py::"
             "test_p9_a_number_that_is_taken_counts_as_ours_only_once_it_is_seen_as_ours",
         ),
     ),
@@ -2733,7 +2783,7 @@ FAULTS = (
         "    return stands.tracking_number == package.tracking_number and stands.carrier == carrier and is_dated\n",
         "    return stands.tracking_number == package.tracking_number and is_dated\n",
         (
-            "tests/gateways/test_pipe17_ids.py::test_p11_number_carrier_and_date_of_a_package_are_corrected_by_a_tracking",
+            "tests/gateways/vendors/pipe17/test_ids.py::test_p11_number_carrier_and_date_of_a_package_are_corrected_by_a_tracking",
         ),
     ),
     Fault(
@@ -2742,7 +2792,7 @@ FAULTS = (
         "app/domain/attributes.py",
         "texts.split(value, LONGEST, shortest=SHORTEST), 1)",
         "texts.split(value, LONGEST, shortest=SHORTEST)[:1], 1)",
-        ("tests/gateways/test_pipe17_ids.py::test_p34_a_note_of_any_length_reaches_retailops_whole",),
+        ("tests/gateways/vendors/pipe17/test_ids.py::test_p34_a_note_of_any_length_reaches_retailops_whole",),
     ),
     Fault(
         "act-without-trace",
@@ -2893,6 +2943,14 @@ FAULTS = (
         "return Part(rows[:limit], _place(rows[limit - 1], by))",
         "return Part(rows[:limit], _place(rows[limit], by))",
         ("tests/operations/test_lists.py::test_the_log_is_walked_to_its_end_and_finds_what_is_rare[sqlite]",),
+    ),
+    Fault(
+        "carry-out-a-dry-run",
+        "P39",
+        "app/cli/acting.py",
+        "        if self.is_dry_run:\n            return False\n",
+        "",
+        ("tests/cli/test_operator.py::test_a_parked_call_is_listed_explained_and_put_back[sqlite]",),
     ),
     Fault(
         "reconcile-writes-without-send",

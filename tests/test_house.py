@@ -135,6 +135,12 @@ def test_p29_every_folder_is_a_room_and_every_vendor_a_folder() -> None:
     assert {token: VENDORS[token].token for token in VENDORS} == {token: token for token in folders - {EXAMPLE}}
     for kind in ("codes.toml", "example.toml", "example.env", "UNVERIFIED.md"):
         assert {path.parent.name for path in (ROOT / "app/gateways/vendors").glob(f"*/{kind}")} == folders
+    assert {path.parent.name for path in (ROOT / "tests/gateways/vendors").glob("*/target.py")} == folders
+    assert {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - TESTS_OF_ALL <= ROOMS
+
+
+TESTS_OF_ALL = {"benchmarks", "system", "__pycache__"}
+"""The folders of tests/ that stand for no folder of app/."""
 
 
 def test_p29_the_storefront_names_no_vendor() -> None:
@@ -197,6 +203,12 @@ def test_a_command_imports_no_more_than_it_needs() -> None:
         by_channel & {"sqlalchemy", "flask", "requests", "marshmallow", "rich", "app.records", "app.gateways"} == set()
     )
     assert by_commands & {"app.composition", "app.callbacks", "app.console", "app.docs", "flask"} == set()
+
+
+def test_only_the_terminal_lays_out_tables() -> None:
+    """A command names rows and columns, so that every table fits its window in the same way."""
+    users = [path for path in (ROOT / "app").rglob("*.py") if "rich.table" in path.read_text()]
+    assert users == [ROOT / "app" / "terminal.py"]
 
 
 def test_p29_only_settings_reads_the_environment() -> None:

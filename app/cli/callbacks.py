@@ -10,18 +10,9 @@ from typing import Any
 
 import click
 
-from app.cli.record_options import (
-    channel_option,
-    key_of,
-    limit_option,
-    moment,
-    period_options,
-    records,
-    row_json,
-    scope_of,
-    shown_channel,
-    when,
-)
+from app.cli.choosing import channel_option, limit_option, moment, period_options
+from app.cli.records import key_of, records, scope_of, shown_channel
+from app.cli.showing import row_json, when
 from app.cli.timelines import orders_with, show_timeline, timeline_json, timelines_of
 from app.clock import utc_now
 from app.operations import callback_log, timeline

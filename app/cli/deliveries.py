@@ -8,18 +8,11 @@ from typing import Any
 
 import click
 
+from app.cli.choosing import call_filters, chosen_calls, limit_option
 from app.cli.delivery_actions import confirm, drop, retry
 from app.cli.late import event_lines
-from app.cli.record_options import (
-    call_filters,
-    chosen_calls,
-    iso,
-    limit_option,
-    records,
-    row_json,
-    shown_channel,
-    when,
-)
+from app.cli.records import records, shown_channel
+from app.cli.showing import iso, row_json, when
 from app.cli.timelines import show_moments
 from app.cli.vendors import build
 from app.cli.work import work

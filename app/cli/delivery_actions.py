@@ -10,8 +10,9 @@ import click
 from sqlalchemy import Row
 
 from app.cli.acting import Act, operator_act
+from app.cli.choosing import call_filters, chosen_calls
 from app.cli.late import event_number
-from app.cli.record_options import call_filters, chosen_calls, records, shown_channel
+from app.cli.records import records, shown_channel
 from app.cli.vendors import build
 from app.operations import acts, bulk_acts, deliveries
 from app.records import delivery_rows

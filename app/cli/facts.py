@@ -10,7 +10,9 @@ import click
 
 from app.channel_settings import Channel
 from app.cli.acting import Act, operator_act, say
-from app.cli.record_options import age, gateway_option, plural, records, row_json
+from app.cli.choosing import gateway_option
+from app.cli.records import records
+from app.cli.showing import age, plural, row_json
 from app.cli.vendors import Built, build, channel_named
 from app.operations import fact_acts
 from app.operations.fact_acts import ChosenFacts, Subject

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from app.cli.record_options import channel_option, records, row_json, scope_of, shown_channel
+from app.cli.choosing import channel_option
+from app.cli.records import records, scope_of, shown_channel
+from app.cli.showing import row_json
 from app.cli.timelines import show_timeline, timelines_of
 from app.operations.find import MOST, Hit, orders_of
 from app.operations.find import find as find_number

@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from app.cli.acting import Act, operator_act
-from app.cli.record_options import channel_option, key_of, limit_option, records, row_json, shown_channel, when
+from app.cli.choosing import channel_option, limit_option
+from app.cli.records import key_of, records, shown_channel
+from app.cli.showing import row_json, when
 from app.operations import acts
 from app.operations.late_events import LateEventRow, find
 from app.operations.paging import first

@@ -23,14 +23,8 @@ FIRST_PORT = 5100
 NAME = re.compile(r"[a-z][a-z0-9_]{1,19}")
 """A token is a folder, a table in channels.toml, a log field and a metric label; lines have room for 20 characters."""
 
-FOLDERS = (Path("app/gateways/vendors"), Path("app/sandbox/vendors"))
-_TESTS = Path("tests/gateways")
-
-COPIED = (
-    *((f"{folder}/{EXAMPLE}/*", f"{folder}/{{}}") for folder in FOLDERS),
-    (f"{_TESTS}/*_{EXAMPLE}.py", f"{_TESTS}"),
-)
-"""What is copied, and the folder it is copied to."""
+FOLDERS = (Path("app/gateways/vendors"), Path("app/sandbox/vendors"), Path("tests/gateways/vendors"))
+"""Where each vendor has a folder of its own."""
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -59,8 +53,7 @@ def new_gateway(name: str, root: Path, as_json: bool) -> None:
     """
     _refuse_name(name)
     texts = _copies(name, root)
-    for path in texts:
-        place = path if path.parent == _TESTS else path.parent
+    for place in sorted({path.parent for path in texts}):
         if (root / place).exists() or (root / place).with_suffix(".py").exists():
             raise click.BadParameter(f"{place} exists already; nothing was written", param_hint="NAME")
     for path, text in texts.items():
@@ -97,15 +90,16 @@ def _copies(name: str, root: Path) -> dict[Path, str]:
         f":{FIRST_PORT + example}/": f":{FIRST_PORT + offset}/",
     }
     texts = {}
-    for pattern, folder in COPIED:
-        found = sorted(path for path in root.glob(pattern) if path.is_file())
+    for folder in FOLDERS:
+        copied = folder / EXAMPLE
+        found = sorted(path for path in root.glob(f"{copied}/*") if path.is_file())
         if not found:
-            raise click.BadParameter(f"there is no {pattern} below {root}; it must be a checkout", param_hint="--into")
+            raise click.BadParameter(f"there is no {copied}/ below {root}; it must be a checkout", param_hint="--into")
         for path in found:
             text = path.read_text(encoding="utf-8")
             for word, replaced in words.items():
                 text = text.replace(word, replaced)
-            texts[Path(folder.format(name)) / path.name.replace(EXAMPLE, name)] = text
+            texts[folder / name / path.name.replace(EXAMPLE, name)] = text
     return texts
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
-from app.cli.record_options import channel_option, key_of, limit_option, moment, records, row_json, shown_channel, when
+from app.cli.choosing import channel_option, limit_option, moment
+from app.cli.records import key_of, records, shown_channel
+from app.cli.showing import row_json, when
 from app.operations import operator_log
 from app.operations.operator_log import Operation
 from app.operations.paging import Page, first

@@ -8,7 +8,8 @@ from typing import Final
 import click
 
 from app.cli.acting import Act, operator_act
-from app.cli.record_options import iso, records, scope_of, shown_channel, when
+from app.cli.records import records, scope_of, shown_channel
+from app.cli.showing import iso, when
 from app.operations import acts, erasure
 from app.operations.erasure import Erasable
 from app.records.database import Database

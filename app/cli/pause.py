@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from app.cli.acting import Act, operator_act
-from app.cli.record_options import iso, key_of, records, when
+from app.cli.records import key_of, records
+from app.cli.showing import iso, when
 from app.cli.vendors import channel_named
 from app.operations import acts
 from app.operations.pauses import KNOWN_WITHIN_S, Pause, paused

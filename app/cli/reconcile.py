@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.acting import Act, operator_act
+from app.cli.choosing import gateway_option, limit_option
 from app.cli.facts import MOVED
 from app.cli.reconcile_tables import UNITS, show_result
-from app.cli.record_options import gateway_option, limit_option, plural, records, row_json
+from app.cli.records import records
+from app.cli.showing import plural, row_json
 from app.cli.vendors import build, channel_named
 from app.clock import utc_now
 from app.errors import GatewayError

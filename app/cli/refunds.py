@@ -10,15 +10,10 @@ import click
 
 from app.channel.money import rounded
 from app.cli.acting import Act, operator_act
+from app.cli.choosing import channel_option, limit_option
 from app.cli.db import database_alone
-from app.cli.record_options import (
-    channel_option,
-    key_of,
-    limit_option,
-    remember_names,
-    row_json,
-    shown_channel,
-)
+from app.cli.records import key_of, remember_names, shown_channel
+from app.cli.showing import row_json
 from app.operations import refunds as ledger
 from app.operations.paging import first
 from app.operations.refunds import Entry, RefundChoice, RefundRow
@@ -69,8 +64,10 @@ def list_(
         found = first(limit, lambda after: ledger.find(database, Scope(), chosen, after=after))
     if as_json:
         print_json([_as_json(row) for row in found])
-    else:
+    elif found:
         print_table("", COLUMNS, [row.entry for row in found])
+    else:
+        click.echo("No such refund is in the ledger.")
 
 
 def _amount(entry: Entry) -> str:

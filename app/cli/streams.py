@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from app.cli.acting import Act, operator_act
-from app.cli.record_options import plural, records, row_json, when
+from app.cli.records import records
+from app.cli.showing import plural, row_json, when
 from app.cli.vendors import channel_named
 from app.operations import acts
 from app.records import freeing

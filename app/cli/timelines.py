@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from app.cli.record_options import iso, row_json, shown_channel, when, when_exactly
+from app.cli.records import shown_channel
+from app.cli.showing import iso, row_json, when, when_exactly
 from app.domain.body_problems import EFFECTS
 from app.domain.events import Event
 from app.operations import timeline

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from app import settings as configuration
 from app.channel_settings import Channel
 from app.cli.acting import ask, operator_of
-from app.cli.record_options import records, remember_names
+from app.cli.records import records, remember_names
 from app.cli.vendors import THREADS, channel_named
 from app.gateways import VENDORS
 from app.gateways.command_context import CommandContext

@@ -63,13 +63,13 @@ class Routes:
         """Adds them to the application."""
         for route in self._routes:
             answer = partial(self._answer, vendor, state, route)
-            is_any = route.method == ANY
+            methods = _METHODS if route.method == ANY else (route.method,)
             app.add_url_rule(
                 route.path,
                 f"{route.method} {route.path}",
                 answer,
-                methods=_METHODS if is_any else [route.method],
-                provide_automatic_options=not is_any,
+                methods=methods,
+                provide_automatic_options="OPTIONS" not in methods,
             )
 
     def _answer(self, vendor: Vendor, state: State, route: _Route, /, **parts: Any) -> Response:

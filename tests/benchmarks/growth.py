@@ -25,7 +25,7 @@ from tests.benchmarks.filling import Amounts, fill
 from tests.benchmarks.pulls import Prefetched
 from tests.conftest import Caller
 from tests.databases import open_database
-from tests.gateways.rally_shop import TEE, Shop, channel_text, record
+from tests.gateways.vendors.rally.shop import TEE, Shop, channel_text, record
 
 SHOP_KEY = "key+of+the+benchmark+channel0002"
 SHOP_PAIR = (1201, 33)

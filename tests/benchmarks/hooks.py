@@ -24,8 +24,8 @@ from tests.benchmarks.bench import Load, gunicorn
 from tests.benchmarks.durable import PRODUCT, analyze, databases, opened
 from tests.benchmarks.filling import add
 from tests.benchmarks.rounds import Row
-from tests.gateways.rally_shop import channel_text
-from tests.gateways.rally_stage import TEXAS, signature
+from tests.gateways.vendors.rally.shop import channel_text
+from tests.gateways.vendors.rally.stage import TEXAS, signature
 from tests.walk_tracer import traced
 
 PRODUCTS = 50_000

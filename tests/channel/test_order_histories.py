@@ -20,7 +20,7 @@ from app.records.tables.deliveries import deliveries
 from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
-from tests.gateways.pipe17_stage import OWN, request
+from tests.gateways.vendors.pipe17.stage import OWN, request
 
 SKUS = ("MUG-RED", "BOWL")
 CLOSED = ("fulfilled", "failed", "canceled", "canceledRestock")

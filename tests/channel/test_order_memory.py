@@ -14,7 +14,7 @@ from app.contract.schemas import Contract
 from app.operations.health_checks import waiting
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
-from tests.gateways.pipe17_stage import OWN, request
+from tests.gateways.vendors.pipe17.stage import OWN, request
 
 pytestmark = pytest.mark.both_databases
 

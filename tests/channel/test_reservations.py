@@ -17,7 +17,7 @@ from app.contract.schemas import Contract
 from app.records.tables.storefront import reservations as table
 from app.storefront import reservations
 from tests.conftest import codes
-from tests.gateways.rally_shop import MUG, TEE, Shop, opened
+from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, opened
 
 GRACE_S = 300.0
 

@@ -21,8 +21,8 @@ from app.records.tables.deliveries import deliveries
 from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import KEY, OTHER_KEY, PAIR, ROOT, Caller, Sandbox, channel_table, eventually
-from tests.gateways.rally_shop import channel_text
-from tests.gateways.rally_stage import signature
+from tests.gateways.vendors.rally.shop import channel_text
+from tests.gateways.vendors.rally.stage import signature
 from tests.passing_time import PassingTime
 
 ISO_4217 = """

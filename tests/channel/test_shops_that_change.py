@@ -26,8 +26,8 @@ from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID, serve_rally
 from app.storefront.retention import CLOCKS
 from tests.command_line import CommandLine
 from tests.conftest import KEY, OTHER_KEY, PAIR, Caller, channel_table, codes, eventually
-from tests.gateways.rally_shop import Shop, channel_text
-from tests.gateways.rally_stage import signature
+from tests.gateways.vendors.rally.shop import Shop, channel_text
+from tests.gateways.vendors.rally.stage import signature
 
 OTHER_PAIR = (1201, 33)
 OTHER_ORGANIZATION = "org-of-another-merchant"

@@ -15,7 +15,7 @@ from app.records.tables.columns import BLANKS
 from app.records.tables.stock import stock as levels
 from tests.channel.stock_pushes import on_hand, own, push
 from tests.conftest import Caller, Sandbox, eventually
-from tests.gateways.rally_shop import opened
+from tests.gateways.vendors.rally.shop import opened
 
 
 @pytest.fixture

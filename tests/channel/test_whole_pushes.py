@@ -16,7 +16,7 @@ from app.domain.catalogue import Product
 from app.records import catalogue
 from tests.channel.product_pushes import Model, changed, record
 from tests.conftest import Caller, codes
-from tests.gateways.rally_shop import channel_text
+from tests.gateways.vendors.rally.shop import channel_text
 
 
 @dataclass

@@ -17,7 +17,7 @@ import requests
 from click.testing import CliRunner, Result
 
 from app import cli, settings
-from app.cli.new_gateway import COPIED
+from app.cli.new_gateway import FOLDERS
 from app.errors import SettingsFault
 from app.gateways import EXAMPLE, VENDORS
 from tests.command_line import without_ours
@@ -33,12 +33,10 @@ PARTS = ("app", "tests", "schemas", "verifier_fixtures", "pyproject.toml")
 def checkout(tmp_path: Path) -> Path:
     """What the command needs of a checkout, and no more."""
     folder = tmp_path / "checkout"
-    for pattern, _ in COPIED:
-        for file in ROOT.glob(pattern):
-            if file.is_file():
-                place = folder / file.relative_to(ROOT)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, place)
+    for copied in FOLDERS:
+        shutil.copytree(
+            ROOT / copied / EXAMPLE, folder / copied / EXAMPLE, ignore=shutil.ignore_patterns("__pycache__")
+        )
     return folder
 
 
@@ -92,7 +90,7 @@ def test_p29_what_is_written_is_clean_however_long_the_name_is(project: Path, na
 def test_p29_a_new_gateway_passes_the_conformance_suite_ruff_and_mypy_at_once(project: Path) -> None:
     made = CliRunner().invoke(cli.cli, ["new-gateway", "my_parrot", "--into", str(project), "--json"])
     assert made.exit_code == 0, made.output
-    suite = ["tests/gateways/test_conformance.py", "tests/gateways/test_my_parrot.py", "tests/sandbox/test_host.py"]
+    suite = ["tests/gateways/test_conformance.py", "tests/gateways/vendors/my_parrot", "tests/sandbox/test_host.py"]
     houses = "tests/test_house.py::test_p29_every_folder_is_a_room_and_every_vendor_a_folder"
     _all_succeed(
         project,
@@ -160,8 +158,7 @@ def test_a_new_vendor_is_its_folders_and_its_tests_and_changes_no_file(
         path.relative_to(checkout) for path in before
     }
     assert made == written and len(made) == len(before)
-    folders = {Path("app/gateways/vendors/zebra"), Path("app/sandbox/vendors/zebra"), Path("tests/gateways")}
-    assert {path.parent for path in made} == folders
+    assert {path.parent for path in made} == {folder / "zebra" for folder in FOLDERS}
 
 
 def test_the_vendor_that_is_copied_can_be_no_channels_gateway() -> None:
@@ -185,11 +182,13 @@ def test_a_name_that_cannot_be_a_vendors_is_refused(
 
 
 def test_what_exists_is_never_overwritten(new_gateway: Callable[..., Result], checkout: Path) -> None:
-    (checkout / "tests/gateways/target_zebra.py").write_text("mine")
+    mine = checkout / "tests/gateways/vendors/zebra/target.py"
+    mine.parent.mkdir()
+    mine.write_text("mine")
     refused = new_gateway("zebra")
-    assert refused.exit_code == 2 and "target_zebra.py exists already" in refused.output
+    assert refused.exit_code == 2 and "tests/gateways/vendors/zebra exists already" in refused.output
     assert not (checkout / "app/gateways/vendors/zebra").exists()
-    assert (checkout / "tests/gateways/target_zebra.py").read_text() == "mine"
+    assert mine.read_text() == "mine"
 
 
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:

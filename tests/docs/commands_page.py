@@ -24,8 +24,8 @@ Every command takes `--json`, uses no colour when piped, and says by its exit co
 failed, 2 the command line or the configuration is wrong. `--help` says what stands here.
 
 What changes something takes whole ids, and is kept with who did it and why: `channel operations list`. On a terminal
-below 110 columns tables leave out what `show` says. The first 8 characters of a request id are enough for
-`callbacks show`.
+below 110 columns a table shortens long ids in the middle and then leaves out the columns that it has no room for:
+`show` and `--json` say them. The first 8 characters of a request id are enough for `callbacks show`.
 """
 
 

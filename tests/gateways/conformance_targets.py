@@ -1,6 +1,6 @@
 """How each vendor of the registry is set up against its sandbox, so that one suite can judge them all.
 
-A vendor has `target_<token>.py` beside this file; `test_conformance.py` fails until it does.
+A vendor has `vendors/<token>/target.py` beside this file; `test_conformance.py` fails until it does.
 """
 
 from __future__ import annotations
@@ -46,10 +46,9 @@ class Target:
 
 
 def _targets() -> dict[str, Callable[[], AbstractContextManager[Target]]]:
-    """`target` of each `target_<token>.py` beside this file."""
-    files = sorted(Path(__file__).parent.glob("target_*.py"))
-    modules = {file.stem.removeprefix("target_"): f"{__package__}.{file.stem}" for file in files}
-    return {token: importlib.import_module(name).target for token, name in modules.items()}
+    """`target` of each `vendors/<token>/target.py` beside this file."""
+    tokens = sorted(file.parent.name for file in Path(__file__).parent.glob("vendors/*/target.py"))
+    return {token: importlib.import_module(f"{__package__}.vendors.{token}.target").target for token in tokens}
 
 
 TARGETS: Mapping[str, Callable[[], AbstractContextManager[Target]]] = _targets()

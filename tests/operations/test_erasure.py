@@ -31,7 +31,7 @@ from app.records.tables.storefront import orders, reservations
 from app.storefront import cart_store
 from tests.command_line import CommandLine
 from tests.conftest import eventually, shipment_of
-from tests.gateways.rally_shop import TEE, Shop, channel_text, money, opened
+from tests.gateways.vendors.rally.shop import TEE, Shop, channel_text, money, opened
 
 pytestmark = pytest.mark.both_databases
 

@@ -26,7 +26,7 @@ from app.records.tables.operations import search_keys as kept
 from app.records.tables.storefront import orders
 from app.storefront import order_expiry
 from tests.conftest import Caller, Sandbox, channel_table
-from tests.gateways.rally_shop import MUG, TEE, opened, record
+from tests.gateways.vendors.rally.shop import MUG, TEE, opened, record
 
 pytestmark = pytest.mark.both_databases
 

@@ -48,7 +48,7 @@ from app.records.tables.channels import channels as channel_rows
 from app.records.tables.operations import journal as lines
 from app.records.tables.orders import held_back
 from tests.conftest import Caller, Sandbox, eventually
-from tests.gateways.rally_shop import opened, record
+from tests.gateways.vendors.rally.shop import opened, record
 
 pytestmark = pytest.mark.both_databases
 

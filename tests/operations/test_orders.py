@@ -20,7 +20,7 @@ from app.operations.paging import Page, UnknownPlace
 from app.operations.scope import Scope
 from app.records.database import Database
 from tests.conftest import Caller, Sandbox
-from tests.gateways.rally_shop import MUG, TEE, Shop, opened
+from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, opened
 
 pytestmark = pytest.mark.both_databases
 

@@ -11,7 +11,7 @@ from app.contract.schemas import Contract
 from app.records import operations
 from tests.command_line import CommandLine
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
-from tests.gateways.rally_shop import TEE, Shop, channel_text, opened
+from tests.gateways.vendors.rally.shop import TEE, Shop, channel_text, opened
 
 pytestmark = pytest.mark.both_databases
 

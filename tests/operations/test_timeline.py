@@ -20,7 +20,7 @@ from app.operations.timeline import Entry, Timeline
 from app.records.database import Database
 from app.records.tables.deliveries import attempts, deliveries
 from tests.conftest import Caller, Sandbox, eventually
-from tests.gateways.rally_shop import MUG, TEE, opened
+from tests.gateways.vendors.rally.shop import MUG, TEE, opened
 from tests.operations.parked_calls import BLIND, the_call
 
 pytestmark = pytest.mark.both_databases

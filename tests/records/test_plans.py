@@ -27,7 +27,7 @@ from tests.benchmarks.pages import places
 from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table
 from tests.console.stage import CHANNEL_TOKEN, TOKEN, parked_call
 from tests.databases import open_database
-from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, record
+from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, channel_text, record
 from tests.records.read_plans import noting, walks
 
 OBSERVED = """

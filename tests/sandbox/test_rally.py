@@ -611,7 +611,10 @@ def test_the_storefront_gets_a_session_and_a_page(rally: Rally, connector: Conne
     assert rally.checkout(session=answer["checkout_session_id"])["outcome"] == "good"
     again = ask(client_id=client_id, cart_id="cart-1", checkout_session_id=answer["checkout_session_id"])
     assert again.json() == answer
-    assert again.headers["Access-Control-Allow-Origin"] == "*"
+    preflight = rally.session.options(f"{rally.server.url}/api/v1/checkout/auth", timeout=5)
+    assert (preflight.status_code, preflight.headers["Access-Control-Allow-Headers"]) == (204, "Content-Type")
+    for reply in (again, preflight, ask(client_id="unknown")):
+        assert reply.headers["Access-Control-Allow-Origin"] == "*"
     assert rally.checkout(session=answer["checkout_session_id"])["steps"][0]["topic"] == "cart/fetch"
 
 

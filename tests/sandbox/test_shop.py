@@ -17,7 +17,7 @@ from app.contract.schemas import Contract
 from app.gateways.vendors.rally.cart_button import snippet
 from app.sandbox.vendors.rally import ORGANIZATION_ID
 from tests.browser import NoBrowser, npm_package
-from tests.gateways.rally_shop import MUG, TEE, Shop, opened
+from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, opened
 
 SETTING = 'storefront_key = "storefront~of~the~sandbox~01"'
 BUTTON = "@rallycommerce/checkout-button@1.8.0"

@@ -19,7 +19,7 @@ from flask import Flask
 from app.contract.schemas import Contract
 from tests.command_line import without_ours
 from tests.conftest import ROOT, eventually
-from tests.gateways.rally_shop import TEE, Shop, channel_text, opened
+from tests.gateways.vendors.rally.shop import TEE, Shop, channel_text, opened
 
 pytestmark = pytest.mark.both_databases
 

@@ -34,10 +34,9 @@ BASE_PATH = "/api/v3"
 MAX_ARRAY = 500
 _WEBHOOK_PATIENCE_S = 2.0
 
-log = logging.getLogger(__name__)
-
-
 API = Routes(BASE_PATH)
+
+log = logging.getLogger(__name__)
 
 
 class Pipe17(Vendor):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.vendors.pipe17.entities import ENTITIES
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -58,30 +57,20 @@ def merged(rows: list[Json], key: str, row: Json, new: Json | None = None) -> li
     return [{**other, **row} if other[key] == row[key] else other for other in rows]
 
 
-def update_location(state: State, caller: ApiKey, location: Json, body: Json) -> Json:
-    state.refuse_unknown(ENTITIES["locations"], body)
-    return state.change("locations", location, body)
+def refuse_location(state: State, body: Json) -> None:
+    """Raises `Failure` 400 for an integration that is not there."""
+    if body.get("fulfillmentIntegrationId", "") not in ("", *state.tables["integrations"]):
+        raise Failure(400, "fulfillmentIntegrationId is unknown")
 
 
-def create_webhook(state: State, caller: ApiKey, body: Json) -> Json:
-    _refuse_webhook(state, body)
-    return state.add("webhooks", body, integration=caller.integration)
-
-
-def update_webhook(state: State, caller: ApiKey, webhook: Json, body: Json) -> Json:
-    _refuse_webhook(state, body)
-    return state.change("webhooks", webhook, body)
-
-
-def _refuse_webhook(state: State, body: Json) -> None:
-    if "url" in body:
-        address = urlsplit(body["url"])
-        if address.scheme not in ("http", "https") or address.hostname not in _LOOPBACK:
-            raise Failure(400, "url must be http on loopback: a sandbox calls nobody else")
+def refuse_webhook(state: State, body: Json) -> None:
+    """Raises `Failure` 400 for one that nobody may be sent, or with a key or topic that is not there."""
+    address = urlsplit(body.get("url", "http://localhost"))
+    if address.scheme not in ("http", "https") or address.hostname not in _LOOPBACK:
+        raise Failure(400, "url must be http on loopback: a sandbox calls nobody else")
     if "apikey" in body and body["apikey"] not in state.keys:
         raise Failure(400, "apikey is unknown")
-    unknown = [topic for topic in body.get("topics", []) if topic not in state.tables]
-    if unknown:
+    if not state.tables.keys() >= set(body.get("topics", [])):
         raise Failure(400, "topics holds an unknown topic")
 
 

@@ -13,7 +13,7 @@ import msgspec
 from app.sandbox import state as host_state
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.state import Clock, real_clock
-from app.sandbox.vendors.pipe17.entities import ENTITIES, Entity
+from app.sandbox.vendors.pipe17.entities import ENTITIES
 from app.sandbox.vendors.pipe17.samples import SAMPLES
 
 ORG_KEY = "0a17c0de5a4db0c1"
@@ -119,12 +119,6 @@ class State(host_state.State):
         if object_id not in self.tables[collection]:
             raise Failure(404, "No results")
         return self.tables[collection][object_id]
-
-    def refuse_unknown(self, entity: Entity, body: Json) -> None:
-        """Raises `Failure` 400 for the id of an object that is not there."""
-        for name, collection in entity.references.items():
-            if body.get(name, "") not in ("", *self.tables[collection]):
-                raise Failure(400, f"{name} is unknown")
 
     def change(self, collection: str, stored: Json, changes: Mapping[str, Any]) -> Json:
         if collection == "products" and "sku" in changes:

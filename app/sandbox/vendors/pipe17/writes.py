@@ -9,6 +9,10 @@ from app.sandbox.vendors.pipe17 import fulfilments, masterdata, routing, stock
 from app.sandbox.vendors.pipe17.entities import Entity, refuse_problems
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
+_CHECK: dict[str, Callable[[State, Json], None]] = {
+    "locations": masterdata.refuse_location,
+    "webhooks": masterdata.refuse_webhook,
+}
 _CREATE: dict[str, Callable[[State, ApiKey, Json], Json]] = {
     "orders": routing.create_order,
     "shipments": fulfilments.create_shipment,
@@ -16,14 +20,11 @@ _CREATE: dict[str, Callable[[State, ApiKey, Json], Json]] = {
     "inventory": stock.report,
     "products": masterdata.create_product,
     "receipts": masterdata.create_receipt,
-    "webhooks": masterdata.create_webhook,
 }
 _UPDATE: dict[str, Callable[[State, ApiKey, Json, Json], Json]] = {
     "orders": routing.update_order,
     "shipments": fulfilments.update_shipment,
     "products": masterdata.update_product,
-    "locations": masterdata.update_location,
-    "webhooks": masterdata.update_webhook,
 }
 """What is more than to store the fields that were sent."""
 
@@ -32,8 +33,10 @@ def create(state: State, caller: ApiKey, entity: Entity, body: object, *, shape:
     """The object as it is stored.  Raises `Failure`; nothing is changed then."""
     if not isinstance(body, dict):
         raise Failure(400, "must be an object")
-    refuse_problems(f"{entity.path}.{shape}", body)
-    state.refuse_unknown(entity, body)
+    _refuse_wrong(state, entity, shape, body)
+    for name, collection in entity.references.items():
+        if body.get(name, "") not in ("", *state.tables[collection]):
+            raise Failure(400, f"{name} is unknown")
     _refuse_taken(state, caller, entity, body)
     if entity.path in _CREATE:
         return _CREATE[entity.path](state, caller, body)
@@ -46,10 +49,16 @@ def update(state: State, caller: ApiKey, entity: Entity, stored: Json, body: obj
         raise Failure(400, "the body must be an object")
     if entity.path == "shipments" and not body.keys().isdisjoint(("lineItems", "shippingAddress")):
         raise Failure(400, "a shipment cannot be edited: lineItems and shippingAddress are fixed")
-    refuse_problems(f"{entity.path}.update", body)
+    _refuse_wrong(state, entity, "update", body)
     if entity.path in _UPDATE:
         return _UPDATE[entity.path](state, caller, stored, body)
     return state.change(entity.path, stored, body)
+
+
+def _refuse_wrong(state: State, entity: Entity, shape: str, body: Json) -> None:
+    refuse_problems(f"{entity.path}.{shape}", body)
+    if check := _CHECK.get(entity.path):
+        check(state, body)
 
 
 def _refuse_taken(state: State, caller: ApiKey, entity: Entity, body: Json) -> None:

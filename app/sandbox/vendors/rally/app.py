@@ -29,12 +29,10 @@ from app.sandbox.vendors.rally.step_requests import Checkout
 from app.sandbox.vendors.rally.webhooks import receive, register_hook, remove_hook
 
 BASE_PATH = "/connector-api/v1"
-
-
 API = Routes(BASE_PATH)
 
 
-# One route for all: whoever has no key or signature is not told which paths and methods there are.
+# One route for all: without key and signature the answer does not say which paths and methods there are.
 @API.route(ANY, "/<path:path>")
 def api(state: State, path: str) -> Response:
     g.merchant, g.found, g.problems = None, Findings(), []

@@ -34,7 +34,7 @@ def take_step(state: State, organization_id: str, topic: str, requested: StepReq
     return step
 
 
-class Walk(msgspec.Struct):
+class Progress(msgspec.Struct):
     """How far a shopper has come."""
 
     cart_id: str
@@ -42,9 +42,9 @@ class Walk(msgspec.Struct):
     steps: list[Step] = []
 
 
-def walk(state: State, organization_id: str, plan: Iterable[Planned], cart_id: str, **shared: Any) -> Walk:
+def take_steps(state: State, organization_id: str, plan: Iterable[Planned], cart_id: str, **shared: Any) -> Progress:
     """Takes step after step until one is not good; all are about the same cart and order."""
-    done = Walk(cart_id)
+    done = Progress(cart_id)
     for topic, changes in plan:
         stated = {**shared, "cart": done.cart_id, "order": done.order_id, **changes}
         step = take_step(state, organization_id, topic, StepRequest(**stated))
@@ -63,8 +63,8 @@ def run_checkout(state: State, organization_id: str, checkout: Checkout) -> Json
     cart_id = _beginning(state, organization_id, checkout)
     of_one_step = ("cart", "line_items", "skus", "offers", "offer_skus", "offer_shipping", "transactions")
     shared = {name: getattr(checkout, name) for name in Shopping.__struct_fields__ if name not in of_one_step}
-    plan = _spoilt(checkout, _plan(state, organization_id, checkout, cart_id))
-    done = walk(state, organization_id, plan, cart_id, **shared)
+    plan = _spoiled(checkout, _plan(state, organization_id, checkout, cart_id))
+    done = take_steps(state, organization_id, plan, cart_id, **shared)
     with state.lock:
         order = state.copies[organization_id].orders.get(done.order_id)
         charged = order["charged"] if order else 0
@@ -123,8 +123,8 @@ def _plan(state: State, organization_id: str, checkout: Checkout, cart_id: str) 
         yield "order/update", {"status": "paid"}
 
 
-def _spoilt(checkout: Checkout, plan: Iterable[Planned]) -> Iterator[Planned]:
-    """The plan with what the checkout wants to go wrong."""
+def _spoiled(checkout: Checkout, plan: Iterable[Planned]) -> Iterator[Planned]:
+    """The plan with what is to go wrong, up to the step that is to be the last."""
     for topic, changes in plan:
         yield topic, {"sign": "wrong" if topic == checkout.wrong_signature_at else "right", **changes}
         if topic == checkout.stop_after:

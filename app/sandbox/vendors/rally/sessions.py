@@ -12,7 +12,7 @@ from flask import Response, after_this_request, request
 
 from app.sandbox.bodies import Failure, Json, readable
 from app.sandbox.routes import Routes
-from app.sandbox.vendors.rally.checkout import Planned, lines_of_page, walk
+from app.sandbox.vendors.rally.checkout import Planned, lines_of_page, take_steps
 from app.sandbox.vendors.rally.findings import look_at
 from app.sandbox.vendors.rally.pages import own_forms_only, page, see_other
 from app.sandbox.vendors.rally.state import SAMPLES, Merchant, State
@@ -64,7 +64,7 @@ def carry_on(state: State, session_id: str) -> Response:
             _keep_address(session, request.form)
     cart_id = session.get("paid_cart") or session["cart_id"]
     about = {name: session.get(name, {}) for name in ("customer", "address")}
-    done = walk(state, merchant.organization_id, plan, cart_id, **about)
+    done = take_steps(state, merchant.organization_id, plan, cart_id, **about)
     last = done.steps[-1]
     with state.lock:
         if done.steps[0].is_good:

@@ -1,0 +1,84 @@
+"""The options by which commands choose channels, calls and times; each is declared once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from app.cli.records import key_of
+from app.clock import utc_now
+from app.records.delivery_rows import DeliveryFilter
+from app.terminal import Command
+
+_AGO = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def moment(text: str) -> datetime:
+    """`2h` (that long ago; s, m, h, d) or ISO 8601; a time without an offset is UTC.
+
+    Raises `click.BadParameter` for anything else.
+    """
+    try:
+        if ago := _AGO.fullmatch(text):
+            return utc_now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        given = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise click.BadParameter("write it as 30m, 2h, 7d or 2026-02-03T15:00:00Z") from None
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
+
+
+channel_option = click.option("--channel", default="", help="Only this channel, by its name in channels.toml.")
+gateway_option = click.option(
+    "--gateway", "vendor", default="", metavar="VENDOR", help="Only this vendor, such as pipe17."
+)
+
+
+def limit_option(
+    default: int, meaning: str = "How many, newest first.", most: int | None = 10_000
+) -> Callable[[Command], Command]:
+    """--limit, which the command takes as `limit`."""
+    return click.option("--limit", default=default, show_default=True, type=click.IntRange(1, most), help=meaning)
+
+
+def period_options(what: str) -> Callable[[Command], Command]:
+    """--since and --until; `what` happened then."""
+
+    def add(command: Command) -> Command:
+        until = click.option("--until", type=moment, metavar="WHEN", help=f"{what} before then.")
+        since = click.option(
+            "--since", type=moment, metavar="WHEN", help=f"{what} since then: 30m, 2h, 7d or an ISO time."
+        )
+        return since(until(command))
+
+    return add
+
+
+def call_filters(states: Sequence[str]) -> Callable[[Command], Command]:
+    """The options that choose among the calls to vendors."""
+
+    def add(command: Command) -> Command:
+        order = click.option("--order", default="", help="Only calls for this order (the channel's number).")
+        vendor = click.option("--vendor", default="", help="Only calls to this vendor, such as pipe17.")
+        state = click.option("--state", "states", multiple=True, type=click.Choice(states), help="May be repeated.")
+        return order(channel_option(vendor(state(period_options("Owed")(command)))))
+
+    return add
+
+
+def chosen_calls(chosen: dict[str, Any], default_states: Sequence[str], ids: Sequence[int] = ()) -> DeliveryFilter:
+    """What those options say; without a state, and without ids, the default ones."""
+    states = chosen["states"] or (default_states if not ids else ())
+    return DeliveryFilter(
+        ids=ids,
+        order=chosen["order"],
+        channel=key_of(chosen["channel"]),
+        gateway=chosen["vendor"],
+        states=() if "any" in states else states,
+        since=chosen["since"],
+        until=chosen["until"],
+    )

@@ -1,0 +1,66 @@
+"""The configuration and the database of a command, and the names of the channels whose records stand there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from app import settings
+from app.channel import registration
+from app.gateways import VENDORS
+from app.operations.scope import Scope
+from app.records import channels
+from app.records.channels import Names
+from app.records.database import Database, UnfitDatabase
+from app.settings import Settings
+
+
+@contextmanager
+def records() -> Iterator[tuple[Settings, Database]]:
+    """The configuration and its database, for the length of a command.
+
+    Its channels have the keys of their records.  Raises `SettingsFault` when either cannot be used.
+    """
+    configured = settings.load(vendors=VENDORS)
+    database = Database(configured.database_url)
+    try:
+        database.prepare()
+        remember_names(database)
+        yield registration.resolve(configured, database), database
+    finally:
+        database.close()
+
+
+_NAMES = "app.cli.records.names"
+
+
+def remember_names(database: Database) -> Names:
+    """From now on this command knows the channels' names, so that `key_of` and `shown_channel` can be used.
+
+    Raises `UnfitDatabase` where this version cannot use the database.
+    """
+    if reason := database.form().reason:
+        raise UnfitDatabase(reason)
+    with database.read() as connection:
+        names = channels.names(connection)
+    click.get_current_context().meta[_NAMES] = names
+    return names
+
+
+def key_of(name: str) -> str:
+    """The key of the records that a channel's name means, a former name too; "" for "", which means all."""
+    found = click.get_current_context().meta.get(_NAMES)
+    return found.keys.get(name, name) if found else name
+
+
+def shown_channel(key: str) -> str:
+    """The name of the channel whose records have this key."""
+    found = click.get_current_context().meta.get(_NAMES)
+    return found.shown.get(key, key) if found else key
+
+
+def scope_of(channel: str) -> Scope:
+    """What may be seen of the channel of this name; everything for ""."""
+    return Scope(frozenset((key_of(channel),))) if channel else Scope()
