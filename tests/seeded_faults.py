@@ -84,6 +84,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "compile-a-statement-of-each-pull-anew",
+        "P26",
+        "app/records/cancelled_at_source.py",
+        "    IS_OPEN_ORDER,  # written out",
+        '    handed_out.c.state == "open",  # written out',
+        (
+            "tests/records/test_plans.py::"
+            "test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_grows[sqlite]",
+        ),
+    ),
+    Fault(
         "look-for-old-tracking-numbers-among-all-numbers",
         "P26",
         "app/records/search_keys.py",
@@ -935,6 +946,17 @@ FAULTS = (
         'raise NewConnectionError(self, "no connection") from problem',
         "raise problem",
         ("tests/transport/test_client.py::test_p9_a_connection_that_ends_while_it_is_made_is_surely_not_done",),
+    ),
+    Fault(
+        "take-a-refused-certificate-for-http",
+        "P7",
+        "app/transport/failures.py",
+        "for each in (root, *root.args)):",
+        "for each in (root,)):",
+        (
+            "tests/transport/test_client.py"
+            "::test_p7_p8_through_a_proxy_and_tls_the_deadline_holds_and_only_a_known_certificate_is_trusted",
+        ),
     ),
     Fault(
         "follow-redirects",

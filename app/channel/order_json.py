@@ -23,6 +23,9 @@ _TO_THE_SECOND = len("2026-01-31T12:00:00")
 MOST_TAGS = 100
 """Tags of an order at RetailOps."""
 
+_NO_MONEY = {"unit_price": 0, "unit_tax": 0, "discount_amt": 0}
+"""The amounts of each line of a source that carries no money (R20)."""
+
 
 def unfit(order: Order) -> str:
     """Why this order must be held back, as a sentence without values; "" when it may go.
@@ -111,7 +114,9 @@ def order_json(order: Order) -> dict[str, Any]:
 
 def moment_text(moment: datetime) -> str:
     """RFC 3339 with offset, to the second."""
-    text: str = to_builtins(moment.astimezone(UTC))  # in a fifth of the time that `isoformat` takes
+    text: str = to_builtins(
+        moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    )  # in a fifth of the time that `isoformat` takes
     return text[:_TO_THE_SECOND] + "+00:00"
 
 
@@ -136,7 +141,9 @@ def _line(line: OrderLine, currency: str) -> dict[str, Any]:
             "unit_price": as_number(line.unit_price, currency),
             "unit_tax": as_number(line.unit_tax, currency, decimals=4),
             "discount_amt": as_number(line.discount, currency),
-        },
+        }
+        if line.unit_price or line.unit_tax or line.discount
+        else _NO_MONEY,
         "options": [],
         "attributes": [],
         "tags": [],

@@ -46,9 +46,10 @@ def key_of(refnum: str) -> bytes:
 
 def ordered(candidates: Sequence[Candidate]) -> list[Candidate]:
     """In the order in which a walk gives them; the keys of orders are made only where the time does not decide."""
-    alike = Counter([item.created_ms for item in candidates])
-    if len(alike) == len(candidates):
+    moments = [item.created_ms for item in candidates]
+    if len(set(moments)) == len(moments):
         return sorted(candidates, key=attrgetter("created_ms"))
+    alike = Counter(moments)
     return sorted(candidates, key=lambda at: (at.created_ms, key_of(at.refnum) if alike[at.created_ms] > 1 else b""))
 
 

@@ -70,7 +70,7 @@ def concerning(connection: Connection, channel: str, refnums: Collection[str]) -
         handed_out.c.channel == channel,
         among(handed_out.c.refnum, "refnums"),
         or_(handed_out.c.times > 0, handed_out.c.acknowledged_at.is_not(None)),
-        handed_out.c.state == "open",
+        IS_OPEN_ORDER,
         handed_out.c.source_cancelled_at.is_(None),
     )
     return list(connection.execute(query, {"refnums": refnums}).scalars())

@@ -190,7 +190,7 @@ def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch], w
         (
             sketch.refnum,
             trimmed if (trimmed := sketch.refnum.strip()) != sketch.refnum else None,
-            sketch.lines,
+            msgspec.json.encode(sketch.lines).decode(),  # SQLite takes a list in a list apart twice
             units_of(sketch.shipping),
             units_of(sketch.shipping_tax),
         )

@@ -85,9 +85,9 @@ def cells_of(table: Table, names: Sequence[str], rows: str = "rows") -> list[Col
 def insert_many(table: Table, of_each: Sequence[str], of_all: Sequence[str] = (), *, dialect: str = "") -> Insert:
     """An INSERT of all rows in the parameter `rows`: one however many, so it is made once and sent once.
 
-    A row holds the columns `of_each` in their order, as the database keeps them (for bytes what they are the JSON of);
-    a parameter of its own each of the columns `of_all`.  With the name of a dialect, a row that is there already stays
-    as it is; without, it is a `DatabaseConflict`.
+    A row holds the columns `of_each` in their order, as the database keeps them (text for bytes); a parameter of its
+    own each of the columns `of_all`.  With the name of a dialect, a row that is there already stays as it is; without,
+    it is a `DatabaseConflict`.
     """
     cells = cells_of(table, of_each)
     shared = [bindparam(name, type_=table.c[name].type) for name in of_all]

@@ -154,7 +154,7 @@ def purge(connection: Connection, rows: Sequence[Row[Any]]) -> None:
 def known_at(connection: Connection, channel: str, refnum: str) -> datetime | None:
     """When this server learned of an order, None where that was before it kept that."""
     of = search_keys.c
-    is_it = (of.channel == channel, of.order_refnum == refnum, of.kind == "order", of.object == refnum)
+    is_it = (of.channel == channel, of.order_refnum == refnum, of.kind == _ORDER, of.object == refnum)
     found: datetime | None = connection.execute(select(of.at).where(*is_it)).scalar()
     return found
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ PASSED = (
     "records/statements.py",
     "records/bounded_search.py",
     "records/transactions.py",
-    "records/search_keys.py:beside",
+    "records/search_keys.py:execute",
 )
 """What only carries a statement out for the function that has it."""
 
@@ -90,6 +91,31 @@ def walks(database: Database, sent: list[Statement]) -> set[Walk]:
         for one in sent:
             accesses = _of_sqlite(connection, one) if database.is_sqlite else _of_postgresql(connection, one, tables)
             found |= {Walk(one.function, table, how) for table, how in accesses}
+    return found
+
+
+def compiled_anew(database: Database, sent: list[Statement]) -> set[str]:
+    """The functions whose statements SQLite compiles at each run, although they are kept: it asks what may be read."""
+    found: set[str] = set()
+    asked: list[object] = []
+
+    def note(*_: object) -> int:
+        asked.append(_)
+        return sqlite3.SQLITE_OK
+
+    with database.engine.connect() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute("begin")
+        driver.set_authorizer(note)
+        for one in sent:
+            for _ in range(2):
+                asked.clear()
+                with suppress(sqlite3.IntegrityError):  # a row is there already
+                    driver.execute(one.sql, one.values).fetchall()
+            if asked:
+                found.add(one.function)
+        driver.set_authorizer(None)
+        driver.execute("rollback")
     return found
 
 
