@@ -948,6 +948,17 @@ FAULTS = (
         ("tests/transport/test_client.py::test_p9_a_connection_that_ends_while_it_is_made_is_surely_not_done",),
     ),
     Fault(
+        "take-a-refused-certificate-for-http",
+        "P7",
+        "app/transport/failures.py",
+        "for each in (root, *root.args)):",
+        "for each in (root,)):",
+        (
+            "tests/transport/test_client.py"
+            "::test_p7_p8_through_a_proxy_and_tls_the_deadline_holds_and_only_a_known_certificate_is_trusted",
+        ),
+    ),
+    Fault(
         "follow-redirects",
         "P8",
         "app/transport/connections.py",

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.real_server import await_port, free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "key+of+the+benchmark+channel0001"
 
@@ -65,12 +67,6 @@ def envelope(key: str, **fields: Any) -> dict[str, Any]:
         "channel_info": {"id": 32},
         **fields,
     }
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass
@@ -121,22 +117,6 @@ def gunicorn(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-
-
-def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until any HTTP answer comes."""
-    give_up_at = time.monotonic() + 30
-    while time.monotonic() < give_up_at:
-        if process.poll() is not None:
-            raise RuntimeError("the server ended at once")
-        try:
-            with socket.create_connection(("127.0.0.1", port), 1) as probe:
-                probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                if probe.recv(10):
-                    return
-        except OSError:
-            time.sleep(0.02)
-    raise RuntimeError("the server never answered")
 
 
 def post_bytes(path: str, body: bytes, *, is_kept: bool = True) -> bytes:

@@ -14,20 +14,9 @@ from pathlib import Path
 import msgspec
 
 from tests.benchmarks import floors, vendor
-from tests.benchmarks.bench import (
-    KEY,
-    ROOT,
-    Load,
-    await_port,
-    envelope,
-    free_port,
-    gunicorn,
-    inventory,
-    load,
-    median,
-    post_bytes,
-)
+from tests.benchmarks.bench import KEY, ROOT, Load, envelope, gunicorn, inventory, load, median, post_bytes
 from tests.benchmarks.rounds import Row, interleaved, timed
+from tests.real_server import await_port, free_port
 
 PUSH = "/api/channel/inventory_push_v1"
 PRODUCT = "app:create_app()"

@@ -22,8 +22,9 @@ from app.records import cataloguing, stock, sync_state
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.feeds import FeedStore
-from tests.benchmarks.bench import ROOT, await_port, free_port
+from tests.benchmarks.bench import ROOT
 from tests.databases import open_database
+from tests.real_server import await_port, free_port
 
 OFFERS = 100_000
 GOAL_MIB, GOAL_MS = 64.0, 5.0

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.bench import ROOT, await_port, free_port, gunicorn, inventory, load, median, post_bytes
+from tests.benchmarks.bench import ROOT, gunicorn, inventory, load, median, post_bytes
 from tests.benchmarks.callbacks import PRODUCT, PUSH
 from tests.benchmarks.rounds import Row, Skipped
+from tests.real_server import await_port, free_port
 
 PROCESSES = 2
 

@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.benchmarks.bench import ROOT, await_port, free_port
+from tests.benchmarks.bench import ROOT
+from tests.real_server import await_port, free_port
 
 _BODIES = {
     b"/shipments/0": b'{"success":true,"code":200,"shipment":{"shipmentId":"ASKED_FOR_______",'

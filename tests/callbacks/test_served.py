@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.bench import await_port, free_port
-from tests.conftest import ROOT
+from tests.real_server import real_server
 
 KEY = "review+canary+key+0000000000001"
 CHANNEL = f"""
@@ -53,30 +48,8 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The real server, as the process file starts it."""
-    folder = tmp_path_factory.mktemp("served")
-    port = free_port()
-    environment = {
-        "APP_ENV": "development",
-        "CHANNELS": CHANNEL,
-        "DATABASE_URL": f"sqlite:///{folder}/channel.db",
-        "PORT": str(port),
-        "WEB_CONCURRENCY": "1",
-    }
-    with open(folder / "server.log", "wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "app:create_app()"],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        await_port(port, server)
-        yield Served(port, folder / "server.log")
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(25)
+    with real_server(tmp_path_factory.mktemp("served"), CHANNEL) as server:
+        yield Served(server.port, server.log)
 
 
 def request(body: bytes, *headers: str, target: str = "/api/channel/catalog_get_config_v1") -> bytes:

@@ -244,7 +244,7 @@ def test_r35_what_is_left_of_a_channel_is_told_until_it_is_forgotten_and_a_settl
     assert street.run("forget", "gone", "--yes").exit_code == 2, "it wants a reason"
     assert would == street.run.json("forget", "gone"), "until then nothing was removed"
     said = street.run("forget", "gone").output
-    assert "Kept of channel 'gone'" in said and "1     orders of shoppers" in said
+    assert "Kept of channel 'gone'" in said and "   1  orders of shoppers" in said
     street.run.environment["CHANNELS"] = "not TOML ["
     done = street.run.json("forget", "gone", *BY_HAND)
     assert (done["outcome"], done["rows"]) == ("forgotten", would["rows"])

@@ -28,7 +28,7 @@ from app.gateways import VENDORS
 from app.sandbox.vendors.retailops import RetailOps
 from tests.command_line import without_ours
 from tests.conftest import eventually
-from tests.system.stage import free_port
+from tests.real_server import free_port
 
 BARE = without_ours()
 ROOT = Path(__file__).parents[2]

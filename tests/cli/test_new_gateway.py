@@ -22,7 +22,7 @@ from app.errors import SettingsFault
 from app.gateways import EXAMPLE, VENDORS
 from tests.command_line import without_ours
 from tests.conftest import ROOT, eventually
-from tests.system.stage import free_port
+from tests.real_server import free_port
 
 BIN = Path(sys.executable).parent
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KE
 from app.sandbox.vendors.retailops import RetailOps
 from app.settings import load_database_url
 from tests.command_line import without_ours
+from tests.real_server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "key+of+the+channel+under+fire+01"
@@ -109,12 +109,6 @@ def _stop_when_told() -> None:
         from tests.system.stands_still import stop_when_told
 
         stop_when_told(Path(order))
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass

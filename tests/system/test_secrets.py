@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +12,8 @@ import requests
 from app.contract.schemas import load_contract
 from app.sandbox.vendors.pipe17 import LEGACY_KEY
 from app.sandbox.vendors.retailops import RetailOps, shipment
-from tests.benchmarks.bench import await_port, free_port
-from tests.conftest import PAIR, ROOT, Sandbox, channel_table
+from tests.conftest import PAIR, Sandbox, channel_table
+from tests.real_server import real_server
 
 KEY = "canary+retailops+key+0000000001"
 TOKEN = "canary-console-token-0001"
@@ -40,7 +36,6 @@ def test_p20_no_secret_and_no_customer_data_is_ever_written(
     start_pipe17: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     pipe17 = start_pipe17()
-    port = free_port()
     location = next(item["locationId"] for item in pipe17.state()["locations"] if item["name"] == "Dallas DC")
     sku = pipe17.state()["products"][0]["sku"]
     for number in range(4):
@@ -53,34 +48,12 @@ def test_p20_no_secret_and_no_customer_data_is_ever_written(
             "lineItems": [{"uniqueId": "1", "sku": sku, "name": "Mug", "quantity": 2}],
         }
         pipe17.tell("shipments", {"shipment": wanted})
-    environment = {
-        "APP_ENV": "production",
-        "LOG_LEVEL": "DEBUG",
-        "CHANNELS": channel_table(pipe17.url, key=KEY),
-        "DATABASE_URL": f"sqlite:///{tmp_path}/channel.db",
-        "CONSOLE_TOKEN": TOKEN,
-        "PORT": str(port),
-    }
-    log_path = tmp_path / "server.log"
-    with open(log_path, "wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "app:create_app()"],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        await_port(port, server)
-        _live(port, pipe17)
-        given = requests.get(
-            f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5
-        )
+    verbose = {"APP_ENV": "production", "LOG_LEVEL": "DEBUG", "CONSOLE_TOKEN": TOKEN, "WEB_CONCURRENCY": "2"}
+    with real_server(tmp_path, channel_table(pipe17.url, key=KEY), **verbose) as server:
+        _live(server.url, pipe17)
+        given = requests.get(f"{server.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
         assert "channel_callbacks_total" in given.text
-    finally:
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(25) == 0
-    written = {"the log": log_path.read_bytes(), "the metrics": given.content}
+    written = {"the log": server.log.read_bytes(), "the metrics": given.content}
     for path in tmp_path.glob("channel.db*"):
         written[path.name] = path.read_bytes()
     assert b"order_pull" in written["the log"]
@@ -93,9 +66,9 @@ def test_p20_no_secret_and_no_customer_data_is_ever_written(
         assert not re.search(rb"(?i)canary", content), place
 
 
-def _live(port: int, pipe17: Sandbox) -> None:
+def _live(url: str, pipe17: Sandbox) -> None:
     """Every callback, good and bad, with a healthy and an ill vendor."""
-    ro = RetailOps(f"http://127.0.0.1:{port}/api/channel", KEY, *PAIR, load_contract())
+    ro = RetailOps(f"{url}/api/channel", KEY, *PAIR, load_contract())
     orders = [order for order in ro.pull_all() if "Canary" in json.dumps(order)]
     assert len(orders) == 4, "the canaries really pass through"
     refnums = [order["channel_order_refnum"] for order in orders]
@@ -117,6 +90,6 @@ def _live(port: int, pipe17: Sandbox) -> None:
         ro.call("order_returned", order={"channel_order_refnum": refnums[1]}, **{"return": {"refund_amt": "Canary"}})
         pipe17.heal()
     for raw in (b'{"Canary', json.dumps({"integration_auth_token": "CanaryWrong"}).encode(), b'{"a":"Canary"}'):
-        requests.post(f"http://127.0.0.1:{port}/api/channel/order_pull_v1", data=raw, timeout=10)
-    requests.get(f"http://127.0.0.1:{port}/Canary?key=Canary", timeout=10)
+        requests.post(f"{url}/api/channel/order_pull_v1", data=raw, timeout=10)
+    requests.get(f"{url}/Canary?key=Canary", timeout=10)
     ro.close()

@@ -52,7 +52,7 @@ class Merchant:
             stock.accept(connection, "first", "pipe17", encoded, now=self.now)
         self.send()
 
-    def push_stock(self, *skus: str) -> None:
+    def push(self, *skus: str) -> None:
         statements = [Statement(f"Product:{number}", {"sku": sku, "title": sku}) for number, sku in enumerate(skus, 1)]
         with self.database.write() as connection:
             cataloguing.accept(connection, "first", ["pipe17"], statements, self.now)

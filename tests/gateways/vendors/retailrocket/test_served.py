@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -22,9 +18,9 @@ import requests
 
 from app.callbacks import downloads, progress
 from app.callbacks.downloads import Downloads
-from tests.benchmarks.bench import await_port, free_port
-from tests.conftest import KEY, PAIR, ROOT, eventually
+from tests.conftest import KEY, PAIR, eventually
 from tests.gateways.vendors.retailrocket.stage import FEED, PATHS, channel, record
+from tests.real_server import real_server
 
 THREADS = 3
 """Of the server's one process: fewer than stalled fetchers."""
@@ -49,27 +45,9 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("served-feed")
-    port = free_port()
-    environment = {
-        "APP_ENV": "development",
-        "CHANNELS": channel("keep_gone_days = 1") + PATHS + 'description = "General.Description"\n',
-        "DATABASE_URL": f"sqlite:///{folder}/channel.db",
-        "PORT": str(port),
-        "WEB_CONCURRENCY": "1",
-        "WEB_THREADS": str(THREADS),
-    }
-    with open(folder / "server.log", "wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "app:create_app()"],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        await_port(port, server)
-        found = Served(f"http://127.0.0.1:{port}", port, folder / "server.log")
+    channels = channel("keep_gone_days = 1") + PATHS + 'description = "General.Description"\n'
+    with real_server(tmp_path_factory.mktemp("served-feed"), channels, WEB_THREADS=str(THREADS)) as server:
+        found = Served(server.url, server.port, server.log)
         words = ("hose", "garden", "kettle", "steel", "yard", "green")
         goods = [
             record(f"SKU-{n}", Description=" ".join(f"{words[(n * k) % 6]}{n * k}" for k in range(500)))
@@ -78,9 +56,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         assert found.push("catalog_push", template_output={"data": {"products": goods}})["events"] == []
         eventually(lambda: requests.head(found.url + FEED, timeout=5).status_code == 200, 40)
         yield found
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(25)
 
 
 def stalled(port: int) -> socket.socket:
