@@ -1210,7 +1210,7 @@ FAULTS = (
     Fault(
         "keep-the-oldest-stock",
         "P27",
-        "app/records/stock.py",
+        "app/records/stock_merges.py",
         "    level = excluded.level, stated_at",
         "    stated_at",
         ("tests/channel/test_order_life.py::test_p27_the_newest_stock_wins_after_the_vendor_was_away",),
@@ -1226,9 +1226,9 @@ FAULTS = (
     Fault(
         "send-equal-levels-where-only-changes-are-wanted",
         "P27",
-        "app/records/stock.py",
-        "(stock.level <> excluded.level or stock.refusal <> '' or stock.is_uncertain)",
-        "(true)",
+        "app/records/stock_merges.py",
+        "\"(stock.refusal <> '' or stock.is_uncertain)\"",
+        '"(true)"',
         (
             "tests/records/test_restating.py"
             "::test_p33_where_only_changes_are_wanted_equal_levels_are_sent_again_only_after_a_refusal",
@@ -1472,7 +1472,7 @@ FAULTS = (
     Fault(
         "restated-to-the-back",
         "P33",
-        "app/records/stock.py",
+        "app/records/stock_merges.py",
         "                when stock.seq > stock.sent_seq then stock.turn\n",
         "",
         (
@@ -2544,18 +2544,39 @@ FAULTS = (
     Fault(
         "keep-the-number-of-a-level-that-is-being-sent",
         "P27",
-        "app/records/stock.py",
-        "    if not is_leased:\n",
-        "    if True:\n",
-        ("tests/records/test_stock.py::test_p27_p33_pushes_of_many_levels_are_kept_as_pushes_of_few[postgresql]",),
+        "app/records/stock_merges.py",
+        "keeps_seq=not is_leased",
+        "keeps_seq=True",
+        ("tests/records/test_stock.py::test_p27_a_value_that_changed_while_it_was_sent_is_sent_again[postgresql]",),
         on_postgresql=True,
+    ),
+    Fault(
+        "take-a-figure-that-came-back-for-unchanged",
+        "P33",
+        "app/records/stock_merges.py",
+        "            self.turned_seq = self.turned_seq or seq\n",
+        "",
+        ("tests/records/test_stock.py::test_p27_p33_a_figure_that_came_back_within_a_group_has_changed[postgresql]",),
+        on_postgresql=True,
+    ),
+    Fault(
+        "write-spellings-of-one-sku-together",
+        "P27",
+        "app/records/stock.py",
+        "any(map(_has_blank, skus)) or bool(_blanked(connection, channel))",
+        "False",
+        (
+            "tests/channel/test_pushes_together.py"
+            "::test_p27_p33_pushes_that_share_a_commit_leave_and_answer_what_they_would_one_after_another"
+            "[sqlite]",
+        ),
     ),
     Fault(
         "answer-writes-whose-commit-failed",
         "P22",
         "app/records/group_commit.py",
-        "        become = _IS_APART\n        try:",
-        "        become = _IS_KEPT\n        try:",
+        "become, is_promoted = _IS_APART, False",
+        "become, is_promoted = _IS_KEPT, False",
         ("tests/records/test_group_commit.py::test_p22_no_write_returns_because_of_a_commit_that_failed[sqlite]",),
     ),
     Fault(
@@ -2579,10 +2600,22 @@ FAULTS = (
         ),
     ),
     Fault(
+        "begin-the-next-group-before-the-last-has-ended",
+        "P7",
+        "app/records/group_commit.py",
+        "                if not before.wait(max(give_up_at - time.monotonic(), 0.0)):\n",
+        "                if False:\n",
+        (
+            "tests/records/test_group_commit.py"
+            "::test_p22_what_comes_during_a_commit_is_the_next_group_whoever_has_begun_it[postgresql]",
+        ),
+        on_postgresql=True,
+    ),
+    Fault(
         "let-a-write-fail-for-another-of-its-group",
         "P34",
         "app/records/group_commit.py",
-        "            if not others:\n                raise\n            return False",
+        "            if len(writes) <= 1:\n                raise\n            return False",
         "            raise",
         (
             "tests/records/test_group_commit.py::test_p34_a_write_that_fails_costs_no_other_one_of_its_group[sqlite-error0]",

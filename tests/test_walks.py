@@ -29,7 +29,7 @@ LIMITS = {
     "order_cancel to Pipe17 and back": (33, 96, 32, 7, 2, 1),
     "order_shipment_submit to Pipe17 and back": (40, 126, 39, 9, 2, 1),
     "order_acknowledge to Pipe17 and back": (35, 100, 36, 8, 3, 1),
-    "inventory_push, the request": (16, 27, 13, 3, 1, 0),
+    "inventory_push, the request": (17, 28, 13, 3, 1, 0),
     "inventory_push, the same stock in the background": (33, 75, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 10, 4, 0),
     "order_pull, a page of 100, again": (43, None, None, 7, 4, 0),

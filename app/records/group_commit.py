@@ -1,10 +1,10 @@
 """Group commit: short writes of one channel share a transaction, and each returns once it is committed.
 
 A commit is the dearest part of a short write, for it waits for the disk; and on PostgreSQL the next push of a gateway
-waits for it, too.  Whoever finds nobody writing leads: it runs its own write and those that have come by then, on its
-thread.  Nobody waits for others to come.  Where anything fails, nothing is kept of any of them, and each is run again
-in a transaction of its own, so that no write suffers from another's failure.  Channels share nothing here, so that
-none waits for another's locks.
+waits for it, too.  Whoever finds nobody writing leads: it writes its own and what has come by then, on its thread and
+by as few statements as they need together.  Nobody waits for others to come.  Where anything fails, nothing is kept of
+any of them, and each is written again in a transaction of its own, so that none suffers from another's failure.
+Channels share nothing here, so that none waits for another's locks.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from contextvars import Context, copy_context
 from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -24,27 +23,34 @@ from app.records.database_errors import DatabaseBusy, DatabaseUnavailable
 MOST: Final = 32
 """How many writes share a transaction at most: the first of them waits for all."""
 
+AT_ONCE: Final = 500
+"""How many rows are written together at most, but for a single item that has more."""
+
 LONGEST_S: Final = 0.02
 """After how long a group takes no more of those that wait: other channels wait for SQLite's writer meanwhile."""
 
 LATE_S: Final = 1.0
 """How much longer than its own time a write is waited for that is under way already."""
 
+Item = TypeVar("Item")
 T = TypeVar("T")
+Work = Callable[[Connection, Sequence[Item]], Sequence[T]]
+"""Writes the items as if one after another; the result of each."""
 
 _LEADS, _IS_KEPT, _IS_APART = range(3)
 """What became of a write that waited: it leads the next group, it is committed, or it is to be run by itself."""
 
 
-class _Write(Generic[T]):
-    """One thread's write; the lock is released when it is settled what becomes of it."""
+class _Write(Generic[Item, T]):
+    """One thread's item; the lock is released when it is settled what becomes of it."""
 
-    __slots__ = ("become", "context", "result", "settled", "work")
+    __slots__ = ("become", "item", "result", "rows", "settled", "work")
     result: T
 
-    def __init__(self, work: Callable[[Connection], T]) -> None:
+    def __init__(self, work: Work[Item, T], item: Item, rows: int) -> None:
         self.work = work
-        self.context: Context = copy_context()
+        self.item = item
+        self.rows = rows
         self.settled = threading.Lock()
         self.settled.acquire()
         self.become = _IS_APART
@@ -62,16 +68,19 @@ class GroupCommit:
         self._transaction = transaction
         self._lock = threading.Lock()
         self._is_led = False
-        self._waiting: deque[_Write[Any]] = deque()
+        self._waiting: deque[_Write[Any, Any]] = deque()
+        self._ended = threading.Event()
+        """Of the group that was led last."""
+        self._ended.set()
 
-    def run(self, work: Callable[[Connection], T], wait_s: float) -> T:
-        """What `work` returns, once everything that it wrote is committed.
+    def run(self, work: Work[Item, T], item: Item, wait_s: float, *, rows: int = 1) -> T:
+        """The result of `work` for this item, once everything that it wrote is committed.
 
-        It is short, may run on another thread and more than once, and uses no other connection.  Raises what `work`
-        raises, `DatabaseUnavailable` when it has not begun within `wait_s` or is not done much later, and whatever a
-        transaction raises.
+        `work` is short, may run on another thread, together with items of others and more than once, and uses no other
+        connection; `rows` is how many it writes of the item.  Raises what `work` raises, `DatabaseUnavailable`
+        when it has not begun within `wait_s` or is not done much later, and whatever a transaction raises.
         """
-        write = _Write(work)
+        write = _Write(work, item, rows)
         give_up_at = time.monotonic() + wait_s
         with self._lock:
             leads = not self._is_led
@@ -90,46 +99,78 @@ class GroupCommit:
         if left_s <= 0:
             raise DatabaseBusy("a commit of several writes failed late")
         with self._transaction(left_s) as connection:
-            return work(connection)
+            [result] = work(connection, [item])
+            return result
 
     @property
     def waiting(self) -> int:
         """How many writes wait for the next group."""
         return len(self._waiting)
 
-    def _lead(self, own: _Write[Any], wait_s: float) -> bool:
+    def _lead(self, own: _Write[Any, Any], wait_s: float) -> bool:
         """False where the group failed; raises where it did and no other write was part of it."""
-        others: list[_Write[Any]] = []
-        become = _IS_APART
+        give_up_at = time.monotonic() + wait_s
+        writes: list[_Write[Any, Any]] = []
+        become, is_promoted = _IS_APART, False
+        with self._lock:
+            before, self._ended = self._ended, threading.Event()
+            ended = self._ended
         try:
             with self._transaction(wait_s) as connection:
-                until_s = time.monotonic() + LONGEST_S
-                most = min(len(self._waiting), MOST - 1)
-                own.result = own.context.run(own.work, connection)
-                for _ in range(most):
-                    if time.monotonic() >= until_s:
-                        break
-                    # Taken when it begins, for one whose thread has given up must not be written any more.
-                    for write in self._take(1):
-                        others.append(write)
-                        write.result = write.context.run(write.work, connection)
+                # It has begun while those before were waiting for the disk; what has come until they are done is its.
+                if not before.wait(max(give_up_at - time.monotonic(), 0.0)):
+                    raise DatabaseBusy("other writes of this process hold it")
+                self._write(connection, own, writes)
+                self._promote()
+                is_promoted = True
             become = _IS_KEPT
             return True
         except Exception:
-            if not others:
+            if len(writes) <= 1:
                 raise
             return False
         finally:
+            ended.set()
             # A database that fails slowly fails for all at the same time, not for one after another.
-            late = self._take(len(self._waiting)) if become == _IS_APART else []
-            self._promote()
-            for write in (*others, *late):
+            late = self._take_all() if become == _IS_APART else []
+            if not is_promoted:
+                self._promote()
+            for write in (*writes[1:], *late):
                 write.settle(become)
 
-    def _take(self, most: int) -> list[_Write[Any]]:
+    def _write(self, connection: Connection, own: _Write[Any, Any], writes: list[_Write[Any, Any]]) -> None:
+        """Run the own write and those that wait by now; they are added to `writes`."""
+        until_s = time.monotonic() + LONGEST_S
+        with self._lock:
+            self._waiting.appendleft(own)
+            left = min(len(self._waiting), MOST)
+        # Taken when they begin, for one whose thread has given up must not be written any more.
+        while together := self._take_together(left):
+            writes += together
+            results = together[0].work(connection, [write.item for write in together])
+            for write, result in zip(together, results, strict=True):
+                write.result = result
+            left = left - len(together) if time.monotonic() < until_s else 0
+
+    def _take_all(self) -> list[_Write[Any, Any]]:
         """The writes that wait by now."""
         with self._lock:
-            return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+            taken = list(self._waiting)
+            self._waiting.clear()
+        return taken
+
+    def _take_together(self, most: int) -> list[_Write[Any, Any]]:
+        """Those that wait by now and are written together: of one kind, and of few rows."""
+        taken: list[_Write[Any, Any]] = []
+        rows = 0
+        with self._lock:
+            while len(taken) < most and self._waiting:
+                write = self._waiting[0]
+                rows += write.rows
+                if taken and (rows > AT_ONCE or write.work != taken[0].work):
+                    break
+                taken.append(self._waiting.popleft())
+        return taken
 
     def _promote(self) -> None:
         """Let whoever has waited longest lead the next group."""
@@ -138,7 +179,7 @@ class GroupCommit:
             if self._waiting:
                 self._waiting.popleft().settle(_LEADS)
 
-    def _await(self, write: _Write[Any], wait_s: float) -> None:
+    def _await(self, write: _Write[Any, Any], wait_s: float) -> None:
         """Returns when it is settled.  Raises `DatabaseUnavailable` when that takes too long."""
         if write.settled.acquire(timeout=wait_s):
             return

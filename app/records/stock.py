@@ -6,10 +6,9 @@ first, in the order in which they changed; the others go longest-unsent first an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
@@ -17,10 +16,11 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 from app.clock import utc_now
 from app.domain.moments import to_ms
 from app.domain.stock import StockLevel
-from app.records import sync_state
-from app.records.statements import MANY, Prepared, chunked
+from app.records import stock_merges, sync_state
+from app.records.statements import Prepared, chunked
 from app.records.stock_batches import STOCK
-from app.records.stock_disagreements import NOTE, Disagreement, of_push
+from app.records.stock_disagreements import NOTE, Disagreement, of_pushes
+from app.records.stock_merges import Accepted
 from app.records.tables.stock import HAS_BLANKS, stock
 
 _STOCK = stock.c
@@ -57,109 +57,47 @@ def accept(
     connection: Connection,
     channel: str,
     gateway: str,
-    levels: Mapping[str, bytes],
-    *,
+    *pushes: Mapping[str, bytes],
     now: datetime | None = None,
     restate_after_s: float | None = 0.0,
-    disagreement: Disagreement | None = None,
+    disagreements: Sequence[Disagreement] = (),
 ) -> None:
-    """Keep the levels; each SKU is owed, with a higher `seq` than the statement that was last sent of it.
+    """Keep the levels of each push as if one push after another; each SKU is owed, with a higher `seq` than the
+    statement that was last sent of it.
 
     An equal level is owed again if it was last sent `restate_after_s` ago or longer (None: never), and at once if the
     vendor refused it or may have another.  `now` is when it is stated, None: this moment.  Pushes for one gateway
-    follow one another: the counter's row is held until the transaction ends.  A `disagreement` in them is counted.
+    follow one another: the counter's row is held until the transaction ends.  `disagreements` in them are counted.
     """
     now_ms = to_ms(now or utc_now())
-    before_ms = now_ms - int((restate_after_s or 0.0) * 1000)
-    news, which = "true", ""
-    if restate_after_s is None:
-        news, which = _NEWS, f"({_NEWS} or stock.moved_at is not null)"
-    elif restate_after_s > 0:
-        news = f"({_NEWS} or coalesce(stock.sent_at, 0) <= :before)"
-    change = _CHANGE.format(seq=_SEQ.format(news=news))
-    merge = f"{_ON_CONFLICT} do update set {change}" + (f" where {which}" if which else "")
-    noted = of_push(channel, disagreement, now_ms) if disagreement is not None else {}
-    if connection.dialect.name == "sqlite":
-        rows = [(sku, level.decode()) for sku, level in levels.items()]
-        pushed = {"channel": channel, "gateway": gateway, "now": now_ms, "before": before_ms}
-        pushed |= {"seq": sync_state.next_seq(connection, channel, gateway), "rows": msgspec.json.encode(rows).decode()}
-        connection.exec_driver_sql(_ACCEPT_JSON + merge, pushed)
-        if noted:
-            connection.exec_driver_sql(NOTE["sqlite"], noted)
-        return
-    pushed = {"channel": channel, "gateway": gateway, "now": now_ms, "before": before_ms}
-    pushed |= {"skus": list(levels), "levels": list(levels.values())}
-    if len(levels) <= MANY:
-        beside = f", noted as ({NOTE['postgresql']})" if noted else ""
-        statement = _ACCEPT_ARRAYS.format(beside=beside) + merge.replace(":before", "%(before)s")
-        connection.exec_driver_sql(statement, {**pushed, **noted})
-        return
-    pushed["seq"], is_leased = sync_state.next_seq_and_lease(connection, channel, gateway)
-    if not is_leased:
-        # A level that is owed, and that nobody is sending, keeps its number.  Its entries in the indexes then stay as
-        # they are, which takes a third of the time (PostgreSQL's HOT updates), such as while a vendor is away.
-        change = _CHANGE.format(seq=_SEQ.format(news=f"stock.seq <= stock.sent_seq and {news}"))
-    update = _UPDATE_ARRAYS.format(change=change) + (f" and {which}" if which else "")
-    if connection.exec_driver_sql(update.replace(":before", "%(before)s"), pushed).rowcount < len(levels):
-        connection.exec_driver_sql(_INSERT_ARRAYS, pushed)
-    if noted:
-        connection.exec_driver_sql(NOTE["postgresql"], noted)
-
-
-_NEWS: Final = "(stock.level <> excluded.level or stock.refusal <> '' or stock.is_uncertain)"
-_SEQ: Final = "case when {news} then excluded.seq else stock.seq end"
-# A level that changes again before it is sent keeps its turn, or one that changes every minute would never be sent.
-_CHANGE: Final = """
-    level = excluded.level, stated_at = excluded.stated_at, moved_at = null,
-    seq = {seq},
-    is_changed = stock.is_changed or stock.level <> excluded.level,
-    turn = case when stock.level <> excluded.level and not stock.is_changed then excluded.seq
-                when stock.seq > stock.sent_seq then stock.turn
-                else coalesce(stock.sent_at, 0) end
-"""
-_ON_CONFLICT: Final = "on conflict (channel, gateway, sku)"
-# The arrays are binary (%b): writing the levels as text would take as long as all the rest.
-_ARRAYS: Final = "unnest(%(skus)b::text[], %(levels)b::bytea[]) as pushed (sku, level)"
-# One parameter and one step: executing it for each row would let other threads run after each, with the writer's turn.
-_ACCEPT_JSON: Final = """
-    insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
-    select :channel, :gateway, value ->> 0, cast(value ->> 1 as blob), :seq, :now, :seq
-    from json_each(:rows) where true
-"""
-# One statement, for the next push waits for the counter's row while this one goes to the server and back; it
-# asks for the counter before it touches a level.
-_ACCEPT_ARRAYS: Final = f"""
-    with counter as (
-        insert into sync_states (channel, gateway, seq) values (%(channel)s, %(gateway)s, 1)
-        on conflict (channel, gateway) do update set seq = sync_states.seq + 1 returning seq
-    ){{beside}}
-    insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
-    select %(channel)s::text, %(gateway)s::text, sku, level, counter.seq, %(now)s::bigint, counter.seq
-    from counter, {_ARRAYS}
-"""
-# Of many levels most are kept already, and joining them takes less than a conflict for each.  The update sees what the
-# pushes before it have written, for the counter was waited for by a statement of its own; as nobody adds a level
-# without the counter, what it has not found is new.
-_UPDATE_ARRAYS: Final = f"""
-    update stock set {{change}}
-    from (select sku, level, %(seq)s::bigint as seq, %(now)s::bigint as stated_at from {_ARRAYS}) as excluded
-    where stock.channel = %(channel)s::text and stock.gateway = %(gateway)s::text and stock.sku = excluded.sku
-"""
-_INSERT_ARRAYS: Final = f"""
-    insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
-    select %(channel)s::text, %(gateway)s::text, sku, level, %(seq)s::bigint, %(now)s::bigint, %(seq)s::bigint
-    from {_ARRAYS} {_ON_CONFLICT} do nothing
-"""
+    seq, is_leased = sync_state.next_seq_and_lease(connection, channel, gateway, len(pushes))
+    stock_merges.merge(connection, pushes, Accepted(channel, gateway, now_ms, restate_after_s, seq, is_leased))
+    if disagreements:
+        connection.exec_driver_sql(NOTE[connection.dialect.name], of_pushes(channel, disagreements, now_ms))
 
 
 _BLANKED = Prepared(select(stock.c.sku).where(stock.c.channel == bindparam("of_channel"), text(HAS_BLANKS)))
 
 
+def have_blanks(connection: Connection, channel: str, skus: Iterable[str]) -> bool:
+    """Whether one of these, or a SKU of the channel that has a level, begins or ends with a blank."""
+    return any(map(_has_blank, skus)) or bool(_blanked(connection, channel))
+
+
+def _blanked(connection: Connection, channel: str) -> set[str]:
+    """SKUs with levels that begin or end with a blank."""
+    return set(_BLANKED.execute(connection, {"of_channel": channel}).scalars())
+
+
+def _has_blank(sku: str) -> bool:
+    return sku[:1].isspace() or sku[-1:].isspace()
+
+
 def same_but_for_blanks(connection: Connection, channel: str, skus: Collection[str]) -> dict[str, str]:
     """By each of these SKUs that has no level, the one SKU with a level that it is but for blanks at its ends (R32)."""
-    blanked = set(_BLANKED.execute(connection, {"of_channel": channel}).scalars())
+    blanked = _blanked(connection, channel)
     forms = {sku.strip() for sku in blanked}
-    close = {sku for sku in skus if sku[:1].isspace() or sku[-1:].isspace() or sku in forms}
+    close = {sku for sku in skus if _has_blank(sku) or sku in forms}
     if not close:
         return {}
     known: set[str] = set(blanked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -37,22 +38,22 @@ class Disagreement(NamedTuple):
 
 _NOTE = """
     insert into stock_disagreements (channel, pushes, skus, last_at, sku, stated, added_up)
-    values ({channel}, 1, {disagreeing}, {now}, {example}, {stated}, {added_up})
-    on conflict (channel) do update set pushes = stock_disagreements.pushes + 1, skus = excluded.skus,
+    values ({channel}, {pushes}, {disagreeing}, {now}, {example}, {stated}, {added_up})
+    on conflict (channel) do update set pushes = stock_disagreements.pushes + excluded.pushes, skus = excluded.skus,
     last_at = excluded.last_at, sku = excluded.sku, stated = excluded.stated, added_up = excluded.added_up
 """
-_NAMES = ("channel", "disagreeing", "now", "example", "stated", "added_up")
+_NAMES = ("channel", "pushes", "disagreeing", "now", "example", "stated", "added_up")
 NOTE: Final = {
     "sqlite": _NOTE.format(**{name: f":{name}" for name in _NAMES}),
     "postgresql": _NOTE.format(**{name: f"%({name})s" for name in _NAMES}),
 }
-"""Counts a push with a disagreement, by the name of the dialect; takes what `of_push` gives."""
+"""Counts pushes with a disagreement, by the name of the dialect; takes what `of_pushes` gives."""
 
 
-def of_push(channel: str, found: Disagreement, now_ms: int) -> dict[str, Any]:
-    """The parameters of `NOTE`."""
-    skus, example, stated, added_up = found
-    values = {"disagreeing": skus, "example": example, "stated": stated, "added_up": added_up}
+def of_pushes(channel: str, found: Sequence[Disagreement], now_ms: int) -> dict[str, Any]:
+    """The parameters of `NOTE` for these, in the order of their pushes; at least one."""
+    skus, example, stated, added_up = found[-1]
+    values = {"pushes": len(found), "disagreeing": skus, "example": example, "stated": stated, "added_up": added_up}
     return {"channel": channel, "now": now_ms, **values}
 
 

@@ -78,7 +78,10 @@ class _Pause:
 _STREAMS: Final = sync_states.c
 _NEXT_SEQ: Final = Prepared(
     lambda dialect: upserted(
-        dialect, sync_states, {"seq": _STREAMS.seq + 1}, returning=[_STREAMS.seq, _STREAMS.lease_token]
+        dialect,
+        sync_states,
+        lambda more: {"seq": _STREAMS.seq + more.seq},
+        returning=[_STREAMS.seq, _STREAMS.lease_token],
     ),
     ["channel", "gateway", "seq"],
 )
@@ -93,9 +96,9 @@ def next_seq(connection: Connection, channel: str, gateway: str) -> int:
     return next_seq_and_lease(connection, channel, gateway)[0]
 
 
-def next_seq_and_lease(connection: Connection, channel: str, gateway: str) -> tuple[int, bool]:
-    """The same, and whether the stream is leased: if not, nobody is sending what stands there now."""
-    seq, token = _NEXT_SEQ.execute(connection, {"channel": channel, "gateway": gateway, "seq": 1}).one()
+def next_seq_and_lease(connection: Connection, channel: str, gateway: str, count: int = 1) -> tuple[int, bool]:
+    """The same, of so many the last, and whether the stream is leased: if not, nobody is sending what stands there."""
+    seq, token = _NEXT_SEQ.execute(connection, {"channel": channel, "gateway": gateway, "seq": count}).one()
     return int(seq), token is not None
 
 

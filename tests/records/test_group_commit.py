@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -14,11 +15,12 @@ from app.records import group_commit
 from app.records.database import Database, DatabaseBusy, DatabaseConflict, DatabaseUnavailable
 from app.records.group_commit import GroupCommit
 from app.records.tables.operations import pauses
+from app.settings import load_database_url
 from tests.conftest import eventually
 
 pytestmark = pytest.mark.both_databases
 
-Work = Callable[[sa.Connection], str]
+Work = Callable[[sa.Connection, Sequence[str]], Sequence[str]]
 
 
 class Group:
@@ -31,19 +33,19 @@ class Group:
         self._go, begun = threading.Event(), threading.Event()
         sa.event.listen(database.engine, "commit", lambda _: self.happened.append("commit"))
 
-        def hold(connection: sa.Connection) -> str:
+        def hold(connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
             begun.set()
             assert self._go.wait(10)
-            return keep("first")(connection)
+            return keep(connection, names)
 
-        self.first = self.begin(hold)
+        self.first = self.begin("first", hold)
         assert begun.wait(10)
         self.happened.clear()
 
-    def begin(self, work: Work, wait_s: float = 10.0) -> Future[str]:
-        """Write on a thread of its own; back when it waits, or is under way."""
+    def begin(self, name: str, work: Work | None = None, wait_s: float = 10.0) -> Future[str]:
+        """Write on a thread of its own, None: `keep` the name; back when it waits, or is under way."""
         is_first, waiting = not hasattr(self, "first"), self.commits.waiting
-        future = self._threads.submit(self._write, work, wait_s)
+        future = self._threads.submit(self._write, work or keep, name, wait_s)
         eventually(lambda: is_first or self.commits.waiting == waiting + 1)
         return future
 
@@ -56,19 +58,17 @@ class Group:
         self._go.set()
         self._threads.shutdown()
 
-    def _write(self, work: Work, wait_s: float) -> str:
-        name = self.commits.run(work, wait_s)
+    def _write(self, work: Work, name: str, wait_s: float) -> str:
+        name = self.commits.run(work, name, wait_s, rows=len(name))
         self.happened.append(name)
         return name
 
 
-def keep(name: str) -> Work:
-    def work(connection: sa.Connection) -> str:
-        row = {"channel": name, "gateway": "", "at": datetime(2026, 2, 3, tzinfo=UTC), "who": "", "reason": ""}
-        connection.execute(sa.insert(pauses), row)
-        return name
-
-    return work
+def keep(connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
+    at = datetime(2026, 2, 3, tzinfo=UTC)
+    rows = [{"channel": name, "gateway": "", "at": at, "who": "", "reason": ""} for name in names]
+    connection.execute(sa.insert(pauses), rows)
+    return names
 
 
 def kept(database: Database) -> list[str]:
@@ -85,19 +85,16 @@ def group(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Group
 
 
 def test_p22_writes_share_a_commit_and_each_returns_after_it(database: Database, group: Group) -> None:
-    ran: list[str] = []
+    ran: list[Sequence[str]] = []
 
-    def noting(name: str) -> Work:
-        def work(connection: sa.Connection) -> str:
-            ran.append(name)
-            return keep(name)(connection)
+    def noting(connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
+        ran.append(names)
+        return keep(connection, names)
 
-        return work
-
-    others = [group.begin(noting(name)) for name in "dbca"]
+    others = [group.begin(name, noting) for name in "dbca"]
     group.go()
     assert [write.result(10) for write in others] == list("dbca")
-    assert ran == list("dbca"), "first come, first written"
+    assert ran == [list("dbca")], "first come, first written, and together"
     eventually(lambda: len(group.happened) == 7)
     assert group.happened.count("commit") == 2, "of the first and of all others"
     assert set(group.happened[group.happened.index("commit", 1) + 1 :]) >= set("abcd")
@@ -105,7 +102,7 @@ def test_p22_writes_share_a_commit_and_each_returns_after_it(database: Database,
 
 
 def test_p22_no_write_returns_because_of_a_commit_that_failed(database: Database, group: Group) -> None:
-    others = [group.begin(keep(name)) for name in "abc"]
+    others = [group.begin(name) for name in "abc"]
     fails = iter([False, True])  # the commit of the first, and theirs
 
     @sa.event.listens_for(database.engine, "commit")
@@ -122,34 +119,36 @@ def test_p22_no_write_returns_because_of_a_commit_that_failed(database: Database
 def test_p34_a_write_that_fails_costs_no_other_one_of_its_group(
     database: Database, group: Group, error: Exception
 ) -> None:
-    def fail(connection: sa.Connection) -> str:
-        keep("undone")(connection)
-        raise error
+    def keep_all_but(connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
+        keep(connection, names)
+        if "undone" in names:
+            raise error
+        return names
 
-    others = [group.begin(work) for work in (keep("a"), fail, keep("b"))]
+    others = [group.begin(name, keep_all_but) for name in ("a", "undone", "b")]
     group.go()
     assert [others[0].result(10), others[2].result(10)] == ["a", "b"]
     assert others[1].exception(10) is error
     assert kept(database) == ["a", "b", "first"]
-    assert group.commits.run(keep("c"), 10.0) == "c"
+    assert group.commits.run(keep, "c", 10.0) == "c"
 
 
 def test_p7_a_write_waits_no_longer_than_its_time(database: Database, group: Group) -> None:
-    late = group.begin(keep("late"), wait_s=0.05)
+    late = group.begin("late", wait_s=0.05)
     assert isinstance(late.exception(10), DatabaseBusy)
     group.go()
-    assert group.commits.run(keep("next"), 10.0) == "next"
+    assert group.commits.run(keep, "next", 10.0) == "next"
     assert kept(database) == ["first", "next"]
 
 
 def test_p26_a_write_that_was_given_up_is_not_written_after_a_newer_one(database: Database, group: Group) -> None:
     go = threading.Event()
 
-    def slow(connection: sa.Connection) -> str:
+    def slow(connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
         assert go.wait(10)
-        return keep("slow")(connection)
+        return keep(connection, names)
 
-    leads, given_up = group.begin(slow), group.begin(keep("given up"), wait_s=0.3)
+    leads, given_up = group.begin("slow", slow), group.begin("given up", wait_s=0.3)
     group.go()
     assert isinstance(given_up.exception(10), DatabaseUnavailable)
     go.set()
@@ -159,7 +158,93 @@ def test_p26_a_write_that_was_given_up_is_not_written_after_a_newer_one(database
 
 def test_p15_a_group_that_has_run_for_its_time_takes_no_more(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "LONGEST_S", 0.0)
-    others = [group.begin(keep(name)) for name in "abc"]
+    monkeypatch.setattr(group_commit, "AT_ONCE", 1)
+    others = [group.begin(name) for name in "abc"]
     group.go()
     assert [write.result(10) for write in others] == list("abc")
     eventually(lambda: group.happened.count("commit") == 4)
+
+
+def test_p15_what_is_written_together_has_few_rows_and_the_next_share_the_commit(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "AT_ONCE", 3)
+    ran: list[Sequence[str]] = []
+
+    def noting(connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
+        ran.append(names)
+        return keep(connection, names)
+
+    others = [group.begin(name, noting) for name in ("ab", "c", "de", "fghi", "j", "k")]
+    group.go()
+    assert [write.result(10) for write in others] == ["ab", "c", "de", "fghi", "j", "k"]
+    assert ran == [["ab", "c"], ["de"], ["fghi"], ["j", "k"]]
+    eventually(lambda: group.happened.count("commit") == 2)
+
+
+class SlowCommit:
+    """A group whose first commit takes until `go`."""
+
+    def __init__(self, database: Database) -> None:
+        self.ran: list[Sequence[str]] = []
+        self.commits = GroupCommit(self._transaction)
+        self.threads = ThreadPoolExecutor(8)
+        self.go, self._is_committing = threading.Event(), threading.Event()
+        self._begun = threading.Semaphore(0)
+        self._database = database
+        kept(database)  # the first use of SQLite also commits where its clock begins
+        sa.event.listen(database.engine, "commit", self._commit)
+        self.first = self.begin("first")
+        assert self._is_committing.wait(10) and self._begun.acquire(timeout=10)
+
+    def await_begin(self) -> None:
+        """The next transaction has begun; on SQLite it cannot before the first has ended."""
+        assert self._database.is_sqlite or self._begun.acquire(timeout=10)
+
+    @contextmanager
+    def _transaction(self, wait_s: float) -> Iterator[sa.Connection]:
+        with self._database.write(wait_s=wait_s) as connection:
+            self._begun.release()
+            yield connection
+
+    def begin(self, name: str, wait_s: float = 10.0) -> Future[str]:
+        return self.threads.submit(self.commits.run, self._work, name, wait_s)
+
+    def _work(self, connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
+        self.ran.append(names)
+        return keep(connection, names)
+
+    def _commit(self, _: sa.Connection) -> None:
+        self._is_committing.set()
+        assert self.go.wait(10)
+
+
+@pytest.fixture
+def slow(database_url: str) -> Iterator[SlowCommit]:
+    """With connections enough for two groups of a channel at once."""
+    database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}), connections=8)
+    made = SlowCommit(database)
+    yield made
+    made.go.set()
+    made.threads.shutdown()
+    database.close()
+
+
+def test_p22_what_comes_during_a_commit_is_the_next_group_whoever_has_begun_it(slow: SlowCommit) -> None:
+    leads = slow.begin("a")
+    slow.await_begin()
+    others = [slow.begin(name) for name in "bc"]
+    eventually(lambda: slow.commits.waiting == 2)
+    assert slow.ran == [["first"]]
+    slow.go.set()
+    assert [write.result(10) for write in (slow.first, leads, *others)] == ["first", *"abc"]
+    assert [sorted(names) for names in slow.ran] == [["first"], list("abc")]
+
+
+def test_p7_who_begins_the_next_group_waits_no_longer_than_its_time(database: Database, slow: SlowCommit) -> None:
+    late = slow.begin("late", wait_s=0.05)
+    assert isinstance(late.exception(10), DatabaseBusy)
+    others = [slow.begin(name) for name in "ab"]
+    slow.go.set()
+    assert [write.result(10) for write in (slow.first, *others)] == ["first", *"ab"]
+    assert kept(database) == [*"ab", "first"]

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -134,10 +135,7 @@ def test_p27_a_stream_with_nothing_owed_is_left_free(database: Database) -> None
     assert claim(database, "t3") is not None
 
 
-def test_p27_p26_with_many_senders_and_pushes_the_vendor_never_goes_back_in_time(
-    database_url: str, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stock, "MANY", 15)  # on PostgreSQL a push of more than so many is written otherwise
+def test_p27_p26_with_many_senders_and_pushes_the_vendor_never_goes_back_in_time(database_url: str, seed: int) -> None:
     databases = [open_database(database_url) for _ in range(4)]
     vendor: dict[str, int] = {}
     steps_back: list[str] = []
@@ -193,47 +191,67 @@ def test_p27_ten_thousand_levels_are_accepted_in_one_go(database: Database) -> N
     assert owed(database) == 10_000
 
 
-def _kept(database: Database, gateway: str) -> list[sa.Row[Any]]:
+def _kept(database: Database) -> list[sa.Row[Any]]:
     """All that decides what is sent next; numbers of statements only where the order of sending hangs on them."""
     rows = stock_table.c
     columns = (rows.sku, rows.level, rows.sent, rows.seq > rows.sent_seq, rows.refusal, rows.is_changed, rows.turn,
                rows.is_uncertain, rows.uncertain, rows.stated_at, rows.sent_at, rows.moved_at)  # fmt: skip
     with database.read() as connection:
-        return list(connection.execute(sa.select(*columns).where(rows.gateway == gateway).order_by(rows.sku)))
+        return list(connection.execute(sa.select(*columns).order_by(rows.sku)))
 
 
-def test_p27_p33_pushes_of_many_levels_are_kept_as_pushes_of_few(
-    database: Database, monkeypatch: pytest.MonkeyPatch, seed: int
+@pytest.mark.parametrize("most", [1, 5])
+def test_p27_p33_pushes_are_kept_on_every_database_as_one_after_another_on_sqlite(
+    database: Database, tmp_path: Path, seed: int, most: int
 ) -> None:
-    """PostgreSQL writes them by another statement: the same pushes, batches, answers and losses for two gateways."""
-    for gateway, most_of_few in (("few", 1000), ("many", 0)):
-        monkeypatch.setattr(stock, "MANY", most_of_few)
-        dice, now, batch = random.Random(seed), START, None
-        for step in range(60):
-            now += timedelta(seconds=dice.choice([1, 20, 3600]))
-            act, chosen = dice.choice(["push", "push", "claim", "record", "lose", "move"]), dice.sample("ABCDEFGH", 5)
-            with database.write() as connection:
+    """PostgreSQL writes them by other statements, and several at once: the same pushes, batches, answers and losses."""
+    apart = open_database(f"sqlite:///{tmp_path}/apart.db")
+    apart.upgrade()
+    batches: dict[Database, stock_batches.Batch] = {}
+    dice, now = random.Random(seed), START
+    for step in range(60):
+        now += timedelta(seconds=dice.choice([1, 20, 3600]))
+        act, chosen = dice.choice(["push", "push", "claim", "record", "lose", "move"]), dice.sample("ABCDEFGH", 5)
+        pushes = [
+            {sku: level(dice.randrange(3)) for sku in dice.sample(chosen, dice.randint(1, 5))}
+            for _ in range(dice.randint(1, most))
+        ]
+        restate_after_s = dice.choice([0.0, None, 3600.0])
+        refusals = {sku: dice.choice(["", "", "no such SKU"]) for sku in "ABCDEFGH"}
+        for own in (apart, database):
+            with own.write() as connection:
                 if act == "push":
-                    levels = {sku: level(dice.randrange(3)) for sku in chosen}
-                    restate_after_s = dice.choice([0.0, None, 3600.0])
-                    stock.accept(connection, "one", gateway, levels, now=now, restate_after_s=restate_after_s)
-                elif act == "claim" and batch is None:
-                    batch = stock_batches.claim(
-                        connection, "one", gateway, token=f"t{step}", limit=3, now=now, lease_s=30
-                    )
-                elif act == "record" and batch is not None:
-                    refusals = [dice.choice(["", "", "no such SKU"]) for _ in batch.changes]
+                    for some in [[push] for push in pushes] if own is apart else [pushes]:
+                        stock.accept(connection, *STREAM, *some, now=now, restate_after_s=restate_after_s)
+                elif act == "claim" and own not in batches:
+                    if batch := stock_batches.claim(
+                        connection, *STREAM, token=f"t{step}", limit=3, now=now, lease_s=30
+                    ):
+                        batches[own] = batch
+                elif act == "record" and own in batches:
+                    batch = batches.pop(own)
                     sent = [
-                        StockSent(change.sku, level(change.level.quantity_available), refusal)
-                        for change, refusal in zip(batch.changes, refusals, strict=True)
+                        StockSent(change.sku, level(change.level.quantity_available), refusals[change.sku])
+                        for change in batch.changes
                     ]
                     stock_batches.record(connection, batch, sent, now=now)
-                    batch = None
                 elif act == "lose":
-                    batch = None
+                    batches.pop(own, None)
                 elif act == "move":
-                    stock_sync.note_moved(connection, "one", set(chosen), now, gateways=[gateway])
-    assert _kept(database, "many") == _kept(database, "few"), f"seed {seed}"
+                    stock_sync.note_moved(connection, STREAM[0], set(chosen), now, gateways=[STREAM[1]])
+        assert _kept(database) == _kept(apart), f"seed {seed}, step {step}: {act}"
+    apart.close()
+
+
+def test_p27_p33_a_figure_that_came_back_within_a_group_has_changed(database: Database) -> None:
+    accept(database, A=1, B=1)
+    batch = claim(database, "t1")
+    assert batch and record(database, batch)
+    with database.write() as connection:
+        pushes = [{"A": level(1), "B": level(1)}, {"A": level(2)}, {"A": level(1)}]
+        stock.accept(connection, *STREAM, *pushes, restate_after_s=None)
+    batch = claim(database, "t2")
+    assert batch and [(change.sku, change.level.quantity_available) for change in batch.changes] == [("A", 1)]
 
 
 def test_p27_keys_of_any_characters_are_found_as_one_parameter(database: Database) -> None:

@@ -6,6 +6,7 @@ A fact is answered once it is durable; it is sent in the background, newest valu
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -144,7 +145,7 @@ def carry_out(payload: Levels, request: CallbackRequest) -> CallbackResult:
     sinks = {gateway.token: gateway.stock for gateway in gateways if gateway.stock is not None}
     unknown: list[str] = []
     if sinks and payload.by_sku:
-        unknown = _keep(payload.by_sku, request, sinks, disagreement)
+        unknown = _keep(_Push(payload.by_sku, request, sinks, disagreement))
         request.services.wake_deliveries()
     message = "the SKU stands in the request more than once; its last row counts"
     repeated = dict.fromkeys(payload.repeated)
@@ -158,58 +159,79 @@ def carry_out(payload: Levels, request: CallbackRequest) -> CallbackResult:
     return CallbackResult(events)
 
 
-def _keep(
-    by_sku: dict[str, bytes],
-    request: CallbackRequest,
-    sinks: Mapping[str, StockSink],
-    disagreement: Disagreement | None,
-) -> list[str]:
-    """Commit the levels; SKUs that the catalogue does not have.  Raises `DatabaseUnavailable`."""
-    channel = request.channel
+@dataclass(frozen=True)
+class _Push:
+    """What is kept of a push, and for whom."""
 
-    def keep(connection: Connection) -> list[str]:
-        unknown: list[str] = []
-        if any(sink.needs_catalogue or sink.shows_with_catalogue for sink in sinks.values()):
-            unknown = _unknown(connection, channel.key, by_sku)
-        _one_spelling(connection, channel.key, by_sku)
-        for at, (token, sink) in enumerate(sinks.items()):
-            stock.accept(
-                connection,
-                channel.key,
-                token,
-                by_sku,
-                now=request.services.clock(),
-                restate_after_s=_restate_after_s(sink, channel),
-                disagreement=disagreement if at == 0 else None,
-            )
-        reservations.stated(connection, request, by_sku)
+    by_sku: dict[str, bytes]
+    request: CallbackRequest
+    sinks: Mapping[str, StockSink]
+    disagreement: Disagreement | None
+
+
+def _keep(push: _Push) -> list[str]:
+    """Commit the levels; SKUs that the catalogue does not have.  Raises `DatabaseUnavailable`."""
+    database, wait_s = push.request.services.database, push.request.deadline.left_s()
+    if (rows := len(push.by_sku)) <= SHORT:
+        return database.group_commits[push.request.channel.key].run(_keep_all, push, wait_s, rows=rows)
+    with database.write(wait_s=wait_s) as connection:
+        [unknown] = _keep_all(connection, [push])
         return unknown
 
-    database, wait_s = request.services.database, request.deadline.left_s()
-    if len(by_sku) <= SHORT:
-        return database.group_commits[channel.key].run(keep, wait_s)
-    with database.write(wait_s=wait_s) as connection:
-        return keep(connection)
+
+def _keep_all(connection: Connection, pushes: Sequence[_Push]) -> list[list[str]]:
+    """Write the levels of a channel's pushes as if one push after another; what `_keep` says, of each.
+
+    Where blanks may make one SKU of two, each push has to see what those before it have written.
+    """
+    request, sinks = pushes[0].request, pushes[0].sinks
+    channel = request.channel
+    unknown: list[list[str]] = [[] for _ in pushes]
+    if any(sink.needs_catalogue or sink.shows_with_catalogue for sink in sinks.values()):
+        unknown = _unknown(connection, channel.key, [push.by_sku for push in pushes])
+    if len(pushes) == 1 or stock.have_blanks(connection, channel.key, (sku for push in pushes for sku in push.by_sku)):
+        for push in pushes:
+            _one_spelling(connection, channel.key, push.by_sku)
+            _write(connection, [push])
+    else:
+        _write(connection, pushes)
+    return unknown
 
 
-def _unknown(connection: Connection, channel: str, by_sku: dict[str, bytes]) -> list[str]:
-    """SKUs that the catalogue does not have.
+def _write(connection: Connection, pushes: Sequence[_Push]) -> None:
+    request = pushes[0].request
+    for at, (token, sink) in enumerate(pushes[0].sinks.items()):
+        stock.accept(
+            connection,
+            request.channel.key,
+            token,
+            *(push.by_sku for push in pushes),
+            now=request.services.clock(),
+            restate_after_s=_restate_after_s(sink, request.channel),
+            disagreements=[push.disagreement for push in pushes if push.disagreement and at == 0],
+        )
+    reservations.stated(connection, request, {sku for push in pushes for sku in push.by_sku})
+
+
+def _unknown(connection: Connection, channel: str, pushes: Sequence[dict[str, bytes]]) -> list[list[str]]:
+    """SKUs of each push that the catalogue does not have.
 
     One that is a single SKU of it but for blanks at the ends, which some of RetailOps' systems drop, goes by that one.
     """
-    known = catalogue.known_skus(connection, channel, by_sku)
-    unknown = [sku for sku in by_sku if sku not in known]
-    if not unknown:
+    known = catalogue.known_skus(connection, channel, {sku for by_sku in pushes for sku in by_sku})
+    unknown = [[sku for sku in by_sku if sku not in known] for by_sku in pushes]
+    if not any(unknown):
         return unknown
     alike: dict[str, list[str]] = {}
-    trimmed = {sku.strip() for sku in unknown if sku != sku.strip()}
+    trimmed = {sku.strip() for skus in unknown for sku in skus if sku != sku.strip()}
     for sku in (*catalogue.known_skus(connection, channel, trimmed), *catalogue.blanked_skus(connection, channel)):
         alike.setdefault(sku.strip(), []).append(sku)
-    for sku in unknown if alike else ():
-        meant = alike.get(sku.strip(), [])
-        if len(meant) == 1 and meant[0] not in by_sku:
-            by_sku[meant[0]] = by_sku.pop(sku)
-    return [sku for sku in unknown if sku in by_sku]
+    for by_sku, skus in zip(pushes, unknown, strict=True) if alike else ():
+        for sku in skus:
+            meant = alike.get(sku.strip(), [])
+            if len(meant) == 1 and meant[0] not in by_sku:
+                by_sku[meant[0]] = by_sku.pop(sku)
+    return [[sku for sku in skus if sku in by_sku] for by_sku, skus in zip(pushes, unknown, strict=True)]
 
 
 def _one_spelling(connection: Connection, channel: str, by_sku: dict[str, bytes]) -> None:

@@ -1,0 +1,189 @@
+"""Writes pushes of stock over the levels that are kept, several pushes in one statement on PostgreSQL (R13)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+
+class Accepted(NamedTuple):
+    """When and where pushes are accepted, and by which numbers."""
+
+    channel: str
+    gateway: str
+    now_ms: int
+    restate_after_s: float | None
+    seq: int
+    """Of the last push; those before it have the numbers before."""
+    is_leased: bool
+    """Somebody may be sending what is kept."""
+
+
+def merge(connection: Connection, pushes: Sequence[Mapping[str, bytes]], accepted: Accepted) -> None:
+    """Write the levels of each push, by SKU, as if one push after another."""
+    channel, gateway, now_ms, restate_after_s, seq, is_leased = accepted
+    before_ms = now_ms - int((restate_after_s or 0.0) * 1000)
+    given: dict[str, Any] = {"channel": channel, "gateway": gateway, "now": now_ms, "before": before_ms, "seq": seq}
+    restated = "never" if restate_after_s is None else "later" if restate_after_s > 0 else "always"
+    first = seq - len(pushes) + 1
+    if connection.dialect.name == "sqlite":
+        for number, levels in enumerate(pushes, first):
+            rows = msgspec.json.encode([(sku, level.decode()) for sku, level in levels.items()])
+            connection.exec_driver_sql(_upsert(restated), {**given, "seq": number, "rows": rows.decode()})
+        return
+    update, insert = _update_and_insert(restated, len(pushes) == 1, is_leased)
+    given |= _rows(pushes[0]) if len(pushes) == 1 else _folded(pushes, first)
+    if connection.exec_driver_sql(update, given).rowcount < len(given["skus"]):
+        connection.exec_driver_sql(insert, given)
+
+
+def _rows(levels: Mapping[str, bytes]) -> dict[str, Any]:
+    return {"skus": list(levels), "levels": list(levels.values())}
+
+
+class _Folded:
+    """What the statements of a SKU in several pushes come to, whatever was kept before."""
+
+    __slots__ = ("changed_seq", "first_level", "first_seq", "level", "seq", "turned_seq")
+
+    def __init__(self, level: bytes, seq: int) -> None:
+        self.level = self.first_level = level
+        self.seq = self.first_seq = self.changed_seq = seq
+        self.turned_seq = 0
+
+    def add(self, level: bytes, seq: int) -> None:
+        if level != self.level:
+            self.level, self.changed_seq = level, seq
+            self.turned_seq = self.turned_seq or seq
+        self.seq = seq
+
+
+def _folded(pushes: Sequence[Mapping[str, bytes]], first: int) -> dict[str, Any]:
+    """Each SKU once."""
+    found: dict[str, _Folded] = {}
+    for seq, levels in enumerate(pushes, first):
+        for sku, level in levels.items():
+            if sku in found:
+                found[sku].add(level, seq)
+            else:
+                found[sku] = _Folded(level, seq)
+    rows = found.values()
+    return {
+        "skus": list(found),
+        "levels": [row.level for row in rows],
+        "first_levels": [row.first_level for row in rows],
+        "seqs": _numbers(row.seq for row in rows),
+        "first_seqs": _numbers(row.first_seq for row in rows),
+        "turned_seqs": _numbers(row.turned_seq for row in rows),
+        "changed_seqs": _numbers(row.changed_seq for row in rows),
+    }
+
+
+def _numbers(values: Iterable[int]) -> str:
+    """As PostgreSQL writes an array: the driver's has another type for other numbers, and is prepared for each."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+class _Pushed(NamedTuple):
+    """What a statement knows of a SKU, as SQL."""
+
+    differs: str
+    """Whether any level differs from the one before it, the first from what is kept."""
+    turn: str
+    """The number of the first that does."""
+    changed_seq: str
+    """The number of the last that does; of the first statement where none does."""
+
+
+_ALONE: Final = _Pushed("stock.level <> excluded.level", "excluded.seq", "excluded.seq")
+_TOGETHER: Final = _Pushed(
+    "(stock.level <> excluded.first_level or excluded.turned_seq > 0)",
+    "case when stock.level <> excluded.first_level then excluded.first_seq else excluded.turned_seq end",
+    "excluded.changed_seq",
+)
+
+_IN_DOUBT: Final = "(stock.refusal <> '' or stock.is_uncertain)"
+_AGAIN: Final = {
+    "never": _IN_DOUBT,
+    "later": f"({_IN_DOUBT} or coalesce(stock.sent_at, 0) <= {{before}})",
+    "always": "true",
+}
+"""Whether an equal level is owed again, by how soon it is restated."""
+
+_SEQ: Final = "case when {again} then excluded.seq when {differs} then {changed_seq} else stock.seq end"
+# A level that changes again before it is sent keeps its turn, or one that changes every minute would never be sent.
+_CHANGE: Final = """
+    level = excluded.level, stated_at = excluded.stated_at, moved_at = null,
+    seq = {seq},
+    is_changed = stock.is_changed or {differs},
+    turn = case when {differs} and not stock.is_changed then {turn}
+                when stock.seq > stock.sent_seq then stock.turn
+                else coalesce(stock.sent_at, 0) end
+"""
+
+
+def _change(restated: str, pushed: _Pushed, before: str, *, keeps_seq: bool = False) -> tuple[str, str]:
+    """What becomes of a level that is kept, and of which of them."""
+    again = _AGAIN[restated].format(before=before)
+    seq = _SEQ.format(again=again, **pushed._asdict())
+    if keeps_seq:
+        seq = f"case when stock.seq > stock.sent_seq then stock.seq else {seq} end"
+    which = f"({again} or {pushed.differs} or stock.moved_at is not null)" if restated == "never" else "true"
+    return _CHANGE.format(seq=seq, **pushed._asdict()), which
+
+
+@cache
+def _upsert(restated: str) -> str:
+    """SQLite's: one parameter and one step; executing it for each row would let other threads run after each, with the
+    writer's turn."""
+    change, which = _change(restated, _ALONE, ":before")
+    return f"""
+        insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
+        select :channel, :gateway, value ->> 0, cast(value ->> 1 as blob), :seq, :now, :seq
+        from json_each(:rows) where true
+        on conflict (channel, gateway, sku) do update set {change} where {which}
+    """
+
+
+# The arrays are binary (%b): writing the levels as text would take as long as all the rest.
+_ROWS_ALONE: Final = """
+    select sku, level, %(seq)s::bigint as seq, %(seq)s::bigint as first_seq, %(seq)s::bigint as changed_seq
+    from unnest(%(skus)b::text[], %(levels)b::bytea[]) as row (sku, level)
+"""
+_ROWS_TOGETHER: Final = """
+    select * from unnest(
+        %(skus)b::text[], %(levels)b::bytea[], %(first_levels)b::bytea[],
+        %(seqs)s::bigint[], %(first_seqs)s::bigint[], %(turned_seqs)s::bigint[], %(changed_seqs)s::bigint[]
+    ) as row (sku, level, first_level, seq, first_seq, turned_seq, changed_seq)
+"""
+
+
+@cache
+def _update_and_insert(restated: str, is_alone: bool, is_leased: bool) -> tuple[str, str]:
+    """PostgreSQL's.  Most levels are kept already, and joining them takes less than a conflict for each.
+
+    The update sees what the pushes before it have written, for the counter was waited for by a statement of its own;
+    as nobody adds a level without the counter, what it has not found is new.
+
+    A level that is owed, and that nobody is sending, keeps its number.  Its entries in the indexes then stay as they
+    are, which takes a third of the time (PostgreSQL's HOT updates), such as while a vendor is away.
+    """
+    pushed, rows = (_ALONE, _ROWS_ALONE) if is_alone else (_TOGETHER, _ROWS_TOGETHER)
+    change, which = _change(restated, pushed, "%(before)s", keeps_seq=not is_leased)
+    update = f"""
+        update stock set {change}
+        from (select *, %(now)s::bigint as stated_at from ({rows}) as rows) as excluded
+        where stock.channel = %(channel)s::text and stock.gateway = %(gateway)s::text and stock.sku = excluded.sku
+        and {which}
+    """
+    seq = "changed_seq" if restated == "never" else "seq"
+    insert = f"""
+        insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
+        select %(channel)s::text, %(gateway)s::text, sku, level, {seq}, %(now)s::bigint, first_seq
+        from ({rows}) as rows on conflict (channel, gateway, sku) do nothing
+    """
+    return update, insert
