@@ -345,8 +345,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 SLOW = (
     "callbacks/test_large_bodies.py",
     "callbacks/test_openapi_fuzz.py",
+    "callbacks/test_routes.py::test_p15_a_large_callback_at_an_ill_vendor",
     "callbacks/test_routes.py::test_p5_twenty_thousand_mutated_bodies_never_make_a_5xx",
     "callbacks/test_served.py",
+    "callbacks/test_worker.py::test_p15_a_client_that",
+    "callbacks/test_worker.py::test_p21_a_request_that_is_on_its_way",
+    "channel/test_known_outcomes.py",
     "channel/test_order_histories.py",
     "channel/test_refunds.py",
     "channel/test_reservations.py",
@@ -368,6 +372,7 @@ SLOW = (
     "gateways/",
     "operations/test_erasure.py",
     "operations/test_reconcile.py",
+    "records/test_rates.py::test_p26_without_the_database",
     "records/test_trouble.py",
     "sandbox/test_shop.py",
     "storefront/test_addresses.py::test_the_formats_are_not_read_at_start",
@@ -545,6 +550,12 @@ def build_app(database_url: str) -> Iterator[Callable[..., Flask]]:
 def retailops(build_app: Callable[..., Flask], pipe17: Sandbox, contract: Contract) -> Caller:
     """RetailOps in front of a channel whose orders come from the sandbox of Pipe17."""
     return Caller(build_app(channel_table(pipe17.url)), contract)
+
+
+@pytest.fixture
+def hasty(build_app: Callable[..., Flask], pipe17: Sandbox, contract: Contract) -> Caller:
+    """The same channel, served by a process that waits for Pipe17 for 1.5 s and not for 5."""
+    return Caller(build_app(channel_table(pipe17.url, more="patience_s = 1.5")), contract)
 
 
 @pytest.fixture

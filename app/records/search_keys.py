@@ -177,12 +177,14 @@ def _learned(channel: str, numbers: Iterable[AsNumber], now: datetime) -> Mappin
 
 
 def _rows(numbers: Iterable[AsNumber]) -> set[tuple[str, ...]]:
-    """Order, kind, number and folded number of each."""
-    return {
-        (order_refnum, kind, written, folded(written))
-        for order_refnum, kind, number in numbers
-        if (written := mended(number).strip() if kind != "order" else number) and len(written) <= LONGEST
-    }
+    """Order, kind, number and folded number (as `folded` makes it) of each."""
+    rows: set[tuple[str, ...]] = set()
+    for order_refnum, kind, number in numbers:
+        plain = mended(number).strip()
+        written = number if kind == "order" else plain
+        if written and len(written) <= LONGEST:
+            rows.add((order_refnum, kind, written, plain.casefold()))
+    return rows
 
 
 _COLUMNS = [each.name for each in search_keys.columns]

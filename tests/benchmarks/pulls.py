@@ -19,7 +19,7 @@ from werkzeug.test import create_environ
 from app import create_app, settings
 from app.contract.schemas import load_contract
 from app.deadline import Deadline
-from app.domain.orders import Candidate, Order, SourceCancellations
+from app.domain.orders import Candidate, SourceCancellations
 from app.gateways import VENDORS
 from app.gateways.calls import Call
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
@@ -28,7 +28,6 @@ from tests.benchmarks.durable import CHANNEL, Row, databases
 
 PULL = "/api/channel/order_pull_v1"
 PAGE = 100
-OTHERS = 4
 T = TypeVar("T")
 _SCHEMA = load_contract().callbacks["order_pull"].answer_schema
 _VALIDATOR = jsonschema_rs.Draft4Validator(_SCHEMA)
@@ -46,10 +45,6 @@ class Prefetched:
         """With all orders that the vendor has now."""
         return cls(source, list(source.fetch_orders(None, 2**47, Call(Deadline.in_s(60.0), "benchmark", "question"))))
 
-    def newest(self, count: int) -> list[Candidate]:
-        """So many that RetailOps can be given and that are on no page of this benchmark."""
-        return [order for chunk in self._chunks for order in chunk if isinstance(order.order, Order)][-count:]
-
     def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
         return iter(self._chunks)
 
@@ -63,8 +58,8 @@ class Prefetched:
 def s13(rounds: int, folder: Path) -> Iterator[Row]:
     """CPU of `order_pull` in process, the first hand-out of 100 orders and the repeat, without the vendor's pages.
 
-    The application is called as the server calls it, without a test client, and has handed out some other orders
-    before: what a process, or a connection of it to the database, does once in its life is none of a page.
+    The application is called as the server calls it, without a test client, and has answered one pull before, when
+    there was no order: what a process does once in its life is none of a page.
     """
     with_vendor = serve_pipe17(shipments=PAGE + 20)
     channel = CHANNEL.format(name=LEGACY_KEY, number=32, key=KEY, base_url=with_vendor.url + BASE_PATH)
@@ -109,11 +104,9 @@ def _cpu(app: Flask, *, is_whole: bool) -> tuple[dict[str, Any], list[float]]:
     gateways = app.extensions["works"].gateways
     [(place, source)] = gateways.items()
     if not is_whole:
-        fetched = Prefetched.of(source.orders)
-        for before in fetched.newest(OTHERS):
-            gateways[place] = replace(source, orders=Prefetched(source.orders, [[before]]))
-            assert len(_decoded(_answered(app, _request()))["orders"]) == 1
-        gateways[place] = replace(source, orders=fetched)
+        gateways[place] = replace(source, orders=Prefetched(source.orders, []))
+        assert _decoded(_answered(app, _request()))["orders"] == []
+        gateways[place] = replace(source, orders=Prefetched.of(source.orders))
     taken = [_timed(functools.partial(_answered, app, _request())) for _ in range(5)]
     answer = _decoded(taken[-1][1])
     assert len(answer["orders"]) == PAGE, answer

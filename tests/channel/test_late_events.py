@@ -86,10 +86,10 @@ def test_r15_a_call_parked_after_the_answer_is_told_once_and_names_callback_and_
 
 @pytest.mark.parametrize("fault", ["reset_after", "hang"])
 def test_r15_a_held_cancellation_is_told_either_way(
-    fault: str, retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
+    fault: str, retailops: Caller, hasty: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
 ) -> None:
     pipe17.fault(kind=fault, times=1, match={"method": "PUT"})
-    answer = retailops.cancel(orders[0]["channel_order_refnum"])
+    answer = hasty.cancel(orders[0]["channel_order_refnum"])
     assert (answer["status"], codes(answer)) == ("fail", ["OUTCOME_UNKNOWN"])
     [told] = eventually_told(retailops)
     assert told["code"] == ("LATE_DONE" if fault == "reset_after" else "LATE_NOT_DONE")

@@ -285,7 +285,7 @@ def test_r10_a_cancellation_that_surely_failed_leaves_nothing_behind(
 
 
 def test_r10_a_cancellation_of_unknown_outcome_is_found_out_in_the_background(
-    retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
+    retailops: Caller, hasty: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
 ) -> None:
     done, undone = orders[0]["channel_order_refnum"], orders[1]["channel_order_refnum"]
     pipe17.fault(kind="reset_after", times=1, match={"method": "PUT"})
@@ -293,7 +293,7 @@ def test_r10_a_cancellation_of_unknown_outcome_is_found_out_in_the_background(
     assert (answer["status"], codes(answer)) == ("fail", ["OUTCOME_UNKNOWN"])
     eventually(lambda: retailops.cancel(done)["status"] == "success")
     pipe17.fault(kind="hang", times=1, match={"method": "PUT"})
-    assert retailops.cancel(undone)["status"] == "fail"
+    assert hasty.cancel(undone)["status"] == "fail"
     puts = pipe17.calls("PUT /shipments/{id}")
     eventually(lambda: _open_deliveries(retailops) == 0)
     assert pipe17.calls("PUT /shipments/{id}") == puts, "a held decision is looked up, never sent again"

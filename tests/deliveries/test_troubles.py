@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Caller, Sandbox, eventually, shipment_of
+from tests.passing_time import PassingTime
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -35,8 +36,12 @@ def test_p14_the_log_tells_once_that_a_vendor_fails_and_once_that_it_works_again
 
 
 def test_p14_the_log_tells_of_an_owed_call_that_fails_in_the_background(
-    retailops: Caller, pipe17: Sandbox, caplog: pytest.LogCaptureFixture
+    retailops: Caller, pipe17: Sandbox, caplog: pytest.LogCaptureFixture, time_passes: PassingTime
 ) -> None:
+    def works_again() -> bool:
+        time_passes(retailops.app, 2.0)
+        return any("works again" in line for line in lines(caplog))
+
     orders = retailops.pull()
     retailops.acknowledge(orders[0]["channel_order_refnum"])
     pipe17.fault(kind="status", code=503, times=3, match={"method": "POST", "path_prefix": "/api/v3/fulfillments"})
@@ -46,7 +51,7 @@ def test_p14_the_log_tells_of_an_owed_call_that_fails_in_the_background(
             channel_order_refnum=orders[0]["channel_order_refnum"],
             shipment=shipment_of(orders[0], 501),
         )
-        eventually(lambda: any("works again" in line for line in lines(caplog)))
+        eventually(works_again)
     *failing, ended = lines(caplog)
     assert ended == "submit_shipment works again"
     reasons = [line.split(" fails and stays owed: ")[1].split(":")[0] for line in failing]

@@ -2,82 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 import requests
 
-from app.deliveries.background_work import WorkerProcess
-from app.deliveries.sync import Syncer
 from app.domain.stock import StockChange, StockLevel
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
-from app.operations.health_checks import waiting
-from app.records import catalogue, catalogue_sync, cataloguing, stock, stock_sync
-from app.records.cataloguing import Statement
-from app.records.database import Database
+from app.records import catalogue, catalogue_sync, stock, stock_sync
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually, shipment_of
-from tests.databases import nothing_written, open_database
+from tests.databases import nothing_written
+from tests.gateways.vendors.pipe17.merchant import Merchant
 from tests.gateways.vendors.pipe17.stage import connect, level, places, push_stock, request, set_field, stock_of
 
 pytestmark = pytest.mark.both_databases
 
 POLL_S = 601.0
 """A poll for what Pipe17's people did is due."""
-
-
-class Merchant:
-    """One process that sends what RetailOps states, with the memory it has of Pipe17."""
-
-    def __init__(self, sandbox: Sandbox, database: Database) -> None:
-        self.sandbox = sandbox
-        self.database = database
-        self.now = datetime(2026, 2, 3, 12, tzinfo=UTC)
-        self.connect()
-
-    def connect(self, **options: Any) -> Pipe17Gateway:
-        gateway = connect(self.sandbox, **options)
-        process = WorkerProcess(self.database, {("first", "pipe17"): gateway}, lambda: self.now, lambda: False)
-        self._sender = Syncer(process)
-        return gateway
-
-    def state(self, **levels: StockLevel) -> None:
-        encoded = {sku.replace("_", "-"): msgspec.json.encode(level) for sku, level in levels.items()}
-        with self.database.write() as connection:
-            stock.accept(connection, "first", "pipe17", encoded, now=self.now)
-        self.send()
-
-    def push(self, *skus: str) -> None:
-        statements = [Statement(f"Product:{number}", {"sku": sku, "title": sku}) for number, sku in enumerate(skus, 1)]
-        with self.database.write() as connection:
-            cataloguing.accept(connection, "first", ["pipe17"], statements, self.now)
-        self.send()
-
-    def send(self, later_s: float = 0.0) -> None:
-        self.now += timedelta(seconds=later_s)
-        self._sender.send("first", "pipe17")
-
-    def refusal(self, sku: str) -> str:
-        with self.database.read() as connection:
-            return {item.sku: item for item in stock.stated(connection, "first", "pipe17", after="", limit=999)}[
-                sku
-            ].refusal
-
-    def attention(self) -> list[str]:
-        found = waiting.of_records(self.database, ["first"], self.now)["first"]
-        return [item.sentence for item in found if item.state == "attention" and "stock" in item.name]
-
-
-@pytest.fixture
-def merchant(empty: Sandbox, database_url: str) -> Iterator[Merchant]:
-    database = open_database(database_url)
-    yield Merchant(empty, database)
-    database.close()
 
 
 def people(sandbox: Sandbox, method: str, path: str, body: Any) -> Any:

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 import requests
 
-from app.deliveries.background_work import WorkerProcess
-from app.deliveries.sync import Syncer
 from app.domain.stock import StockChange, StockDetail, StockLevel
 from app.errors import Misconfigured
-from app.records import stock
-from app.records.database import Database
 from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
 from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
-from tests.conftest import Caller, Sandbox, channel_table, eventually, owed_levels
-from tests.databases import open_database
+from tests.conftest import Caller, Sandbox, channel_table, eventually
+from tests.gateways.vendors.pipe17.merchant import Merchant
 from tests.gateways.vendors.pipe17.stage import Start, call, connect, level, places, push_stock, set_field, stock_of
 
 MANY = int(os.environ.get("STOCK_SKUS", "1000"))
@@ -188,56 +183,21 @@ def _post_product(sandbox: Sandbox, body: dict[str, Any]) -> None:
 # Through the records
 
 
-class Merchant:
-    """RetailOps' levels in the records, told by any number of processes, each with a memory of its own."""
-
-    def __init__(self, sandbox: Sandbox, database: Database) -> None:
-        self._sandbox = sandbox
-        self._database = database
-        self._now = datetime(2026, 2, 3, 12, tzinfo=UTC)
-
-    def state(self, **levels: StockLevel) -> None:
-        encoded = {sku: msgspec.json.encode(level) for sku, level in levels.items()}
-        with self._database.write() as connection:
-            stock.accept(connection, "first", "pipe17", encoded)
-
-    def send(self, **options: Any) -> None:
-        """What is owed, by a process that knows nothing but the records."""
-        self._now += timedelta(hours=1)
-        gateway = connect(self._sandbox, **options)
-        sender = Syncer(WorkerProcess(self._database, {("first", "pipe17"): gateway}, lambda: self._now, lambda: False))
-        sender.send("first", "pipe17")
-
-    def owed(self) -> int:
-        with self._database.read() as connection:
-            return owed_levels(connection)
-
-    def posts(self) -> int:
-        return self._sandbox.calls("POST /inventory")
-
-
-@pytest.fixture
-def merchant(empty: Sandbox, database_url: str) -> Iterator[Merchant]:
-    database = open_database(database_url)
-    yield Merchant(empty, database)
-    database.close()
-
-
 @pytest.mark.parametrize("mode", ["snapshot", "delta"])
 def test_p27_p26_what_a_lost_attempt_left_is_taken_back_by_whichever_process_tells_next(
     empty: Sandbox, merchant: Merchant, mode: str
 ) -> None:
     set_field(empty, "inventory.mode", mode)
-    merchant.state(BOWL=level(reno=(5, 5)))
-    merchant.send()
+    merchant.accept(BOWL=level(reno=(5, 5)))
+    merchant.send_anew()
     empty.fault(kind="reset_after", times=1, match={"method": "POST", "path_prefix": f"{BASE_PATH}/inventory"})
-    merchant.state(BOWL=level(dallas=(500, 500), reno=(6, 6)))
-    merchant.send()
+    merchant.accept(BOWL=level(dallas=(500, 500), reno=(6, 6)))
+    merchant.send_anew()
     held = stock_of(empty, "BOWL")
     assert (held[DALLAS], held[RENO], merchant.owed()) == ((500, 0), (6, 0), 1)
 
-    merchant.state(BOWL=level(reno=(5, 5)))
-    merchant.send()
+    merchant.accept(BOWL=level(reno=(5, 5)))
+    merchant.send_anew()
     held = stock_of(empty, "BOWL")
     assert (held[DALLAS], held[RENO], merchant.owed()) == ((0, 0), (5, 0), 0)
 
@@ -250,13 +210,13 @@ def test_p27_the_half_of_a_sku_that_was_taken_before_the_other_was_put_off_is_ta
     posts = {"method": "POST", "path_prefix": f"{BASE_PATH}/inventory"}
     empty.fault(kind="slow", delay_s=0, times=1, match=posts)
     empty.fault(kind="status", code=429, match=posts)
-    merchant.state(BOWL=level(dallas=(500, 500), reno=(500, 500)))
-    merchant.send(ingest_batch=1)
+    merchant.accept(BOWL=level(dallas=(500, 500), reno=(500, 500)))
+    merchant.send_anew(ingest_batch=1)
     empty.heal()
     assert stock_of(empty, "BOWL")[first] == (500, 0) != stock_of(empty, "BOWL")[last]
 
-    merchant.state(BOWL=StockLevel(5, (StockDetail("internal", last, 5, 5),)))
-    merchant.send()
+    merchant.accept(BOWL=StockLevel(5, (StockDetail("internal", last, 5, 5),)))
+    merchant.send_anew()
     held = stock_of(empty, "BOWL")
     assert (held[first], held[last], merchant.owed()) == ((0, 0), (5, 0), 0)
 
@@ -268,20 +228,20 @@ def test_p33_whatever_is_stated_again_is_sent_again_and_skipped_stock_makes_no_n
     before = stock_of(empty, "TRAY")
     empty.tell("products/BOWL", {"inventoryNotTracked": True}, "PUT")
     empty.tell("products/TRAY", {"locationId": places(empty)[DALLAS], "inventoryNotTracked": True}, "PUT")
-    merchant.state(JAM=level(dallas=(1, 1)), **levels)
-    merchant.send()
+    merchant.accept(JAM=level(dallas=(1, 1)), **levels)
+    merchant.send_anew()
     assert (merchant.owed(), merchant.posts()) == (0, 1)
     assert "Moon DC" in caplog.text and "skipped" not in caplog.text
 
     empty.tell("products/BOWL", {"inventoryNotTracked": False}, "PUT")
     empty.tell("products/TRAY", {"locationId": places(empty)[DALLAS], "inventoryNotTracked": False}, "PUT")
     assert stock_of(empty, "TRAY") == before
-    merchant.state(JAM=level(dallas=(1, 1)), **levels)
+    merchant.accept(JAM=level(dallas=(1, 1)), **levels)
     assert merchant.owed() == 4
-    merchant.send()
+    merchant.send_anew()
     assert (stock_of(empty, "BOWL")[DALLAS], stock_of(empty, "TRAY")[DALLAS]) == ((12, 2), (3, 0))
-    merchant.state(JAM=level(dallas=(1, 1)), **levels)
-    merchant.send()
+    merchant.accept(JAM=level(dallas=(1, 1)), **levels)
+    merchant.send_anew()
     assert (merchant.owed(), merchant.posts()) == (0, 3)
 
 

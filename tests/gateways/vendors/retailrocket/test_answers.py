@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -23,17 +23,11 @@ from app.gateways.calls import Call
 from app.records.database import Database
 from app.records.feeds import FeedStore
 from app.sandbox.server import serve
-from app.sandbox.vendors.retailrocket import API_PATH, CDN_PATH, TRACKING_PATH, serve_retailrocket
+from app.sandbox.vendors.retailrocket import API_PATH, CDN_PATH, TRACKING_PATH
 from tests.conftest import Sandbox, codes, eventually
 from tests.gateways.vendors.retailrocket.stage import FEED, PATHS, Desk, Shop, channel, record
 
 TOKEN = "canary-of-the-feeds-address-0001"
-
-
-@pytest.fixture
-def rocket() -> Iterator[Sandbox]:
-    with serve_retailrocket() as server:
-        yield Sandbox(server)
 
 
 def purchase() -> Purchase:

@@ -35,7 +35,7 @@ from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.tables.orders import handed_out
 from app.sandbox.server import RunningServer, serve
-from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
+from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH
 from app.sandbox.vendors.retailrocket.products import content_hash as vendors_hash
 from tests.channel.money_gateway import Till, serve_till
 from tests.conftest import KEY, PAIR, Caller, Sandbox, codes, eventually, shipment_of
@@ -69,12 +69,6 @@ feed_delay_s = 0
 """
 
 SERVER = 'order_source = "server"\n'
-
-
-@pytest.fixture
-def rocket() -> Iterator[Sandbox]:
-    with serve_retailrocket() as server:
-        yield Sandbox(server)
 
 
 class Shop:
