@@ -111,14 +111,15 @@ class GroupCommit:
         """False where the group failed; raises where it did and no other write was part of it."""
         give_up_at = time.monotonic() + wait_s
         writes: list[_Write[Any, Any]] = []
-        become, is_promoted = _IS_APART, False
+        become, is_promoted, is_behind = _IS_APART, False, False
         with self._lock:
             before, self._ended = self._ended, threading.Event()
             ended = self._ended
         try:
             with self._transaction(wait_s) as connection:
                 # It has begun while those before were waiting for the disk; what has come until they are done is its.
-                if not before.wait(max(give_up_at - time.monotonic(), 0.0)):
+                is_behind = not before.wait(max(give_up_at - time.monotonic(), 0.0))
+                if is_behind:
                     raise DatabaseBusy("other writes of this process hold it")
                 self._write(connection, own, writes)
                 self._promote()
@@ -130,9 +131,12 @@ class GroupCommit:
                 raise
             return False
         finally:
+            if is_behind:  # whoever leads now waits for the same group, and only this write has failed
+                with self._lock:
+                    self._ended = before
             ended.set()
             # A database that fails slowly fails for all at the same time, not for one after another.
-            late = self._take_all() if become == _IS_APART else []
+            late = self._take_all() if become == _IS_APART and not is_behind else []
             if not is_promoted:
                 self._promote()
             for write in (*writes[1:], *late):
@@ -141,16 +145,17 @@ class GroupCommit:
     def _write(self, connection: Connection, own: _Write[Any, Any], writes: list[_Write[Any, Any]]) -> None:
         """Run the own write and those that wait by now; they are added to `writes`."""
         until_s = time.monotonic() + LONGEST_S
-        with self._lock:
-            self._waiting.appendleft(own)
-            left = min(len(self._waiting), MOST)
-        # Taken when they begin, for one whose thread has given up must not be written any more.
-        while together := self._take_together(left):
+        left = 1 + min(self.waiting, MOST - 1)
+        # Taken when they begin, for one whose thread has given up must not be written any more.  The own one never
+        # stands among those that wait: a group that fails takes them all.
+        together = self._take_together(left, own)
+        while together:
             writes += together
             results = together[0].work(connection, [write.item for write in together])
             for write, result in zip(together, results, strict=True):
                 write.result = result
             left = left - len(together) if time.monotonic() < until_s else 0
+            together = self._take_together(left)
 
     def _take_all(self) -> list[_Write[Any, Any]]:
         """The writes that wait by now."""
@@ -159,10 +164,10 @@ class GroupCommit:
             self._waiting.clear()
         return taken
 
-    def _take_together(self, most: int) -> list[_Write[Any, Any]]:
-        """Those that wait by now and are written together: of one kind, and of few rows."""
-        taken: list[_Write[Any, Any]] = []
-        rows = 0
+    def _take_together(self, most: int, *first: _Write[Any, Any]) -> list[_Write[Any, Any]]:
+        """The first, and those that wait by now and are written together: of one kind, and of few rows."""
+        taken = list(first)
+        rows = sum(write.rows for write in taken)
         with self._lock:
             while len(taken) < most and self._waiting:
                 write = self._waiting[0]

@@ -190,6 +190,8 @@ class SlowCommit:
         self.commits = GroupCommit(self._transaction)
         self.threads = ThreadPoolExecutor(8)
         self.go, self._is_committing = threading.Event(), threading.Event()
+        self.fails: Iterator[bool] = iter(())
+        """Whether the first commit fails, and those after it."""
         self._begun = threading.Semaphore(0)
         self._database = database
         kept(database)  # the first use of SQLite also commits where its clock begins
@@ -217,6 +219,8 @@ class SlowCommit:
     def _commit(self, _: sa.Connection) -> None:
         self._is_committing.set()
         assert self.go.wait(10)
+        if next(self.fails, False):
+            raise DatabaseUnavailable("the connection was lost")
 
 
 @pytest.fixture
@@ -239,6 +243,20 @@ def test_p22_what_comes_during_a_commit_is_the_next_group_whoever_has_begun_it(s
     slow.go.set()
     assert [write.result(10) for write in (slow.first, leads, *others)] == ["first", *"abc"]
     assert [sorted(names) for names in slow.ran] == [["first"], list("abc")]
+
+
+def test_p22_a_commit_that_fails_takes_nothing_from_whoever_has_begun_the_next_group(
+    database: Database, slow: SlowCommit
+) -> None:
+    leads = slow.begin("a")
+    slow.await_begin()
+    others = [slow.begin(name) for name in "bc"]
+    eventually(lambda: slow.commits.waiting == 2)
+    slow.fails = iter([True])
+    slow.go.set()
+    assert isinstance(slow.first.exception(10), DatabaseUnavailable)
+    assert [write.result(10) for write in (leads, *others)] == list("abc")
+    assert kept(database) == list("abc")
 
 
 def test_p7_who_begins_the_next_group_waits_no_longer_than_its_time(database: Database, slow: SlowCommit) -> None:
