@@ -17,11 +17,13 @@ from app.records.growing import GROWING, OF_FEW, SMALL
 from app.records.pulls import TIRED_AFTER
 from app.records.purge import Purge
 from app.records.retention import Terms
+from app.records.search_filling import SearchFilling
 from app.records.tables import metadata
 from app.records.tables.orders import IS_TIRED
 from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
 from app.storefront import retention as of_shops
+from app.storefront.order_queue import OrderQueue
 from tests.benchmarks.filling import FIRST_ID, ROWS, Amounts, fill
 from tests.benchmarks.pages import places
 from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table
@@ -109,7 +111,7 @@ def test_p26_no_statement_of_a_request_or_of_the_background_walks_through_what_g
             _sell(shop)
             _hand_out(retailops)
             _look(built[0], retailops.database)
-            _purge(retailops.database)
+            _work_in_the_background(retailops.database)
     built[0].extensions["works"].stop()
     database = open_database(database_url)
     _grow(database)
@@ -177,7 +179,12 @@ def _look(app: Flask, database: Database) -> None:
     assert browser.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
-def _purge(database: Database) -> None:
+def _work_in_the_background(database: Database) -> None:
+    """What the server's own thread does some time after its start, and what it purges."""
+    filling = SearchFilling(database, database.clock, {"shop"})
+    while filling.turn():
+        pass
+    OrderQueue(database, database.clock).turn()
     late = database.now() + timedelta(days=400)
     purge = Purge(database, Terms(), lambda: late, clocks=(*retention.CLOCKS, *of_shops.CLOCKS))
     while purge.turn():
