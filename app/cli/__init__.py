@@ -97,14 +97,22 @@ class Commands(click.Group):
 
 def _first_sentence(token: str) -> str:
     """What a vendor's group says of itself, read from its source: to import it would import the vendor."""
-    for node in ast.parse((_VENDORS / token / "commands.py").read_text(encoding="utf-8")).body:
+    try:
+        parts = ast.parse((_VENDORS / token / "commands.py").read_text(encoding="utf-8")).body
+    except (OSError, ValueError, SyntaxError) as error:
+        return _why_unloadable(error)
+    for node in parts:
         if isinstance(node, ast.FunctionDef) and node.name == "commands":
             return (ast.get_docstring(node) or "").partition("\n")[0]
     return ""
 
 
+def _why_unloadable(error: Exception) -> str:
+    return f"Cannot be loaded: {type(error).__name__}: {error}"
+
+
 def _unloadable(name: str, error: Exception) -> click.Command:
-    reason = f"Cannot be loaded: {type(error).__name__}: {error}"
+    reason = _why_unloadable(error)
 
     def fail(**_: object) -> NoReturn:
         raise click.ClickException(f"`channel {name}`: {reason}")

@@ -1,7 +1,7 @@
 """Sample bodies for every callback: the fixtures', made to speak of one order and of goods that no shop has.
 
-Order and SKU names begin with SAMPLE, so that a server which really holds orders and products does not find one of
-its own meant.
+Order and SKU names begin with SAMPLE, and the product's id is none of the fixtures', so that a server which really
+holds orders and products does not find one of its own meant.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def sample(callback: str) -> dict[str, Any]:
     match callback:
         case "catalog_push":  # one product that every vendor can sell
             del body["template_output"]["data"]["Product"][1:]
-            feed = body["template_output"]["data"]["Product"][0]["feed_data"]
+            [product] = body["template_output"]["data"]["Product"]
+            product["object_data"] = {"id": 4711001, "source_type": "sku"}
+            feed = product["feed_data"]
             feed["General"] |= {"SKU": "SAMPLE-MUG-RED", "Title": "Sample mug, red", "Currency": "USD",
                                 "URL": "https://shop.example/sample-mug"}  # fmt: skip
             del feed["Variants"]

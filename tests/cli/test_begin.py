@@ -19,7 +19,7 @@ import requests
 from click.testing import CliRunner
 from dotenv import dotenv_values
 
-from app import gateways, settings
+from app import cli, gateways, settings
 from app.cli.demo import pipe17
 from app.cli.demo.stage import Stage
 from app.cli.init import init
@@ -180,6 +180,15 @@ def test_flasks_own_server_is_for_development(tmp_path: Path) -> None:
 
 def test_version_is_that_of_the_distribution(tmp_path: Path) -> None:
     assert channel(tmp_path, "--version").stdout == f"channel, version {version('retailops-channel')}\n"
+
+
+def test_a_vendor_whose_commands_cannot_be_read_stops_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli.OF_VENDORS, "acme", "app.gateways.vendors.acme.commands:commands")
+    shown = CliRunner().invoke(cli.cli, ["--help"])
+    assert shown.exit_code == 0 and "Cannot be loaded: FileNotFoundError" in shown.output, shown.output
+    assert {"verify", "rally"} <= {line.split()[0] for line in shown.output.splitlines() if line.startswith("  ")}
+    used = CliRunner().invoke(cli.cli, ["acme"])
+    assert used.exit_code == 1 and "Cannot be loaded: ModuleNotFoundError" in used.output, used.output
 
 
 ELSEWHERE = """

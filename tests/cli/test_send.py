@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from app import cli
 from app.cli.exchange import apply_change
 from app.cli.samples import sample
+from app.contract.files import FIXTURES
 from app.contract.schemas import Contract
 from app.sandbox.server import RunningServer, serve
 from tests.command_line import unset_ours
@@ -63,6 +64,9 @@ def test_every_callback_has_a_sample_that_retailops_could_send(contract: Contrac
         assert callback.read(body).is_clean, name
         assert name == "catalog_get_config" or len(body) > 4, name
         assert not {"S12345", "496", "string"} & set(json.dumps(body).split('"')), name
+    fixtures = b"".join(file.read_bytes() for file in FIXTURES.glob("catalog_push_*"))
+    for product in sample("catalog_push")["template_output"]["data"]["Product"]:
+        assert str(product["object_data"]["id"]).encode() not in fixtures, "it may mean a product of the shop"
 
 
 def test_p4_every_sample_sent_with_the_channels_own_key_gets_an_answer_retailops_takes(

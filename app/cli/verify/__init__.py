@@ -67,7 +67,7 @@ _MORE = "every request that failed: --all; for programs: --json, --junit FILE"
 @click.option("--stop-on-error", is_flag=True, help="Stop at the first test that fails.")
 @click.option("--verbose", is_flag=True, help="Show bodies on standard error; keys are masked.")
 @click.option("--all", "show_all", is_flag=True, help="Also show every test, and every request that failed.")
-@timeout_option(15.0, "Seconds for one whole exchange; the SDK's own tool always waits 15.")
+@timeout_option(15.0, "Seconds for one whole exchange after its host is resolved; the SDK's own tool always waits 15.")
 @click.option(
     "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many tests run at the same time."
 )

@@ -49,7 +49,7 @@ class Progress:
             transient=True, disable=out.quiet or not out.is_terminal,
         )  # fmt: skip
         self._task = self._bar.add_task("", total=len(plan.cases))
-        self._line("channel verify " + re.sub(r"//[^/ ]*@", "//***@", title))
+        self._line("channel verify " + re.sub(r"//[^/]*@", "//***@", title))
 
     def __enter__(self) -> Progress:
         self._bar.start()

@@ -122,7 +122,8 @@ class Target:
         try:
             return self._clients[server].exchange(request, parts.path, end)
         except GatewayError as error:
-            raise self._no_answer(error, is_late=error.code == "TIMED_OUT" or not end.left_s()) from None
+            is_late = error.code == "TIMED_OUT" or (error.code != "DNS_FAILED" and not end.left_s())
+            raise self._no_answer(error, is_late=is_late) from None
 
     def _no_answer(self, error: GatewayError, *, is_late: bool) -> NoAnswer:
         if is_late:
