@@ -63,5 +63,15 @@ def test_an_integration_is_changed_only_by_what_is_understood() -> None:
         assert requests.put(address, json={"status": "disabled"}, timeout=10).json()["integration"]["status"]
 
 
+def test_p41_a_refused_reset_clears_nothing() -> None:
+    with serve_pipe17(shipments=1) as server:
+        address = f"{server.url}/sandbox/state"
+        before = requests.get(address, timeout=10).json()
+        for body in ('{"shipments": 12.0}', '{"seed": 1.0}', '{"shipments": -1}', '{"seed": "x"}', "[]"):
+            reply = requests.post(f"{server.url}/sandbox/reset", data=body, timeout=10)
+            assert reply.status_code == 400, body
+            assert requests.get(address, timeout=10).json() == before, body
+
+
 def test_a_sandbox_says_what_time_it_is_as_real_servers_do(sandbox: RunningServer) -> None:
     assert requests.get(f"{sandbox.url}/sandbox/faults", timeout=10).headers["Date"].endswith("GMT")

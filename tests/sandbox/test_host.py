@@ -16,6 +16,7 @@ from app.cli.sandbox import sandbox as sandbox_command
 from app.sandbox import vendors
 from app.sandbox.host import Options
 from app.sandbox.server import RunningServer
+from app.sandbox.vendors import example_shop
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_KEY, serve_pipe17
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -83,6 +84,34 @@ def test_every_sandbox_has_a_page_for_people_and_the_same_as_json_for_programs(n
         state = requests.get(f"{server.url}/sandbox/", timeout=10).json()
         assert state == held(server)
         assert requests.get(f"{server.url}/sandbox/journal", timeout=10).json()["calls"] == []
+
+
+@pytest.mark.parametrize("name", [*vendors.names(), vendors.EXAMPLE])
+def test_p41_what_a_sandbox_has_saved_it_reads_again(name: str, tmp_path: Path) -> None:
+    options = Options(state_file=tmp_path / "state.json", shipments=2)
+    with vendors.vendor(name).start(0, options) as server:
+        requests.post(f"{server.url}/sandbox/reset", timeout=10)
+        saved = held(server)
+    with vendors.vendor(name).start(0, options) as server:
+        assert held(server) == saved
+
+
+def test_p41_units_of_the_example_are_whole_numbers_and_are_read_again(tmp_path: Path) -> None:
+    options, key = Options(state_file=tmp_path / "state.json"), {"X-Api-Key": example_shop.API_KEY}
+    with example_shop.VENDOR.start(0, options) as server:
+        address = f"{server.url}{example_shop.BASE_PATH}"
+
+        def send(method: str, path: str, body: str) -> int:
+            headers = {**key, "Content-Type": "application/json"}
+            return requests.request(method, address + path, data=body, headers=headers, timeout=10).status_code
+
+        assert send("PUT", "/stock", '[{"sku": "MUG-RED", "quantity": 1.0}]') == 400
+        assert send("PUT", "/stock", '[{"sku": "MUG-RED", "quantity": 7}]') == 200
+        shipment = '{"id": "s", "lines": [{"line_id": "1", "quantity": %s}]}'
+        assert send("POST", "/orders/1001/shipments", shipment % "1e0") == 400
+        assert send("POST", "/orders/1001/shipments", shipment % "1") == 200
+    with example_shop.VENDOR.start(0, options) as server:
+        assert held(server)["stock"] == {"MUG-RED": 7}
 
 
 def test_the_usual_ports_are_those_that_the_examples_name() -> None:

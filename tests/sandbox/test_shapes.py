@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import msgspec
@@ -148,6 +150,25 @@ def test_p20_every_shape_of_a_vendor_is_json_schema_and_tells_no_value() -> None
                     told = "; ".join(map(str, shapes.problems(name, body)))
                     assert "c4nary" not in told, (file, name, told)
                     assert "breaks the rule" not in told, (file, name, told)
+
+
+def test_p41_every_integer_of_a_vendor_is_one_in_python_too() -> None:
+    """1.0 is an integer of JSON Schema, and read as `Decimal`: it cannot count, slice or be kept as an int."""
+    for file in Path(vendors.__path__[0]).glob("*/shapes.json"):
+        loose = [node for node in _schemas(msgspec.json.decode(file.read_bytes())) if "integer" in node.get("type", ())]
+        assert [node for node in loose if node.get("digitsOnly") is not True] == [], file
+
+
+def _schemas(node: object) -> Iterator[dict[str, Any]]:
+    """Every schema with a type as text or list, however deep it stands."""
+    if isinstance(node, list):
+        for inner in node:
+            yield from _schemas(inner)
+    elif isinstance(node, dict):
+        if isinstance(node.get("type"), str | list):
+            yield node
+        for inner in node.values():
+            yield from _schemas(inner)
 
 
 def _fields(node: object) -> set[str]:
