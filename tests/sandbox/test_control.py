@@ -63,6 +63,23 @@ def test_an_integration_is_changed_only_by_what_is_understood() -> None:
         assert requests.put(address, json={"status": "disabled"}, timeout=10).json()["integration"]["status"]
 
 
+def test_p41_a_published_row_names_its_integration() -> None:
+    """One without would be a 500 for whoever reads the product next."""
+    with serve_pipe17(shipments=0) as server:
+        address = f"{server.url}/sandbox/products"
+        products = requests.get(f"{server.url}/sandbox/state", timeout=10).json()["products"]
+        sku = next(row["sku"] for row in products if not row["published"])
+        for row in ({"status": "published"}, {"integrationId": 5}, {"integrationId": ""}, "all"):
+            reply = requests.put(f"{address}/{sku}", json={"published": row}, timeout=10)
+            assert (reply.status_code, "published" in reply.json()["message"]) == (400, True), row
+            made = {"sku": "NEW", "name": "New", "published": [row]}
+            assert requests.post(address, json={"product": made}, timeout=10).status_code == 400, row
+        assert requests.get(f"{server.url}/sandbox/state", timeout=10).json()["products"] == products
+        row = {"integrationId": pipe17.INTEGRATION_ID, "status": "published"}
+        changed = requests.put(f"{address}/{sku}", json={"published": row}, timeout=10).json()["product"]
+        assert changed["published"] == [row]
+
+
 def test_p41_a_refused_reset_clears_nothing() -> None:
     with serve_pipe17(shipments=1) as server:
         address = f"{server.url}/sandbox/state"

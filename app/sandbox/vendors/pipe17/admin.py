@@ -79,12 +79,11 @@ def change_integration(state: State, integration_id: str) -> Json:
     return {"integration": state.change("integrations", stored, changes)}
 
 
-@ROUTES.route("PUT", "/products/<sku>")
-def change_product(state: State, sku: str) -> Json:
+@ROUTES.route("PUT", "/products/<sku>", takes="people.ticks")
+def change_product(state: State, sku: str, body: Json) -> Json:
     """What its users tick: `published` changes the integration's row it names, and `inventoryNotTracked`,
     with `locationId` of one stock record, says whose stock is locked; unlocking with `is_restored` brings back
     the figures from before the lock (contract 9)."""
-    body = object_body()
     stored = state.products_by_sku.get(sku)
     row = state.stock_rows.get((sku, body.get("locationId", "")))
     if stored is None or ("locationId" in body and row is None):
