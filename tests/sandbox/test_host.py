@@ -96,7 +96,7 @@ def test_p41_what_a_sandbox_has_saved_it_reads_again(name: str, tmp_path: Path) 
         assert held(server) == saved
 
 
-def test_p41_units_of_the_example_are_whole_numbers_and_are_read_again(tmp_path: Path) -> None:
+def test_p41_the_example_keeps_whole_units_and_the_fields_it_names_and_reads_them_again(tmp_path: Path) -> None:
     options, key = Options(state_file=tmp_path / "state.json"), {"X-Api-Key": example_shop.API_KEY}
     with example_shop.VENDOR.start(0, options) as server:
         address = f"{server.url}{example_shop.BASE_PATH}"
@@ -106,12 +106,15 @@ def test_p41_units_of_the_example_are_whole_numbers_and_are_read_again(tmp_path:
             return requests.request(method, address + path, data=body, headers=headers, timeout=10).status_code
 
         assert send("PUT", "/stock", '[{"sku": "MUG-RED", "quantity": 1.0}]') == 400
-        assert send("PUT", "/stock", '[{"sku": "MUG-RED", "quantity": 7}]') == 200
-        shipment = '{"id": "s", "lines": [{"line_id": "1", "quantity": %s}]}'
+        assert send("PUT", "/stock", '[{"sku": "MUG-RED", "quantity": 7, "shelf": 1}]') == 200
+        assert send("PUT", "/products", '[{"sku": "MUG-RED", "title": "Mug", "shelf": 1}]') == 200
+        shipment = '{"id": "s", "shelf": 1, "lines": [{"line_id": "1", "quantity": %s, "shelf": 1}]}'
         assert send("POST", "/orders/1001/shipments", shipment % "1e0") == 400
         assert send("POST", "/orders/1001/shipments", shipment % "1") == 200
     with example_shop.VENDOR.start(0, options) as server:
-        assert held(server)["stock"] == {"MUG-RED": 7}
+        found = held(server)
+        assert (found["stock"], found["products"]["MUG-RED"]) == ({"MUG-RED": 7}, {"sku": "MUG-RED", "title": "Mug"})
+        assert found["orders"]["1001"]["shipments"] == [{"id": "s", "lines": [{"line_id": "1", "quantity": 1}]}]
 
 
 def test_the_usual_ports_are_those_that_the_examples_name() -> None:

@@ -97,9 +97,11 @@ def ship(state: State, number: str, body: Json) -> Json:
             left[line["line_id"]] = left.get(line["line_id"], 0) - line["quantity"]
     if any(units < 0 for units in left.values()):
         raise Failure(422, "more units than the order has left")
-    found["shipments"].append(body)
+    lines = [_named(line, "line_id", "quantity") for line in body["lines"]]
+    kept = {**_named(body, "id", "carrier", "service", "tracking_number", "shipped_at"), "lines": lines}
+    found["shipments"].append(kept)
     found["status"] = found["status"] if any(left.values()) else "shipped"
-    return body
+    return kept
 
 
 @_API.route("PUT", "/stock", takes="stock")
@@ -110,8 +112,14 @@ def stock(state: State, body: list[Json]) -> Json:
 
 @_API.route("PUT", "/products", takes="products")
 def products(state: State, body: list[Json]) -> Json:
-    state.products |= {row["sku"]: row for row in body if row.get("title")}
+    kept = [_named(row, "sku", "title", "price", "currency", "description") for row in body if row.get("title")]
+    state.products |= {row["sku"]: row for row in kept}
     return {"results": [{"error": "" if row.get("title") else "no_title"} for row in body]}
+
+
+def _named(body: Json, *names: str) -> Json:
+    """What its API knows of a body; any other field is ignored."""
+    return {name: body[name] for name in names if name in body}
 
 
 class ExampleShop(Vendor):
