@@ -142,10 +142,11 @@ class _Shape:
 
     def problems(self, body: object) -> list[Problem]:
         try:
-            errors = self._validator.iter_errors(body)
-            found = dict.fromkeys(problem for error in errors for problem in self._read(error))
-        except ValueError:
-            return [Problem((), f"must be nested at most {MOST_DEPTH} levels deep")]
+            errors = list(self._validator.iter_errors(body))
+        except ValueError as fault:  # What it cannot take over from Python: too deep, or half of a character.
+            is_deep = "Recursion limit" in str(fault)
+            return [Problem((), f"must be nested at most {MOST_DEPTH} levels deep" if is_deep else "cannot be read")]
+        found = dict.fromkeys(problem for error in errors for problem in self._read(error))
         unknown = {problem.path for problem in found if problem.is_unknown}
         kept = [problem for problem in found if not _is_moot(problem, unknown)]
         return sorted(kept, key=lambda problem: _rank(problem.path, body))

@@ -128,13 +128,14 @@ def test_a_shape_that_adds_a_field_to_another_has_those_of_both(shapes: Shapes) 
     assert shapes.problems("person", {"age": 3}) == []
 
 
-def test_a_body_nested_too_deeply_is_a_fault_and_no_error(shapes: Shapes) -> None:
+def test_a_body_nested_too_deeply_or_with_half_a_character_is_a_fault_and_no_error(shapes: Shapes) -> None:
     deep: object = {}
     for _ in range(400):
         deep = [deep]
     assert [str(problem) for problem in shapes.problems("order", {**GOOD, "gift": deep})] == [
         "must be nested at most 255 levels deep"
     ]
+    assert [str(problem) for problem in shapes.problems("order", {**GOOD, "number": "\ud800"})] == ["cannot be read"]
 
 
 def test_p20_every_shape_of_a_vendor_is_json_schema_and_tells_no_value() -> None:
