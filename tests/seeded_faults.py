@@ -601,6 +601,14 @@ FAULTS = (
         ("tests/sandbox/test_host.py::test_the_page_shows_requests_without_secrets_and_only_its_own_forms_work",),
     ),
     Fault(
+        "sandbox-page-shows-a-table-of-tokens",
+        "P25",
+        "app/sandbox/page.py",
+        "    if _SECRET.search(name):\n        return",
+        "    if False:\n        return",
+        ("tests/sandbox/test_host.py::test_a_new_vendors_sandbox_is_a_folder_and_nothing_else",),
+    ),
+    Fault(
         "sandbox-forgets-at-the-end",
         "P41",
         "app/sandbox/host.py",

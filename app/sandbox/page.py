@@ -204,7 +204,12 @@ def settings_fields(settings: Any) -> list[Field]:
 
 
 def table(name: str, rows: Sequence[Json]) -> Table:
-    """The newest rows first, with the columns that hold one value; what is named like a secret is left out."""
+    """The newest rows first, with the columns that hold one value.
+
+    A column that is named like a secret is left out; of a table that is, nothing but the number of rows is shown.
+    """
+    if _SECRET.search(name):
+        return Table(name, len(rows), (), ())
     newest = list(reversed(rows[-MOST_ROWS:]))
     columns = list(dict.fromkeys(column for row in newest for column in _simple(row)))
     chosen = sorted(columns, key=lambda column: -sum(row.get(column) not in (None, "") for row in newest))[

@@ -31,6 +31,11 @@ API = Routes("/v1", keys_in("X-Key", "the-key"))
 
 class Orders(State):
     orders: list[dict]
+    tokens: dict[str, str]
+
+    def clear(self):
+        super().clear()
+        self.tokens["c4nary-name"] = "c4nary-value"
 
 
 @API.route("POST", "/orders", takes="order")
@@ -205,6 +210,7 @@ def test_a_new_vendors_sandbox_is_a_folder_and_nothing_else(tmp_path: Path, monk
         with acme.start(0, options) as server:
             shown = page(server)
             assert "Acme &lt;Ltd&gt;" in shown and "&lt;b&gt;7&lt;/b&gt;" in shown
+            assert "tokens: 1, not shown here" in shown and "c4nary" not in shown
             journal = requests.get(f"{server.url}/sandbox/journal", timeout=10).json()
             assert journal["calls"] == [], "the file keeps what the vendor holds; the journal is of this run"
             assert held(server)["orders"] == [{"number": "<b>7</b>"}]
