@@ -120,8 +120,11 @@ class Page:
             return Response(status=303, headers={"Location": f"/sandbox/#{what.partition('-')[0]}"})
 
     def _shown(self, failure: Failure | None = None) -> Response:
-        with self._state.lock:
+        with self._state.lock:  # What is held changes with the next request, so its texts are made here.
             held = self._state.held()
+            tables = [table(name, rows) for name, rows in held.items() if rows]
+            empty = [name for name, rows in held.items() if not rows]
+            played = [(title, result, table("", result.rows[::-1])) for title, result in reversed(self._played)]
             calls = list(self._state.calls)
             plays = self._vendor.plays(self._state)
             settings = settings_fields(self._state.settings)
@@ -130,13 +133,13 @@ class Page:
             vendor=self._vendor,
             url=request.host_url.rstrip("/"),
             failure=failure.message if failure else "",
-            tables=[table(name, rows) for name, rows in held.items() if rows],
-            empty=[name for name, rows in held.items() if not rows],
+            tables=tables,
+            empty=empty,
             rules=self._state.faults.as_json(),
             kinds=KINDS,
             settings=settings,
             plays=plays,
-            played=[(title, result, table("", result.rows[::-1])) for title, result in reversed(self._played)],
+            played=played,
             calls=list(reversed(calls))[:MOST_REQUESTS],
             calls_count=len(calls),
         )
@@ -174,7 +177,9 @@ class Page:
             play = next((play for play in self._vendor.plays(self._state) if play.name == form.get("name")), None)
         if play is None or not play.button:
             raise Failure(404, "that cannot be played now")
-        self._played.append((play.title, play.run(form)))
+        result = play.run(form)
+        with self._state.lock:
+            self._played.append((play.title, result))
 
 
 def _counted(given: Mapping[str, str]) -> dict[str, float]:

@@ -106,6 +106,23 @@ def test_p31_a_server_is_certified_with_its_real_key_and_nothing_real_changes(
     caller.close()
 
 
+def test_p8_the_stand_in_takes_the_straight_way_and_follows_no_redirect(
+    sandbox: tuple[RunningServer, Certifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever proxy this machine names: it calls with a channel's real key."""
+    certifier = sandbox[1]
+    with serve(lambda environ, start: []) as target, serve(lambda environ, start: []) as elsewhere:
+        target.faults.add({"kind": "redirect", "code": 307, "location": f"{elsewhere.url}/taken"})
+        elsewhere.faults.add({"kind": "status", "code": 200, "times": 1})
+        monkeypatch.setenv("HTTP_PROXY", elsewhere.url)
+        body = {"integration_auth_key": KEY, "target_url": target.url, "integration_name": NAME}
+        answer = certifier.certify(
+            msgspec.json.encode({**body, "supported_actions": ["order_cancel"]}), is_key_in_query=False
+        )
+    assert answer["action_results"][0]["message"] == "status 307, expected 200"
+    assert [rule["times"] for rule in elsewhere.faults.as_json()] == [1], "it was called"
+
+
 def test_what_would_not_pass_is_not_sent(sandbox: tuple[RunningServer, Certifier], home: Path) -> None:
     retailops, certifier = sandbox
     with serve(TrustsEverybody()) as server:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,28 @@ def test_shipping_requests_are_made_and_cancelled_on_the_page(pipe17: RunningSer
     last = held(pipe17)["shipments"][-1]
     assert last["status"] == "canceledRestock"
     assert submit(pipe17, "play", name="shipments", count="1e9").status_code == 400
+
+
+def test_p41_the_page_reads_what_is_held_under_the_lock() -> None:
+    """A row that another request changes meanwhile would be a 500 of the page."""
+    seen: list[bool] = []
+
+    def look() -> None:
+        seen.append(state.lock.acquire(blocking=False))
+        if seen[-1]:
+            state.lock.release()
+
+    class Row(dict[str, str]):
+        def items(self) -> Any:
+            with ThreadPoolExecutor(1) as another:
+                another.submit(look).result()
+            return super().items()
+
+    server, state = example_shop.serve_example_shop()
+    with server:
+        state.products["MUG-RED"] = Row(sku="MUG-RED", title="Mug")
+        assert "Mug" in page(server)
+    assert seen == [False]
 
 
 def test_the_page_shows_requests_without_secrets_and_only_its_own_forms_work(pipe17: RunningServer) -> None:

@@ -13,6 +13,7 @@ from flask import Response, request
 from app.contract.files import FIXTURES
 from app.contract.schemas import load_contract
 from app.sandbox.bodies import Failure, Json, json_answer
+from app.sandbox.calls import call
 from app.sandbox.host import Account, Options, Vendor, serve_sandbox
 from app.sandbox.routes import Routes
 from app.sandbox.server import RunningServer
@@ -22,6 +23,8 @@ CERTIFY_PATH = "/integration/channel/certify.json"
 
 API_KEY = "sandbox+key+of+the+retailops+api"
 """The public key of the stand-in's API."""
+
+_PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -67,20 +70,22 @@ class Certifier(State):
         return {"registered channels": [registered.as_json() for registered in self.registered]}
 
     def certify(self, body: bytes, *, is_key_in_query: bool) -> Json:
-        """Tries every action of the request; the answer, which is a 200 whatever it says."""
+        """Tries every action of the request; the answer, which is a 200 whatever it says.  Do not hold the lock."""
         try:
             received = msgspec.json.decode(body, type=dict[str, Any])
             key, target, name = (received[part] for part in ("integration_auth_key", "target_url", "integration_name"))
             actions: list[str] = received["supported_actions"]
         except (msgspec.MsgspecError, KeyError):
             return {"status": "error", "message": "the request cannot be read"}
-        self.received.append(received)
-        self.keys_in_query.append(is_key_in_query)
+        with self.lock:
+            self.received.append(received)
+            self.keys_in_query.append(is_key_in_query)
         results = [self._try(action, str(target), str(key)) for action in actions]
         if not all(result["status"] == "success" for result in results):
             return {"status": "error", "message": "not all actions passed", "action_results": results}
         handle = f"{str(name).upper().replace(' ', '_')}_{key}"
-        self.registered.append(Registered(handle, {action: f"{target}/{action}" for action in actions}))
+        with self.lock:
+            self.registered.append(Registered(handle, {action: f"{target}/{action}" for action in actions}))
         return {"status": "success", "message": "channel registered", "action_results": results}
 
     def _try(self, action: str, target: str, key: str) -> dict[str, Any]:
@@ -100,7 +105,7 @@ class Certifier(State):
         return {**result, "status": "success", "message": ""}
 
     def _problems(self, action: str, target: str, body: dict[str, Any]) -> Sequence[str]:
-        reply = requests.post(f"{target}/{action}_v1", data=msgspec.json.encode(body), timeout=20)
+        reply = call("POST", f"{target}/{action}_v1", patience_s=_PATIENCE_S, data=msgspec.json.encode(body))
         if reply.status_code != 200:
             return [f"status {reply.status_code}, expected 200"]
         try:
