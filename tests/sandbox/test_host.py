@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import requests
 from click.testing import CliRunner
 
 from app.cli.sandbox import sandbox as sandbox_command
+from app.docs.library import FOLDER
 from app.sandbox import vendors
 from app.sandbox.host import Options
 from app.sandbox.server import RunningServer
@@ -241,6 +243,37 @@ def test_a_new_vendors_sandbox_is_a_folder_and_nothing_else(tmp_path: Path, monk
         (tmp_path / "acme.json").write_text('{"settings": {}, "numbers": {}, "orders": {}}')
         with pytest.raises(ValueError):
             acme.start(0, options)
+    finally:
+        sys.modules.pop("app.sandbox.vendors.acme", None)
+
+
+def test_p43_the_pieces_of_the_page_are_a_whole_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", (FOLDER / "extend/sandbox.md").read_text(), re.MULTILINE | re.DOTALL)
+    seed, shapes = (text for kind, text in blocks if kind == "json")
+    code = "\n\n".join(text for kind, text in blocks if kind == "python")
+    folder = tmp_path / "acme"
+    folder.mkdir()
+    for name, text in ("__init__.py", code), ("seed.json", seed), ("shapes.json", shapes):
+        (folder / name).write_text(text)
+    monkeypatch.setattr(vendors, "__path__", [*vendors.__path__, str(tmp_path)])
+    acme, options = vendors.vendor("acme"), Options(state_file=tmp_path / "acme.json")
+    try:
+        with acme.start(0, options) as server:
+
+            def cancel(number: str, body: Any) -> requests.Response:
+                address, key = f"{server.url}/v1/orders/{number}/cancel", {"X-Api-Key": acme.accounts[0].key}
+                return requests.post(address, json=body, headers=key, timeout=10)
+
+            assert "2 orders wait." in submit(server, "play", name="orders", count="2").text
+            assert cancel("1001", {"reason": "too late"}).json()["status"] == "cancelled"
+            assert cancel("1001", {"reason": " "}).json() == {"message": "reason must be a text"}
+            assert cancel("1009", {"reason": "too late"}).status_code == 404
+            submit(server, "settings", is_closed="on")
+            assert cancel("1002", {"reason": "too late"}).headers["Retry-After"] == "60"
+            saved = held(server)
+            assert [order["status"] for order in saved["orders"].values()] == ["cancelled", "open", "open"]
+        with acme.start(0, options) as server:
+            assert held(server) == saved
     finally:
         sys.modules.pop("app.sandbox.vendors.acme", None)
 
