@@ -348,9 +348,10 @@ SLOW = (
     "callbacks/test_routes.py::test_p15_a_large_callback_at_an_ill_vendor",
     "callbacks/test_routes.py::test_p5_twenty_thousand_mutated_bodies_never_make_a_5xx",
     "callbacks/test_served.py",
-    "callbacks/test_worker.py::test_p15_a_client_that",
-    "callbacks/test_worker.py::test_p21_a_request_that_is_on_its_way",
+    "callbacks/test_worker.py",
     "channel/test_known_outcomes.py",
+    "channel/test_lane_waiting.py",
+    "channel/test_late_events.py",
     "channel/test_order_histories.py",
     "channel/test_refunds.py",
     "channel/test_reservations.py",
@@ -372,15 +373,17 @@ SLOW = (
     "gateways/",
     "operations/test_erasure.py",
     "operations/test_reconcile.py",
-    "records/test_rates.py::test_p26_without_the_database",
+    "records/test_rates.py",
     "records/test_trouble.py",
     "sandbox/test_shop.py",
     "storefront/test_addresses.py::test_the_formats_are_not_read_at_start",
     "system/",
     "test_house.py",
+    "transport/test_client.py",
+    "transport/test_limits.py",
     "transport/test_rates.py",
 )
-"""Files and tests that start processes or a browser, walk every vendor or take seconds; so are all of PostgreSQL."""
+"""What starts processes or a browser, walks every vendor, or takes seconds to wait; so are all tests of PostgreSQL."""
 
 
 LONGEST = (
