@@ -27,6 +27,10 @@ Units = dict[str, int]
 """Units by the order's line number."""
 
 
+UNPAID = {"fail": "NOT_DONE", "decline": "DECLINED", "timeout": "OUTCOME_UNKNOWN"}
+"""Codes for what `payment_credit` answers, which has a status and no events, when nothing is known to be given back."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """One 200 to one sending of a request."""
@@ -132,14 +136,16 @@ class Books:
             if heard.status != 200:
                 request.silences += 1
                 return
-            events = heard.answer.get("events") or ()
+            said = dict(heard.answer)
+            events = said.pop("events", None) or ()
             errors = tuple(
                 (event["code"], tuple(item["identifier"] for item in event["associations"]))
                 for event in events
                 if event["event_type"] == "error"
             )
-            codes, said = tuple(event["code"] for event in events), dict(heard.answer)
-            said.pop("events", None)
+            codes = tuple(event["code"] for event in events)
+            if request.callback == "payment_credit" and said["status"] in UNPAID:
+                codes, errors = (code := UNPAID[said["status"]],), ((code, ()),)
             answer = Answer(begun_at, heard_at, codes, errors, said)
             before = [old for old in request.answers if old.heard_at < begun_at and old.is_accepted]
             if (

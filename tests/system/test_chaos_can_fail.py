@@ -137,6 +137,18 @@ def test_p10_what_was_accepted_is_unsure_later_only_if_who_knew_it_has_died(
     assert (bool(books.violations), books.forgotten) == (is_found, 0 if is_found else 1)
 
 
+@pytest.mark.parametrize(
+    ("status", "is_accepted", "was_refused"),
+    [("success", True, False), ("fail", False, True), ("decline", False, True), ("timeout", False, False)],
+)
+def test_p10_a_credit_is_accepted_only_by_its_status(status: str, is_accepted: bool, was_refused: bool) -> None:
+    books, request = Books(), Request("payment_credit", {}, ("A1",))
+    books.note(request, CallbackReply("payment_credit", 200, {"status": status}, (), 0.1, "id"), 0.5, 1.0)
+    assert (request.is_accepted, request.was_surely_refused) == (is_accepted, was_refused)
+    books.note(request, CallbackReply("payment_credit", 200, {"status": "fail"}, (), 0.1, "id"), 2.0, 2.1)
+    assert bool(books.violations) is is_accepted, "what was paid once is not refused later"
+
+
 def _heard(*codes: str) -> CallbackReply:
     events = [{"event_type": "error", "code": code, "associations": []} for code in codes]
     return CallbackReply("order_cancel", 200, {"events": events}, (), 0.1, "id")
