@@ -114,9 +114,8 @@ def order_json(order: Order) -> dict[str, Any]:
 
 def moment_text(moment: datetime) -> str:
     """RFC 3339 with offset, to the second."""
-    text: str = to_builtins(
-        moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    )  # in a fifth of the time that `isoformat` takes
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    text: str = to_builtins(in_utc)  # in a fifth of the time that `isoformat` takes
     return text[:_TO_THE_SECOND] + "+00:00"
 
 
