@@ -138,7 +138,7 @@ def _is_told(books: Books, refnum: str) -> bool:
     about = [request for request in books.of(*_MONEY) if request.refnums == (refnum,)]
     return any(
         any(code in UNDONE or code.startswith("LATE_") for code in answer.codes)
-        or (request.callback == "payment_credit" and answer.content.get("status") != "success")
+        or (request.callback == "payment_credit" and not answer.is_accepted)
         for request in about
         for answer in request.answers[-1:]
     )
