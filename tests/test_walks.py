@@ -45,7 +45,7 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 10_951, "all of app/": 70_906}
+LINES = {"gateways": 11_000, "all of app/": 73_000}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7
