@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import io
 import statistics
 import sys
 import threading
+import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +35,10 @@ OUTSIDE = ("sandbox", "cli")
 """Rooms whose code is no part of a walk: what the vendors do, and the commands."""
 
 BODIES = {*COMMANDS.values(), *OBSERVATIONS.values()}
+_NO_CODE = {
+    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
+    *(tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER),
+}
 _NO_STATEMENTS = ("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA", "SAVEPOINT", "RELEASE")
 
 
@@ -178,6 +184,8 @@ class Size:
     """Of the Python files of one room."""
 
     lines: int
+    lines_of_code: int
+    """Neither blank, nor of comments or docstrings alone."""
     function_lines: list[int]
     is_gateway: bool
 
@@ -205,4 +213,21 @@ def _size(paths: list[Path]) -> Size:
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    return Size(sum(text.count("\n") for text in texts), functions, paths[0].is_relative_to(APP / "gateways"))
+    lines, of_code = (sum(counted(text) for text in texts) for counted in (_lines, _lines_of_code))
+    return Size(lines, of_code, functions, paths[0].is_relative_to(APP / "gateways"))
+
+
+def _lines(text: str) -> int:
+    return text.count("\n")
+
+
+def _lines_of_code(text: str) -> int:
+    docstrings = {
+        number
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    of_code = (range(token.start[0], token.end[0] + 1) for token in tokens if token.type not in _NO_CODE)
+    return len({number for numbers in of_code for number in numbers} - docstrings)
