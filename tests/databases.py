@@ -5,10 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import psycopg
+from sqlalchemy import Connection, update
 
 from app.records.database import Database
+from app.records.tables.server import periodic_work
 from app.records.transactions import CONNECTIONS
 from app.settings import load_database_url
 
@@ -43,3 +46,14 @@ def migrate(url: str) -> None:
     database = open_database(url)
     database.upgrade()
     database.close()
+
+
+def owed_levels(connection: Connection) -> int:
+    """How many (gateway, SKU) levels have not been received yet."""
+    return int(connection.exec_driver_sql("select count(*) from stock where seq > sent_seq").scalar_one())
+
+
+def set_purge_due(database: Database, at: datetime) -> None:
+    """From when on whichever process has time purges again."""
+    with database.write() as connection:
+        connection.execute(update(periodic_work).values(due_at=at))

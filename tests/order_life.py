@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from app.records.database import Database
 from app.records.refunds import Entry, RefundChoice, page
-from tests.conftest import Caller
+from tests.retailops import Caller
 
 
 class OrderLife:

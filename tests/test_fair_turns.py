@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from app.fair_turns import FairTurns, NestedTurn, TurnTimeout
-from tests.conftest import eventually
+from tests.waiting import eventually
 
 
 class Held:

@@ -16,8 +16,8 @@ import pytest
 from app.channel.actions import command_of
 from app.domain.commands import COMMANDS, Refund
 from app.gateways import EXAMPLE, VENDORS
-from tests.conftest import LONGEST, SLOW
 from tests.seeded_faults import FAULTS
+from tests.tiers import LONGEST, SLOW
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -53,13 +53,17 @@ def _uses(module: str) -> set[str]:
 
 
 def test_p29_what_several_test_modules_need_stands_in_none_of_them() -> None:
-    """A helper that is imported from a test module is found by nobody, and its module can neither move nor go."""
+    """A helper that is imported from a test module is found by nobody, and its module can neither move nor go.
+
+    A conftest.py holds fixtures, which pytest hands out; nothing is imported from it.
+    """
     found = []
     for path in (ROOT / "tests").rglob("*.py"):
         for node in ast.walk(_parsed(path)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests"):
                 named = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
-                found += [f"{path.relative_to(ROOT)}: {name}" for name in named if name.startswith("test_")]
+                private = [name for name in named if name.startswith(("test_", "conftest"))]
+                found += [f"{path.relative_to(ROOT)}: {name}" for name in private]
     assert found == []
 
 

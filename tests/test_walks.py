@@ -18,8 +18,10 @@ from app.deliveries.background_work import WorkerProcess
 from app.deliveries.sync import Syncer
 from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
-from tests.conftest import Caller, Sandbox, channel_table
+from tests.channels import channel_table
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, channel_text
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
 from tests.walk_tracer import Walk, order_acts, sizes, traced, untraced
 
 FIGURES = ("files", "moves between files", "moves between rooms", "statements", "transactions", "decodings")

@@ -28,7 +28,7 @@ from sqlalchemy import event
 
 from app.domain.commands import COMMANDS, OBSERVATIONS
 from app.records.database import Database
-from tests.conftest import Caller
+from tests.retailops import Caller
 
 APP = Path(__file__).resolve().parents[1] / "app"
 OUTSIDE = ("sandbox", "cli")

@@ -13,7 +13,8 @@ from app.gateways import VENDORS
 from app.sandbox.vendors.pipe17 import serve_pipe17
 from tests.benchmarks.durable import databases
 from tests.benchmarks.rounds import Row
-from tests.conftest import Caller, channel_table
+from tests.channels import channel_table
+from tests.retailops import Caller
 from tests.walk_tracer import order_acts, traced
 
 TRIES = 4

@@ -23,9 +23,9 @@ from tests.benchmarks.bench import KEY
 from tests.benchmarks.durable import CHANNEL, Row, analyze, databases
 from tests.benchmarks.filling import Amounts, fill
 from tests.benchmarks.pulls import Prefetched
-from tests.conftest import Caller
 from tests.databases import open_database
 from tests.gateways.vendors.rally.shop import TEE, Shop, channel_text, record
+from tests.retailops import Caller
 
 SHOP_KEY = "key+of+the+benchmark+channel0002"
 SHOP_PAIR = (1201, 33)

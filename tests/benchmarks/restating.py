@@ -20,8 +20,7 @@ from app.records.database import Database
 from app.records.tables.stock import stock as stock_table
 from tests.benchmarks.bench import median
 from tests.benchmarks.durable import databases
-from tests.conftest import owed_levels
-from tests.databases import open_database
+from tests.databases import open_database, owed_levels
 
 SKUS = 100_000
 PUSH = 10_000

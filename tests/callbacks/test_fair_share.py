@@ -22,7 +22,10 @@ from app.console.recognising import recogniser
 from app.console.sessions import SESSION_COOKIE, Sessions
 from app.errors import HttpError
 from app.gateways import VENDORS
-from tests.conftest import KEY, PAIR, Caller, Sandbox, eventually
+from tests.channels import KEY, PAIR
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 SHARED, OWN = "key+of+two+channels+00001", "key+of+one+channel+000001"
 

@@ -28,7 +28,8 @@ from app.deadline import Deadline
 from app.domain.json_values import has_more_different_names, has_more_values
 from app.errors import HttpError
 from tests.callbacks.worker_stage import Staged, answer, post
-from tests.conftest import channel_table, eventually
+from tests.channels import channel_table
+from tests.waiting import eventually
 
 KEY = 'a"b\\c/d+' + "0" * 24
 LIMIT = 32 * 1024 * 1024

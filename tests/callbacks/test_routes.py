@@ -22,7 +22,10 @@ from app.operations import callback_log
 from app.operations.callback_log import CallbackChoice
 from app.operations.scope import Scope
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
-from tests.conftest import KEY, OTHER_KEY, PAIR, ROOT, Caller, Sandbox, channel_table, codes
+from tests import ROOT
+from tests.channels import KEY, OTHER_KEY, PAIR, channel_table
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
 
 FIXTURES = sorted((ROOT / "verifier_fixtures").glob("*_v1_ex_*.json"))
 REFUSED = sorted((ROOT / "verifier_fixtures" / "refused").glob("*.json"))

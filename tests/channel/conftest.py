@@ -12,7 +12,8 @@ from app import gateways
 from app.contract.schemas import Contract
 from tests.channel.money_gateway import Till, serve_till
 from tests.channel.till_shop import CHANNEL, OpenShop, Shop
-from tests.conftest import KEY, PAIR, Caller
+from tests.channels import KEY, PAIR
+from tests.retailops import Caller
 
 
 @pytest.fixture

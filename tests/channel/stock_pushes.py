@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.conftest import Caller, Sandbox
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
 
 PLACE = "Dallas DC"
 

@@ -15,7 +15,8 @@ from app.channel import catalogue
 from app.contract.schemas import Contract
 from app.records import catalogue as records
 from app.records.cataloguing import Statement
-from tests.conftest import KEY, PAIR, Caller, codes
+from tests.channels import KEY, PAIR
+from tests.retailops import Caller, codes
 
 SHELF = """
 [[channel]]

@@ -15,9 +15,10 @@ from app.channel.services import BUDGET_S, PATIENCE_MARGIN_S
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables.deliveries import deliveries, late_events
 from tests.channel.till_shop import OpenShop, Shop
-from tests.conftest import codes, eventually
 from tests.databases import nothing_written
 from tests.passing_time import PassingTime
+from tests.retailops import codes
+from tests.waiting import eventually
 
 LEASE_S = BUDGET_S + PATIENCE_MARGIN_S
 """How long a call that a request has begun is its own."""

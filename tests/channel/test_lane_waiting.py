@@ -13,7 +13,9 @@ from sqlalchemy import select
 from app import composition
 from app.contract.schemas import Contract
 from app.records.tables.deliveries import deliveries
-from tests.conftest import Caller, Sandbox, channel_table, codes
+from tests.channels import channel_table
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
 
 Build = Callable[..., Flask]
 

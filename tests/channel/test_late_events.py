@@ -19,8 +19,11 @@ from app.domain.events import Event, about
 from app.records import late_events as records
 from app.records.tables.deliveries import late_events
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
-from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table, codes, eventually
+from tests.channels import OTHER_KEY, channel_table
 from tests.passing_time import PassingTime
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 
 @pytest.fixture

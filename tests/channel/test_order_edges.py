@@ -18,7 +18,9 @@ from app.domain.orders import Candidate
 from app.errors import Unavailable
 from app.gateways.vendors.pipe17.orders.order_source import Pipe17Orders
 from app.records.tables.orders import handed_out
-from tests.conftest import Caller, Sandbox, codes, eventually
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 
 def refnums(orders: list[dict[str, Any]]) -> list[str]:

@@ -19,8 +19,11 @@ from app.records import parcels
 from app.records.tables.deliveries import deliveries
 from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
+from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.stage import OWN, request
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 SKUS = ("MUG-RED", "BOWL")
 CLOSED = ("fulfilled", "failed", "canceled", "canceledRestock")

@@ -12,7 +12,9 @@ import pytest
 from app.channel import commands
 from app.records import outbox
 from app.records.database import DatabaseUnavailable
-from tests.conftest import Caller, Sandbox, codes, eventually, shipment_of
+from tests.retailops import Caller, codes, shipment_of
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

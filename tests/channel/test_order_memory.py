@@ -13,8 +13,11 @@ from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.operations.health_checks import waiting
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
+from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.stage import OWN, request
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

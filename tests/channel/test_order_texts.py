@@ -11,7 +11,7 @@ import pytest
 from app.channel.dry_run import SYNTHETIC_ORDER
 from app.channel.order_json import order_json, unfit
 from app.domain.orders import Attribute
-from tests.conftest import Caller
+from tests.retailops import Caller
 
 WHOLE = msgspec.structs.replace(SYNTHETIC_ORDER, attributes=())
 

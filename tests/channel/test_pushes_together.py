@@ -19,8 +19,10 @@ from app.records import stock_batches
 from app.records.tables.stock import stock, stock_disagreements
 from app.records.tables.storefront import reservations as held
 from app.storefront import reservations
-from tests.conftest import KEY, OTHER_KEY, Caller, eventually
+from tests.channels import KEY, OTHER_KEY
 from tests.gateways.vendors.rally.shop import channel_text, record
+from tests.retailops import Caller
+from tests.waiting import eventually
 
 APART, TOGETHER = "apart", "together"
 

@@ -23,8 +23,9 @@ from app.records.tables.money import refunds
 from app.records.tables.operations import journal
 from tests.channel.till_shop import Shop
 from tests.command_line import CommandLine
-from tests.conftest import codes, eventually
 from tests.gateways.conformance_targets import TARGETS
+from tests.retailops import codes
+from tests.waiting import eventually
 
 
 class Refunds(CommandLine):

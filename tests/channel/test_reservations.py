@@ -16,8 +16,8 @@ from sqlalchemy import update
 from app.contract.schemas import Contract
 from app.records.tables.storefront import reservations as table
 from app.storefront import reservations
-from tests.conftest import codes
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, opened
+from tests.retailops import codes
 
 GRACE_S = 300.0
 

@@ -20,10 +20,14 @@ from app.records.database import Database
 from app.records.tables.deliveries import deliveries
 from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
-from tests.conftest import KEY, OTHER_KEY, PAIR, ROOT, Caller, Sandbox, channel_table, eventually
+from tests import ROOT
+from tests.channels import KEY, OTHER_KEY, PAIR, channel_table
 from tests.gateways.vendors.rally.shop import channel_text
 from tests.gateways.vendors.rally.stage import signature
 from tests.passing_time import PassingTime
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 ISO_4217 = """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF

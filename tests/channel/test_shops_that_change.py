@@ -24,10 +24,12 @@ from app.records.tables.storefront import orders
 from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID, serve_rally
 from app.storefront.retention import CLOCKS
+from tests.channels import KEY, OTHER_KEY, PAIR, channel_table
 from tests.command_line import CommandLine
-from tests.conftest import KEY, OTHER_KEY, PAIR, Caller, channel_table, codes, eventually
 from tests.gateways.vendors.rally.shop import Shop, channel_text
 from tests.gateways.vendors.rally.stage import signature
+from tests.retailops import Caller, codes
+from tests.waiting import eventually
 
 OTHER_PAIR = (1201, 33)
 OTHER_ORGANIZATION = "org-of-another-merchant"

@@ -19,7 +19,10 @@ from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import stock
 from app.storefront.reservations import sellable
 from tests.channel.stock_pushes import on_hand, own, push
-from tests.conftest import KEY, PAIR, Caller, Sandbox, channel_table, codes, eventually
+from tests.channels import KEY, PAIR, channel_table
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 PLACE = "Dallas DC"
 

@@ -14,8 +14,10 @@ from app.records import stock
 from app.records.tables.columns import BLANKS
 from app.records.tables.stock import stock as levels
 from tests.channel.stock_pushes import on_hand, own, push
-from tests.conftest import Caller, Sandbox, eventually
 from tests.gateways.vendors.rally.shop import opened
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -26,7 +26,10 @@ from app.records.tables.orders import handed_out
 from app.records.tables.stock import stock
 from app.records.transactions import repeated
 from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
-from tests.conftest import KEY, PAIR, ROOT, Caller, Sandbox, channel_table, codes, shipment_of
+from tests import ROOT
+from tests.channels import KEY, PAIR, channel_table
+from tests.retailops import Caller, codes, shipment_of
+from tests.sandboxes import Sandbox
 
 both_databases = pytest.mark.both_databases
 HALF = "\ud83d"

@@ -15,8 +15,8 @@ from app.contract.schemas import Contract
 from app.domain.catalogue import Product
 from app.records import catalogue
 from tests.channel.product_pushes import Model, changed, record
-from tests.conftest import Caller, codes
 from tests.gateways.vendors.rally.shop import channel_text
+from tests.retailops import Caller, codes
 
 
 @dataclass

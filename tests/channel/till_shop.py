@@ -11,8 +11,9 @@ from sqlalchemy import select, update
 from app.records.tables.deliveries import deliveries
 from app.sandbox.server import RunningServer
 from tests.channel.money_gateway import Till
-from tests.conftest import Caller, eventually
 from tests.order_life import OrderLife
+from tests.retailops import Caller
+from tests.waiting import eventually
 
 CHANNEL = """
 [[channel]]

@@ -27,8 +27,8 @@ from app.contract.schemas import load_contract
 from app.gateways import VENDORS
 from app.sandbox.vendors.retailops import RetailOps
 from tests.command_line import without_ours
-from tests.conftest import eventually
 from tests.real_server import free_port
+from tests.waiting import eventually
 
 BARE = without_ours()
 ROOT = Path(__file__).parents[2]

@@ -30,9 +30,12 @@ from app.records.tables.stock import sync_states
 from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors import rally
 from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from tests.channels import KEY, OTHER_KEY, channel_table
 from tests.command_line import unset_ours
-from tests.conftest import KEY, OTHER_KEY, Caller, Sandbox, channel_table, eventually
 from tests.databases import open_database
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 Check = Callable[..., Result]
 THIRD_KEY = "key+of+the+third+channel+0000003"

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.channels import channel_table
 from tests.command_line import CommandLine
-from tests.conftest import Caller, Sandbox, channel_table
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
 
 pytestmark = pytest.mark.both_databases
 

@@ -20,9 +20,10 @@ from app import cli, settings
 from app.cli.new_gateway import FOLDERS
 from app.errors import SettingsFault
 from app.gateways import EXAMPLE, VENDORS
+from tests import ROOT
 from tests.command_line import without_ours
-from tests.conftest import ROOT, eventually
 from tests.real_server import free_port
+from tests.waiting import eventually
 
 BIN = Path(sys.executable).parent
 

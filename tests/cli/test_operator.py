@@ -17,8 +17,11 @@ from app.records.deliveries import OPEN_STATES
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
+from tests.channels import channel_table
 from tests.command_line import CommandLine
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 TRACKING = "1ZcAnArY0123456789"

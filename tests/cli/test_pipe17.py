@@ -20,9 +20,10 @@ from app.records import stock, stock_batches
 from app.records.database import Database
 from app.sandbox.vendors.pipe17 import DEFAULT_KEYS, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO
+from tests.channels import channel_table
 from tests.command_line import unset_ours
-from tests.conftest import Sandbox, channel_table
 from tests.databases import migrate
+from tests.sandboxes import Sandbox
 
 OWN = f'integration_id = "{INTEGRATION_ID}"\n'
 TEXAS = ("--country", "us", "--city", "Austin", "--state", "TX", "--zip", "78701", "--address1", "5 Dock Road")

@@ -20,9 +20,9 @@ from app.gateways.vendors.rally.cart_button import snippet
 from app.gateways.vendors.rally.hook_registry import TOPICS
 from app.sandbox.server import serve
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH, SECOND_API_KEY, SECOND_ORGANIZATION_ID, serve_rally
-from tests.conftest import Caller
 from tests.gateways.vendors.rally.shop import Shop, channel_text
 from tests.gateways.vendors.rally.stage import options_of
+from tests.retailops import Caller
 
 
 @pytest.fixture

@@ -17,8 +17,10 @@ from app.cli.samples import sample
 from app.contract.files import FIXTURES
 from app.contract.schemas import Contract
 from app.sandbox.server import RunningServer, serve
+from tests.channels import KEY, OTHER_KEY, PAIR, channel_table
 from tests.command_line import unset_ours
-from tests.conftest import KEY, OTHER_KEY, PAIR, Caller, Sandbox, channel_table
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
 
 Send = Callable[..., Result]
 

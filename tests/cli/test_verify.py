@@ -21,7 +21,7 @@ from app import cli, create_app, settings
 from app.gateways import VENDORS
 from app.sandbox.faults import Faults
 from app.sandbox.server import RunningServer, serve
-from tests import conftest
+from tests import channels
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "schemas"
@@ -517,14 +517,14 @@ def test_p31_a_pair_that_no_channel_has_is_told_although_the_form_is_right(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "retailops").mkdir()
-    (tmp_path / "retailops" / "integration_auth_token").write_text(conftest.KEY)
-    with serve(build_app(conftest.channel_table(pipe17.url))) as server:
+    (tmp_path / "retailops" / "integration_auth_token").write_text(channels.KEY)
+    with serve(build_app(channels.channel_table(pipe17.url))) as server:
         result = run("--base-url", server.url + BASE, "--use-auth-key")
     assert result.exit_code == 0, result.output
     assert "tests: error CHANNEL_NOT_CONFIGURED: no channel of this server has" in result.stdout
     assert "this run shows that its answers have the right form, not that a channel works" in result.stdout
     assert "can be read by other users; chmod 600 it" in result.stderr
-    assert conftest.KEY not in result.output
+    assert channels.KEY not in result.output
 
 
 @pytest.mark.parametrize("folder", ["retailops", ".retailops"])

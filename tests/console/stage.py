@@ -21,7 +21,9 @@ from app.records import operations, refunds
 from app.records.operations import Operation
 from app.records.refunds import Entry
 from app.records.tables.deliveries import commands, deliveries
-from tests.conftest import Caller, Sandbox, codes, eventually
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 TOKEN, READ_TOKEN, CHANNEL_TOKEN = (f"token-of-{who}-0123456789" for who in ("operator", "reader", "channel"))
 TOKENS = {"CONSOLE_TOKEN": TOKEN, "CONSOLE_READ_TOKEN": READ_TOKEN}

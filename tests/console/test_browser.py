@@ -19,7 +19,7 @@ from app.domain.orders import HeldBack
 from app.records import held_orders
 from app.sandbox.server import RunningServer, serve
 from tests.browser import PATIENCE_MS, open_details, pixels_beyond, serious_findings, shown
-from tests.conftest import Caller, Sandbox, channel_table, eventually
+from tests.channels import channel_table
 from tests.console.stage import (
     READ_TOKEN,
     TOKEN,
@@ -30,6 +30,9 @@ from tests.console.stage import (
     refused_shipment,
     state_of,
 )
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 PLACES = [place for group in NAVIGATION for _, place in group]
 

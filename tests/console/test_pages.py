@@ -34,8 +34,8 @@ from app.records.search_keys import Number
 from app.records.tables.gateways import rates
 from app.records.tables.operations import journal
 from app.transport.rates import RateState
+from tests.channels import channel_table
 from tests.command_line import CommandLine
-from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.console.stage import (
     CHANNEL_TOKEN,
     READ_TOKEN,
@@ -51,6 +51,9 @@ from tests.console.stage import (
     refused_shipment,
     state_of,
 )
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 PLACES = [place for group in NAVIGATION for _, place in group]
 

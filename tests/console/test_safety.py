@@ -17,7 +17,7 @@ from app.callbacks.middleware import REQUEST_ID
 from app.caller import ANSWER_AFTER_S
 from app.console import sessions
 from app.console.access import WRONG_TRIES
-from tests.conftest import KEY, channel_table
+from tests.channels import KEY, channel_table
 from tests.console.stage import CHANNEL_TOKEN, ORIGIN, READ_TOKEN, TOKEN, TOKENS, form_token
 
 ROOT = Path(__file__).resolve().parents[2]

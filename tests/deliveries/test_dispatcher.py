@@ -14,7 +14,7 @@ from app.deliveries import dispatcher
 from app.deliveries.attempts import Attempts
 from app.deliveries.keeping import Keeper
 from app.records.database import Database, DatabaseUnavailable
-from tests.conftest import eventually
+from tests.waiting import eventually
 
 
 def test_p5_a_database_that_is_away_is_looked_at_no_more_often_than_one_that_is_there(

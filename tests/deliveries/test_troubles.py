@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Caller, Sandbox, eventually, shipment_of
 from tests.passing_time import PassingTime
+from tests.retailops import Caller, shipment_of
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:

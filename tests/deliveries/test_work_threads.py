@@ -20,7 +20,8 @@ from app.gateways.calls import Call, Health
 from app.gateways.capabilities import CommandTarget, Gateway, StockSink
 from app.records import stock
 from app.records.database import Database
-from tests.conftest import eventually, owed_levels
+from tests.databases import owed_levels
+from tests.waiting import eventually
 
 NOW = datetime(2026, 2, 3, 12, tzinfo=UTC)
 

@@ -19,7 +19,8 @@ from app.cli import cli
 from app.docs.library import FOLDER
 from app.gateways import VENDORS
 from app.settings import ENVIRONMENT_HELP, Channel
-from tests.conftest import ROOT, channel_table
+from tests import ROOT
+from tests.channels import channel_table
 from tests.sent_codes import is_registered
 
 PAGES = [ROOT / "README.md", *sorted(FOLDER.rglob("*.md"))]

@@ -33,12 +33,15 @@ from app.sandbox.vendors.rally import serve_rally
 from app.storefront.goods import Unit, line_of
 from app.storefront.reservations import sellable
 from tests.channel import product_pushes
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
+from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.stage import own, set_field
 from tests.gateways.vendors.rally.shop import Shop as RallyShop
 from tests.gateways.vendors.rally.shop import channel_text
 from tests.gateways.vendors.rally.shop import record as rally_record
 from tests.gateways.vendors.retailrocket.stage import FEED, channel
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 PRICES = ["80.00", "80", 80, 79.98999786376953, "12.345", "0.00", 0, "-1", "12,50", "$ 80.00", "1e2", "", None]
 SALES = ["0.00", "0", 0, "60.00", "80.00", "81", "79.999", "79.994", "-5", "sale", "0.004", 60, None]

@@ -9,9 +9,11 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
+from tests.channels import channel_table
 from tests.command_line import CommandLine
-from tests.conftest import Caller, Sandbox, channel_table
 from tests.operations.reconcile_shop import Shop
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from app.gateways.calls import Verb
 from app.records import delivery_rows, late_events
 from app.records.delivery_rows import DeliveryFilter
 from app.records.tables.deliveries import commands, deliveries
-from tests.conftest import Caller
+from tests.retailops import Caller
 
 BLIND = Verb("safe")
 

@@ -11,7 +11,10 @@ from app.records import stock
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
 from tests.command_line import CommandLine
-from tests.conftest import Caller, Sandbox, eventually, owed_levels
+from tests.databases import owed_levels
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 PEOPLE = {"X-Pipe17-Key": LEGACY_KEY}
 

@@ -16,9 +16,11 @@ from app.records import operations
 from app.records.operations import Operation
 from app.records.tables.deliveries import deliveries
 from app.records.tables.stock import sync_states
+from tests.channels import channel_table
 from tests.command_line import CommandLine
-from tests.conftest import Caller, Sandbox, channel_table
 from tests.operations.parked_calls import BLIND, a_parked_call, the_call
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
 
 pytestmark = pytest.mark.both_databases
 

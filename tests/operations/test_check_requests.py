@@ -13,7 +13,10 @@ from app.contract.schemas import Contract
 from app.operations import check_requests
 from app.operations.scope import Scope
 from app.records.tables.operations import check_requests as table
-from tests.conftest import Caller, Sandbox, channel_table, eventually
+from tests.channels import channel_table
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

@@ -30,8 +30,9 @@ from app.records.tables import metadata
 from app.records.tables.storefront import orders, reservations
 from app.storefront import cart_store
 from tests.command_line import CommandLine
-from tests.conftest import eventually, shipment_of
 from tests.gateways.vendors.rally.shop import TEE, Shop, channel_text, money, opened
+from tests.retailops import shipment_of
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

@@ -22,7 +22,10 @@ from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.figures import call_figures as figures
 from app.records.tables.figures import pending_figures as samples
 from app.records.tables.orders import handed_out, held_back
-from tests.conftest import Caller, Sandbox, eventually, set_purge_due
+from tests.databases import set_purge_due
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

@@ -25,8 +25,10 @@ from app.records.search_keys import Number
 from app.records.tables.operations import search_keys as kept
 from app.records.tables.storefront import orders
 from app.storefront import order_expiry
-from tests.conftest import Caller, Sandbox, channel_table
+from tests.channels import channel_table
 from tests.gateways.vendors.rally.shop import MUG, TEE, opened, record
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
 
 pytestmark = pytest.mark.both_databases
 

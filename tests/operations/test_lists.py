@@ -47,8 +47,10 @@ from app.records.tables import deliveries as tables
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.operations import journal as lines
 from app.records.tables.orders import held_back
-from tests.conftest import Caller, Sandbox, eventually
 from tests.gateways.vendors.rally.shop import opened, record
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

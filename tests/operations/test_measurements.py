@@ -20,8 +20,10 @@ from app.records.tables.deliveries import late_events
 from app.records.tables.money import refunds
 from app.records.tables.operations import pauses
 from app.records.tables.orders import held_back
-from tests.conftest import Caller, Sandbox, channel_table, codes
+from tests.channels import channel_table
 from tests.operations.metric_lines import TOKEN, Lines, lines_of
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
 
 
 def scraped(app: Flask, token: str = TOKEN) -> Lines:

@@ -19,8 +19,9 @@ from app.operations.orders import STATES, OrderFilter, OrderRow, Sources, listin
 from app.operations.paging import Page, UnknownPlace
 from app.operations.scope import Scope
 from app.records.database import Database
-from tests.conftest import Caller, Sandbox
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, opened
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
 
 pytestmark = pytest.mark.both_databases
 

@@ -9,9 +9,12 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.records import operations
+from tests.channels import channel_table
 from tests.command_line import CommandLine
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.vendors.rally.shop import TEE, Shop, channel_text, opened
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

@@ -25,8 +25,8 @@ from app.records.tables.orders import handed_out
 from app.records.tables.stock import stock as stock_table
 from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
-from tests.conftest import eventually
 from tests.operations.reconcile_shop import Shop, row_of
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

@@ -9,8 +9,8 @@ import pytest
 from app.clock import utc_now
 from app.records import operations, stock, stock_sync
 from app.sandbox.vendors.pipe17.samples import DALLAS
-from tests.conftest import eventually
 from tests.operations.reconcile_shop import Shop
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

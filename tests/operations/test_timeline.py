@@ -19,9 +19,11 @@ from app.operations.scope import Scope
 from app.operations.timeline import Entry, Timeline
 from app.records.database import Database
 from app.records.tables.deliveries import attempts, deliveries
-from tests.conftest import Caller, Sandbox, eventually
 from tests.gateways.vendors.rally.shop import MUG, TEE, opened
 from tests.operations.parked_calls import BLIND, the_call
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

@@ -21,9 +21,9 @@ from app.records.connections import patiently
 from app.records.database import Database, DatabaseBusy, DatabaseUnavailable
 from app.records.database_errors import in_words, is_full
 from app.records.readiness import Readiness
-from tests.conftest import eventually
 from tests.databases import open_database
 from tests.postgres import PostgresServer, limited_role
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.postgresql
 

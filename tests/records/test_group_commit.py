@@ -16,7 +16,7 @@ from app.records.database import Database, DatabaseBusy, DatabaseConflict, Datab
 from app.records.group_commit import GroupCommit
 from app.records.tables.operations import pauses
 from app.settings import load_database_url
-from tests.conftest import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

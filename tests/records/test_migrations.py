@@ -20,8 +20,8 @@ from app.records import compatibility, migrating
 from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
 from app.records.tables import metadata
 from app.records.tables.server import schema_compatibility
-from tests.conftest import eventually
 from tests.databases import open_database
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.unmigrated]
 

@@ -26,11 +26,13 @@ from app.storefront import retention as of_shops
 from app.storefront.order_queue import OrderQueue
 from tests.benchmarks.filling import FIRST_ID, ROWS, Amounts, fill
 from tests.benchmarks.pages import places
-from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table
+from tests.channels import OTHER_KEY, channel_table
 from tests.console.stage import CHANNEL_TOKEN, TOKEN, parked_call
 from tests.databases import open_database
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, channel_text, record
 from tests.records.read_plans import compiled_anew, noting, walks
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
 
 OBSERVED = """
 [channel.retailrocket]

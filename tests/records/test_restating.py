@@ -21,8 +21,7 @@ from app.gateways.calls import Call, Health
 from app.gateways.capabilities import CommandTarget, Gateway, StockSink
 from app.records import due_facts, obstacles, refused, stock, stock_batches, stock_sync, sync_state
 from app.records.database import Database
-from tests.conftest import owed_levels
-from tests.databases import open_database
+from tests.databases import open_database, owed_levels
 
 pytestmark = pytest.mark.both_databases
 

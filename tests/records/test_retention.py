@@ -18,7 +18,8 @@ from app.records.tables.operations import journal
 from app.records.tables.orders import handed_out, held_back, packages
 from app.records.tables.server import periodic_work
 from app.storefront.retention import CLOCKS as shop_clocks
-from tests.conftest import eventually, set_purge_due
+from tests.databases import set_purge_due
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 START = datetime(2026, 2, 3, 15, tzinfo=UTC)

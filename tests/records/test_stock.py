@@ -19,8 +19,7 @@ from app.records import held_orders, pulls, stock, stock_batches, stock_sync
 from app.records.database import Database
 from app.records.tables.stock import stock as stock_table
 from app.records.tables.stock import sync_states
-from tests.conftest import owed_levels
-from tests.databases import open_database
+from tests.databases import open_database, owed_levels
 
 pytestmark = pytest.mark.both_databases
 

@@ -27,9 +27,13 @@ from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.operations import journal
 from app.records.tables.orders import packages
 from app.records.tables.stock import stock as stock_table
-from tests.conftest import ROOT, Caller, Sandbox, channel_table, codes, eventually, shipment_of
+from tests import ROOT
+from tests.channels import channel_table
 from tests.databases import migrate
 from tests.postgres import PostgresServer, running_postgres
+from tests.retailops import Caller, codes, shipment_of
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 
 def push(retailops: Caller, quantity: int, rows: int = 1) -> Any:

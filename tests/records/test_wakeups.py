@@ -12,9 +12,9 @@ import pytest
 from app.records import wakeups
 from app.records.database import Database
 from app.records.wakeups import Listener, Notifier, may_listen
-from tests.conftest import eventually
 from tests.databases import open_database
 from tests.postgres import PostgresServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.postgresql
 

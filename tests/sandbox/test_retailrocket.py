@@ -11,7 +11,7 @@ import requests
 
 from app.sandbox.server import serve
 from app.sandbox.vendors.retailrocket import API_KEY, PARTNER_ID, SECOND_API_KEY, serve_retailrocket
-from tests.conftest import Sandbox
+from tests.sandboxes import Sandbox
 
 WHO = {"sessionExternalId": "8f0c2b7a4d1e4f65a90b3c7d2e1f6a58", "timestamp": "2026-03-04T10:15:00+03:00"}
 ORDER = {**WHO, "productId": 700101, "price": 1250, "quantity": 2, "transaction": "WEB-90017"}

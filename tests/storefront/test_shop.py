@@ -18,7 +18,7 @@ from app.storefront.kept_orders import KeptOrders
 from app.storefront.order_source import OrderSource
 from app.storefront.refusals import ShopRefused
 from app.storefront.requests import StatedLine
-from tests.conftest import owed_levels
+from tests.databases import owed_levels
 from tests.storefront.stage import Till, wanted
 
 WHOLE = Decimal("37.48")

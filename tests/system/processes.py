@@ -15,8 +15,10 @@ import requests
 
 from app.contract.schemas import Contract
 from app.sandbox.vendors.retailops import RetailOps
+from tests import ROOT
+from tests.channels import KEY, PAIR
 from tests.command_line import without_ours
-from tests.conftest import KEY, PAIR, ROOT, eventually
+from tests.waiting import eventually
 
 
 class Processes:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.records import compatibility
-from tests.conftest import ROOT
+from tests import ROOT
 
 PARTS = ("app", "schemas")
 """What a server needs of the project."""

@@ -15,13 +15,13 @@ import pytest
 from app.sandbox.server import RunningServer
 from app.sandbox.vendors.rally import serve_rally
 from app.sandbox.vendors.retailops import CallbackReply
-from tests.conftest import eventually
 from tests.system.books import Books, Request
 from tests.system.chaos.injuries import Injuries
 from tests.system.chaos.money_books import MoneyAtRest, compare_money
 from tests.system.chaos.overheard import Exchange, Overheard
 from tests.system.chaos.records import Parked
 from tests.system.relay import Direction, Link, Relay
+from tests.waiting import eventually
 
 CALL = b"PUT /sandbox/settings HTTP/1.1\r\nHost: rally\r\nContent-Length: 19\r\n\r\n"
 BODY = b'{"rate_per_s": 7.5}'

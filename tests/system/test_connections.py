@@ -14,8 +14,10 @@ import psycopg
 import pytest
 import requests
 
-from tests.conftest import KEY, PAIR, ROOT, Sandbox, channel_table
+from tests import ROOT
+from tests.channels import KEY, PAIR, channel_table
 from tests.postgres import PostgresServer, limited_role
+from tests.sandboxes import Sandbox
 from tests.system.processes import Processes, in_parallel
 
 pytestmark = pytest.mark.postgresql

@@ -11,7 +11,8 @@ import pytest
 
 from app.contract.schemas import Contract
 from app.sandbox.vendors.retailops import RetailOps
-from tests.conftest import KEY, OTHER_KEY, PAIR, Sandbox, channel_table
+from tests.channels import KEY, OTHER_KEY, PAIR, channel_table
+from tests.sandboxes import Sandbox
 from tests.system.processes import Processes, in_parallel
 
 pytestmark = pytest.mark.postgresql

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from app.settings import ENVIRONMENT_HELP
-from tests.conftest import eventually
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 

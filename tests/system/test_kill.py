@@ -18,13 +18,16 @@ from sqlalchemy import update
 from app.contract.schemas import Contract
 from app.records.database import Database
 from app.records.tables.deliveries import commands, deliveries
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
+from tests.channels import channel_table
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
 from tests.system.books import Books, Request, Vendor
 from tests.system.chaos.callers import send
 from tests.system.chaos.judging import judge, send_until_answered
 from tests.system.chaos.lives import Playwright, Shop
 from tests.system.chaos.result import Result
 from tests.system.stage import Stage
+from tests.waiting import eventually
 
 ROUNDS = 4
 WRITES = ("POST", "PUT")

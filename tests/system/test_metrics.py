@@ -10,9 +10,11 @@ import pytest
 import requests
 
 from app.contract.schemas import Contract
-from tests.conftest import Sandbox, channel_table, eventually
+from tests.channels import channel_table
 from tests.operations.metric_lines import TOKEN, Lines, lines_of
+from tests.sandboxes import Sandbox
 from tests.system.processes import Processes, caller, in_parallel
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.postgresql
 

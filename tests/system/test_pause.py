@@ -9,8 +9,8 @@ import pytest
 
 from app.cli.demo.pipe17 import Pipe17
 from app.sandbox.vendors.retailops import shipment
-from tests.conftest import eventually
 from tests.system.stage import Stage
+from tests.waiting import eventually
 
 
 @pytest.fixture

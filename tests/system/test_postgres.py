@@ -20,10 +20,13 @@ from app.records.database import Database
 from app.records.tables.deliveries import commands, deliveries
 from app.sandbox.vendors.retailops import RetailOps
 from app.settings import Settings
-from tests.conftest import KEY, PAIR, Sandbox, channel_table, eventually, shipment_of
+from tests.channels import KEY, PAIR, channel_table
 from tests.databases import migrate
 from tests.postgres import running_postgres
+from tests.retailops import shipment_of
+from tests.sandboxes import Sandbox
 from tests.system.processes import Processes, caller, in_parallel
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.postgresql
 

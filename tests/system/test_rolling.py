@@ -18,10 +18,12 @@ import requests
 import sqlalchemy as sa
 
 from app.contract.schemas import Contract
-from tests.conftest import KEY, PAIR, Sandbox, channel_table, eventually
+from tests.channels import KEY, PAIR, channel_table
 from tests.databases import open_database
+from tests.sandboxes import Sandbox
 from tests.system import releases
 from tests.system.processes import Processes, caller
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.unmigrated]
 

@@ -12,8 +12,9 @@ import requests
 from app.contract.schemas import load_contract
 from app.sandbox.vendors.pipe17 import LEGACY_KEY
 from app.sandbox.vendors.retailops import RetailOps, shipment
-from tests.conftest import PAIR, Sandbox, channel_table
+from tests.channels import PAIR, channel_table
 from tests.real_server import real_server
+from tests.sandboxes import Sandbox
 
 KEY = "canary+retailops+key+0000000001"
 TOKEN = "canary-console-token-0001"

@@ -17,9 +17,10 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
+from tests import ROOT
 from tests.command_line import without_ours
-from tests.conftest import ROOT, eventually
 from tests.gateways.vendors.rally.shop import TEE, Shop, channel_text, opened
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

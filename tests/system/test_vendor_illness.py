@@ -12,7 +12,9 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
-from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table, codes, shipment_of
+from tests.channels import OTHER_KEY, channel_table
+from tests.retailops import Caller, codes, shipment_of
+from tests.sandboxes import Sandbox
 
 FAULTS: list[dict[str, Any]] = [
     {"kind": "refuse"}, {"kind": "hang"}, {"kind": "drip_headers"}, {"kind": "drip_body"}, {"kind": "reset_before"},

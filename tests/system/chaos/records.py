@@ -13,7 +13,7 @@ from app.records import refunds
 from app.records.database import Database, DatabaseUnavailable
 from app.records.refunds import Entry
 from app.records.tables.deliveries import deliveries
-from tests.conftest import owed_levels
+from tests.databases import owed_levels
 from tests.system.stage import Stage
 
 

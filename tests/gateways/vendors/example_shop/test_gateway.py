@@ -10,7 +10,9 @@ from flask import Flask
 from app.contract.schemas import Contract
 from app.gateways.vendors.example_shop.api import TOKEN
 from app.sandbox.vendors.example_shop import ACCOUNT_ID, API_KEY, BASE_PATH, State, serve_example_shop
-from tests.conftest import KEY, PAIR, Caller, codes, eventually
+from tests.channels import KEY, PAIR
+from tests.retailops import Caller, codes
+from tests.waiting import eventually
 
 CHANNEL = f"""
 [[channel]]

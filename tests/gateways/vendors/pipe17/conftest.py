@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.records.database import Database
-from tests.conftest import Sandbox
 from tests.gateways.vendors.pipe17.merchant import Merchant
+from tests.sandboxes import Sandbox
 
 
 @pytest.fixture

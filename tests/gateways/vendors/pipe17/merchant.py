@@ -15,8 +15,9 @@ from app.operations.health_checks import waiting
 from app.records import cataloguing, stock
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from tests.conftest import Sandbox, owed_levels
+from tests.databases import owed_levels
 from tests.gateways.vendors.pipe17.stage import connect
+from tests.sandboxes import Sandbox
 
 
 class Merchant:

@@ -33,7 +33,7 @@ from app.sandbox.vendors.pipe17 import (
     INTEGRATION_KEY,
 )
 from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO, SAMPLES
-from tests.conftest import Sandbox
+from tests.sandboxes import Sandbox
 
 NOW_MS = 2**45
 """Later than whatever a sandbox holds."""

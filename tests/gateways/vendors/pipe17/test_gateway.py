@@ -27,7 +27,6 @@ from app.options import explain, read_table
 from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO, SAMPLES
-from tests.conftest import Sandbox
 from tests.gateways.vendors.pipe17.stage import (
     AUSTIN,
     BUNDLE,
@@ -44,6 +43,7 @@ from tests.gateways.vendors.pipe17.stage import (
     request,
     stock_of,
 )
+from tests.sandboxes import Sandbox
 
 # What an order is made of
 

@@ -34,9 +34,12 @@ from app.records.tables.deliveries import deliveries
 from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
-from tests.conftest import Caller, Sandbox, channel_table, eventually
+from tests.channels import channel_table
 from tests.databases import migrate
 from tests.gateways.vendors.pipe17.stage import OWN
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 SKUS = ("MUG-RED", "BOWL", "LADLE ")
 PLACES = (DALLAS, RENO)

@@ -14,7 +14,7 @@ from app.domain.stock import StockChange
 from app.errors import Unavailable
 from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS
-from tests.conftest import Caller, Sandbox, channel_table, codes
+from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.stage import (
     AUSTIN,
     OWN,
@@ -30,6 +30,8 @@ from tests.gateways.vendors.pipe17.stage import (
     request,
     stock_of,
 )
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
 
 ODD = {
     "blank behind": "SPOON ",

@@ -28,7 +28,7 @@ from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.stock import sync_states
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import RENO, SAMPLES
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
+from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.stage import (
     OWN,
     Clock,
@@ -45,6 +45,9 @@ from tests.gateways.vendors.pipe17.stage import (
     tick,
 )
 from tests.passing_time import PassingTime
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 PATH_KEY = "an-address-nobody-can-guess-1"
 HOOKED = f'integration_id = "{INTEGRATION_ID}"\nwebhook_path_key = "{PATH_KEY}"\n'

@@ -18,7 +18,7 @@ from app.errors import Refused, Unavailable
 from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
-from tests.conftest import Caller, Sandbox, channel_table, codes
+from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.stage import (
     BUNDLE,
     BUNDLE_SKU,
@@ -35,6 +35,8 @@ from tests.gateways.vendors.pipe17.stage import (
     request,
 )
 from tests.passing_time import PassingTime
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
 
 NOW_MS = 2**45
 

@@ -27,8 +27,11 @@ from app.sandbox.vendors.pipe17 import (
     ApiKey,
 )
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
+from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.stage import Clock, Start, call, connect, held, own, set_field, tick
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 
 def product(*skus: str, number: int = 7, **more: Any) -> Product:

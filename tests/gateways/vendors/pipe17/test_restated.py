@@ -13,10 +13,13 @@ from app.domain.stock import StockChange, StockLevel
 from app.records import catalogue, catalogue_sync, stock, stock_sync
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually, shipment_of
+from tests.channels import channel_table
 from tests.databases import nothing_written
 from tests.gateways.vendors.pipe17.merchant import Merchant
 from tests.gateways.vendors.pipe17.stage import connect, level, places, push_stock, request, set_field, stock_of
+from tests.retailops import Caller, codes, shipment_of
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

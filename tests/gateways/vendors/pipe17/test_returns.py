@@ -12,9 +12,12 @@ from app.domain.commands import ReturnedGoods, ReturnedLine
 from app.errors import Refused
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
+from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.stage import Clock, Mail, Start, call, connect, event_codes, request
 from tests.passing_time import PassingTime
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 REFRESH_S = 0.1
 

@@ -14,8 +14,8 @@ from app.domain.stock import StockChange
 from app.gateways.vendors.pipe17.connection.connector_settings import FIELDS
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.sandbox.vendors.pipe17.samples import RENO
-from tests.conftest import Sandbox
 from tests.gateways.vendors.pipe17.stage import Start, administrate, call, connect, fetch, level, push_stock, request
+from tests.sandboxes import Sandbox
 
 NOW_MS = 2**41
 World = tuple[Sandbox, Pipe17Gateway]

@@ -17,9 +17,12 @@ from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
 from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
-from tests.conftest import Caller, Sandbox, channel_table, eventually
+from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.merchant import Merchant
 from tests.gateways.vendors.pipe17.stage import Start, call, connect, level, places, push_stock, set_field, stock_of
+from tests.retailops import Caller
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 MANY = int(os.environ.get("STOCK_SKUS", "1000"))
 """SKUs of the large push; 10,000 is what the promise is about."""

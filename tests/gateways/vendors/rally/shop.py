@@ -22,8 +22,10 @@ from app.records.tables.deliveries import deliveries
 from app.records.tables.stock import stock
 from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH, ORGANIZATION_ID, serve_rally
-from tests.conftest import KEY, PAIR, Caller, eventually
+from tests.channels import KEY, PAIR
 from tests.order_life import OrderLife
+from tests.retailops import Caller
+from tests.waiting import eventually
 
 CHANNEL = """
 [[channel]]

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
-from tests.conftest import codes
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, money, opened
+from tests.retailops import codes
 
 pytestmark = pytest.mark.both_databases
 

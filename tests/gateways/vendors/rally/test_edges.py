@@ -24,8 +24,9 @@ from app.records.tables.storefront import orders as orders_table
 from app.storefront import order_expiry
 from app.storefront import order_store as kept
 from tests.command_line import unset_ours
-from tests.conftest import codes, eventually
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, channel_text, money, opened
+from tests.retailops import codes
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.both_databases
 

@@ -10,8 +10,9 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.sandbox.vendors.rally import BASE_PATH
-from tests.conftest import codes, eventually
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, opened, record
+from tests.retailops import codes
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ from app.deadline import Deadline
 from app.gateways.calls import Call
 from app.records.tables.deliveries import deliveries
 from app.sandbox.vendors.rally import ORGANIZATION_ID, SECOND_API_KEY, SECOND_ORGANIZATION_ID
-from tests.conftest import Caller, codes, eventually
 from tests.gateways.vendors.rally.books import assert_books_hold
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, channel_text, money, opened, record
+from tests.retailops import Caller, codes
+from tests.waiting import eventually
 
 OPEN = Callable[..., Shop]
 

@@ -14,8 +14,9 @@ from sqlalchemy import select
 
 from app.contract.schemas import Contract
 from app.records.tables.orders import packages
-from tests.conftest import ROOT, codes
+from tests import ROOT
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, opened
+from tests.retailops import codes
 
 pytestmark = pytest.mark.both_databases
 

@@ -20,8 +20,8 @@ from app.gateways.vendors.rally.inbound.hook_money import transactions
 from app.gateways.vendors.rally.inbound.hook_requests import read_body
 from app.records.tables.gateways import inbound_requests
 from app.records.tables.operations import journal
-from tests.conftest import codes
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, money, opened, record
+from tests.retailops import codes
 
 OPEN = Callable[..., Shop]
 

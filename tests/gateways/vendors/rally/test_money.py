@@ -13,9 +13,10 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
-from tests.conftest import codes, eventually
 from tests.gateways.vendors.rally.books import assert_books_hold, given_back, rows_of, snapshot
 from tests.gateways.vendors.rally.shop import Shop, money, opened, record
+from tests.retailops import codes
+from tests.waiting import eventually
 
 CAP, MUG, GIFT = "CAP", "MUG", "GIFT"
 

@@ -21,8 +21,9 @@ from app.gateways.vendors.rally.gateway import FACTS_AT_ONCE
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.stock import stock, sync_states
 from app.sandbox.server import serve
-from tests.conftest import Caller, eventually
 from tests.gateways.vendors.rally.shop import channel_text, record
+from tests.retailops import Caller
+from tests.waiting import eventually
 
 STREAM = ("shop", "rally")
 SKUS = [f"S{number:02d}" for number in range(40)]

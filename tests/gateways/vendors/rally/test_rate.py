@@ -10,8 +10,9 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.sandbox.vendors.rally import serve_rally
-from tests.conftest import Caller, eventually
 from tests.gateways.vendors.rally.shop import Shop, channel_text, record
+from tests.retailops import Caller
+from tests.waiting import eventually
 
 
 @pytest.mark.both_databases

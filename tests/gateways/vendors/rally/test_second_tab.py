@@ -20,9 +20,9 @@ from app.records.database import Database
 from app.records.tables.orders import held_back
 from app.storefront import order_store as orders
 from app.storefront.retailops_order import to_order
-from tests.conftest import codes
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, money, opened
 from tests.gateways.vendors.rally.stage import TEXAS, Stage, staged
+from tests.retailops import codes
 
 
 @pytest.fixture

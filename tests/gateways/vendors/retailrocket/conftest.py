@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.sandbox.vendors.retailrocket import serve_retailrocket
-from tests.conftest import Sandbox
+from tests.sandboxes import Sandbox
 
 
 @pytest.fixture

@@ -23,7 +23,10 @@ from app.records import catalogue, cataloguing
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH
-from tests.conftest import KEY, PAIR, Caller, Sandbox, codes, eventually
+from tests.channels import KEY, PAIR
+from tests.retailops import Caller, codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 CHANNEL = """
 [[channel]]

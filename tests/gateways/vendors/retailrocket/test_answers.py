@@ -24,8 +24,10 @@ from app.records.database import Database
 from app.records.feeds import FeedStore
 from app.sandbox.server import serve
 from app.sandbox.vendors.retailrocket import API_PATH, CDN_PATH, TRACKING_PATH
-from tests.conftest import Sandbox, codes, eventually
 from tests.gateways.vendors.retailrocket.stage import FEED, PATHS, Desk, Shop, channel, record
+from tests.retailops import codes
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 TOKEN = "canary-of-the-feeds-address-0001"
 

@@ -32,12 +32,13 @@ from app.records.listed_numbers import Numbers
 from app.sandbox.server import serve
 from app.sandbox.vendors.rally import serve_rally
 from app.storefront import reservations
-from tests.conftest import Caller, eventually
 from tests.gateways.vendors.rally.shop import TEE, channel_text
 from tests.gateways.vendors.rally.shop import Shop as RallyShop
 from tests.gateways.vendors.rally.shop import record as rally_record
 from tests.gateways.vendors.retailrocket.stage import FEED, PATHS, Shop, channel, item, record
 from tests.passing_time import PassingTime
+from tests.retailops import Caller
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -38,10 +38,13 @@ from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH
 from app.sandbox.vendors.retailrocket.products import content_hash as vendors_hash
 from tests.channel.money_gateway import Till, serve_till
-from tests.conftest import KEY, PAIR, Caller, Sandbox, codes, eventually, shipment_of
+from tests.channels import KEY, PAIR
 from tests.databases import migrate
 from tests.gateways.vendors.retailrocket.stage import PATHS, Desk, item, record
 from tests.passing_time import PassingTime
+from tests.retailops import Caller, codes, shipment_of
+from tests.sandboxes import Sandbox
+from tests.waiting import eventually
 
 CHANNEL = """
 [[channel]]

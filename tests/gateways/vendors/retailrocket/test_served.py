@@ -18,9 +18,10 @@ import requests
 
 from app.callbacks import downloads, progress
 from app.callbacks.downloads import Downloads
-from tests.conftest import KEY, PAIR, eventually
+from tests.channels import KEY, PAIR
 from tests.gateways.vendors.retailrocket.stage import FEED, PATHS, channel, record
 from tests.real_server import real_server
+from tests.waiting import eventually
 
 THREADS = 3
 """Of the server's one process: fewer than stalled fetchers."""

@@ -1,0 +1,60 @@
+"""Which tests are slow, and in what order the files run."""
+
+from __future__ import annotations
+
+SLOW = (
+    "callbacks/test_large_bodies.py",
+    "callbacks/test_openapi_fuzz.py",
+    "callbacks/test_routes.py::test_p15_a_large_callback_at_an_ill_vendor",
+    "callbacks/test_routes.py::test_p5_twenty_thousand_mutated_bodies_never_make_a_5xx",
+    "callbacks/test_served.py",
+    "callbacks/test_worker.py",
+    "channel/test_known_outcomes.py",
+    "channel/test_lane_waiting.py",
+    "channel/test_late_events.py",
+    "channel/test_order_histories.py",
+    "channel/test_refunds.py",
+    "channel/test_reservations.py",
+    "channel/test_shops_that_change.py",
+    "channel/test_texts_and_entries.py::test_p34_a_key_of_any_length",
+    "cli/test_begin.py",
+    "cli/test_new_gateway.py",
+    "cli/test_operator.py",
+    "cli/test_processes.py",
+    "cli/test_verify.py",
+    "cli/test_zoo.py",
+    "console/test_browser.py",
+    "console/test_pages.py::test_p40_every_link_leads",
+    "contract/test_openapi.py",
+    "docs/test_browser.py",
+    "docs/test_start_pages.py",
+    "domain/test_json_bodies.py::test_p34_a_hostile_body",
+    "domain/test_json_bodies.py::test_p34_what_lies_across_windows",
+    "gateways/",
+    "operations/test_erasure.py",
+    "operations/test_reconcile.py",
+    "records/test_rates.py",
+    "records/test_trouble.py",
+    "sandbox/test_shop.py",
+    "storefront/test_addresses.py::test_the_formats_are_not_read_at_start",
+    "system/",
+    "test_house.py",
+    "transport/test_client.py",
+    "transport/test_limits.py",
+    "transport/test_rates.py",
+)
+"""What starts processes or a browser, walks every vendor, or takes seconds to wait; so are all tests of PostgreSQL."""
+
+
+LONGEST = (
+    "system/test_chaos.py", "system/test_install.py", "system/test_rolling.py", "system/test_postgres.py",
+    "docs/test_start_pages.py", "cli/test_begin.py", "cli/test_new_gateway.py", "system/test_memory.py",
+    "channel/test_refunds.py", "channel/test_order_life.py", "gateways/test_conformance.py",
+    "gateways/vendors/rally/test_gateway.py", "callbacks/test_routes.py", "console/test_browser.py",
+)  # fmt: skip
+"""Files that take more than a minute, the longest first; xdist keeps this order (pyproject.toml)."""
+
+
+def turn(place: str) -> int:
+    """When a file runs, by its place under tests/: the longest first, then the other tests of the whole system."""
+    return LONGEST.index(place) if place in LONGEST else len(LONGEST) + (not place.startswith("system/"))
