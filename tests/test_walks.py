@@ -28,9 +28,9 @@ FIGURES = ("files", "moves between files", "moves between rooms", "statements", 
 """Statements at the cursor, from claim to reply; decodings of the stored body of a command."""
 
 LIMITS = {
-    "order_cancel to Pipe17 and back": (33, 96, 32, 7, 2, 1),
-    "order_shipment_submit to Pipe17 and back": (40, 126, 39, 9, 2, 1),
-    "order_acknowledge to Pipe17 and back": (35, 100, 36, 8, 3, 1),
+    "order_cancel to Pipe17 and back": (32, 94, 31, 7, 2, 1),
+    "order_shipment_submit to Pipe17 and back": (40, 125, 38, 9, 2, 1),
+    "order_acknowledge to Pipe17 and back": (35, 99, 35, 8, 3, 1),
     "inventory_push, the request": (17, 28, 13, 3, 1, 0),
     "inventory_push, the same stock in the background": (33, 75, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 10, 4, 0),

@@ -13,9 +13,8 @@ from sqlalchemy import Connection
 from app.channel import refund_outcomes
 from app.channel.actions import command_of
 from app.channel.command import VendorAnswer
-from app.domain.commands import OBSERVATIONS, CommandBody, Refund
+from app.domain.commands import OBSERVATIONS, Refund
 from app.domain.events import Event, about
-from app.errors import Refused
 from app.gateways.capabilities import Gateway
 from app.records import late_events, ledger
 from app.records.deliveries import CONFIRMED, Delivery, Settled
@@ -41,7 +40,7 @@ def apply(
         settled.note(connection)
     if settled.state == "delivered" and delivery.state == "parked":
         late_events.dismiss(connection, now, delivery_ids=[delivery.id])  # an operator has nothing to decide any more
-    body = _body(delivery)
+    body = delivery.command
     if isinstance(body, Refund):
         refund_outcomes.note_outcome(connection, delivery.channel, body, settled)
     elif body is not None and (command := command_of(delivery.verb)) is not None:
@@ -57,7 +56,7 @@ def follow_up(connection: Connection, delivery: Delivery, settled: Settled, now:
 
     True when there was such a thing.
     """
-    body = _body(delivery) if settled.state == "delivered" else None
+    body = delivery.command if settled.state == "delivered" else None
     return isinstance(body, Refund) and refund_outcomes.owe_paid_back(connection, delivery, body, now)
 
 
@@ -79,19 +78,10 @@ def done_after_all(connection: Connection, delivery: Delivery, settled: Settled,
     """The vendor's acceptance came when the call had been given up: money that went back counts, operators see it."""
     if delivery.verb in OBSERVATIONS:
         return
-    body = _body(delivery)
+    body = delivery.command
     if isinstance(body, Refund):
         refund_outcomes.note_outcome(connection, delivery.channel, body, settled)
     _note_done_after_all(connection, delivery, now)
-
-
-def _body(delivery: Delivery) -> CommandBody | None:
-    """What the vendor was sent; None past its date (R28), for then what is unknown about it stays as it is, and where
-    it cannot be read: raising would keep every other outcome from being recorded."""
-    try:
-        return delivery.command if delivery.body else None
-    except Refused:
-        return None  # it was refused for that very reason
 
 
 def _note_late(connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:

@@ -17,7 +17,7 @@ from app.clock import utc_now
 from app.deadline import Deadline
 from app.deliveries import transitions
 from app.domain.commands import CommandBody
-from app.errors import BrokenReply, GatewayError, Misconfigured, Unavailable
+from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Accepted, Call, Verb
 from app.gateways.capabilities import CommandTarget, Gateways
 from app.records.database import DatabaseUnavailable
@@ -30,6 +30,13 @@ def perform(target: CommandTarget, verb: str, body: CommandBody, call: Call) -> 
     """Carry out a command by the method of its verb.  Raises a `GatewayError`."""
     accepted: Accepted = getattr(target, verb)(body, call)
     return accepted
+
+
+def _command(delivery: Delivery) -> CommandBody:
+    """What it says.  Raises `Refused` where that cannot be read."""
+    if delivery.command is None:
+        raise Refused("UNREADABLE_DELIVERY", "the stored call does not fit its verb")
+    return delivery.command
 
 
 class Attempts:
@@ -97,7 +104,7 @@ class Attempts:
             return replace(transitions.parked_as_unknown(delivery, now), late_until=late_until)
         if transitions.must_look_up(delivery, verb):
             try:
-                found = gateway.commands.look_up(delivery.verb, delivery.command, call)
+                found = gateway.commands.look_up(delivery.verb, _command(delivery), call)
             except GatewayError as error:
                 failed = transitions.after_look_up_error(delivery, error, now=now, roll=self._roll())
                 return replace(failed, late_until=late_until)
@@ -107,7 +114,7 @@ class Attempts:
                 empty = transitions.after_empty_look_up(delivery, verb, gateway.settle_s, now)
                 return replace(empty, late_until=late_until)
         try:
-            accepted = perform(gateway.commands, delivery.verb, delivery.command, call)
+            accepted = perform(gateway.commands, delivery.verb, _command(delivery), call)
         except GatewayError as error:
             return self._after_error(delivery, error, settle_s, is_inline=is_inline)
         return replace(transitions.after_acceptance(delivery, accepted, self._clock()), late_until=late_until)

@@ -202,3 +202,11 @@ who decides (R10): a return, a credit, and what a cancellation or completion lea
 
 OBSERVATIONS: Mapping[str, type[CommandBody]] = {"report_purchase": Purchase}
 """What observers can be owed; only they carry it out, and nothing of it is ever reported to RetailOps (R17)."""
+
+
+def read_back(verb: str, stored: bytes | None) -> CommandBody | None:
+    """The body of an owed call as it was stored; None where there is none any more or it does not fit its verb."""
+    try:
+        return msgspec.json.decode(stored or b"", type=COMMANDS.get(verb) or OBSERVATIONS[verb])
+    except (KeyError, msgspec.DecodeError):
+        return None

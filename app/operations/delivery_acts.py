@@ -5,14 +5,13 @@ A call that is being tried just now belongs to whoever tries it; nothing here to
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from app.channel import effects
-from app.errors import Refused
+from app.domain.commands import read_back
 from app.gateways.calls import Verb
 from app.gateways.capabilities import Gateway
 from app.records import delivery_rows
@@ -104,11 +103,10 @@ def confirm(
     if not delivery_rows.close(connection, row, now, values):
         return False
     delivery = Delivery(
-        row.id, row.channel, row.gateway, row.verb, row.lane, row.command_id, row.body, row.state,
-        row.attempts, row.is_possibly_done, row.last_attempt_at, row.request_id,
+        row.id, row.channel, row.gateway, row.verb, row.lane, row.command_id, read_back(row.verb, row.body),
+        row.state, row.attempts, row.is_possibly_done, row.last_attempt_at, row.request_id,
     )  # fmt: skip
-    if gateway is not None:
-        with suppress(Refused):  # its body no longer fits its verb
-            gateway.commands.on_confirmed(connection, delivery.verb, delivery.command)
+    if gateway is not None and delivery.command is not None:
+        gateway.commands.on_confirmed(connection, delivery.verb, delivery.command)
     effects.apply_late(connection, delivery, settled, now, gateway)
     return True

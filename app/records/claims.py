@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from app.domain.commands import read_back
 from app.domain.moments import moment_of
 from app.records import leases
 from app.records.deliveries import DUE_STATES, OPEN_STATES, Delivery
@@ -143,7 +144,7 @@ def claim(
         _LEASE.execute(connection, {"ids": [row.id for row in rows], "token": token, "until": until, "now": now})
     return token, [
         Delivery(
-            row.id, channel, gateway, row.verb, row.lane, row.command_id, row.body or b"", row.state,
+            row.id, channel, gateway, row.verb, row.lane, row.command_id, read_back(row.verb, row.body), row.state,
             row.attempts, bool(row.is_possibly_done) or row.lease_token is not None,
             _last_attempt_at(row, now), row.request_id,
             None if row.lease_token is not None else moment_of(row.late_until),

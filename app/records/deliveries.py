@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
-from app.domain.commands import COMMANDS, OBSERVATIONS, CommandBody
+from app.domain.commands import CommandBody
 from app.domain.events import Event
-from app.errors import Refused
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -42,7 +38,9 @@ class Delivery:
     verb: str
     lane: str
     command_id: int
-    body: bytes
+    command: CommandBody | None
+    """What it says.  None past its date (R28), for then what is unknown about it stays as it is, and where the stored
+    body no longer fits its verb; it is not sent then."""
     state: State
     attempts: int
     is_possibly_done: bool
@@ -50,19 +48,6 @@ class Delivery:
     request_id: str
     late_until: datetime | None = None
     """Until when an attempt that was given up without an answer may still arrive; None while there was none."""
-
-    @cached_property
-    def command(self) -> CommandBody:
-        """Its body, read once.  Raises `Refused` when it no longer fits its verb."""
-        return command_body(self.verb, self.body)
-
-
-def command_body(verb: str, body: bytes) -> CommandBody:
-    """The body of an owed command, read back.  Raises `Refused` when it cannot be."""
-    try:
-        return msgspec.json.decode(body, type=COMMANDS.get(verb) or OBSERVATIONS[verb])
-    except (KeyError, msgspec.DecodeError) as error:
-        raise Refused("UNREADABLE_DELIVERY", "the stored call does not fit its verb") from error
 
 
 @dataclass(frozen=True)

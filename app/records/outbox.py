@@ -28,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.domain.commands import CommandBody
+from app.domain.commands import CommandBody, read_back
 from app.domain.events import Association, Event
 from app.records.deliveries import OPEN_STATES, Delivery
 from app.records.statements import Prepared
@@ -131,8 +131,9 @@ def owe(
     ).first()
     if row is None:
         return None
+    command = read_back(owed.verb, body)  # an attempt now sends what a later one would
     delivery = Delivery(
-        row.id, channel, owed.gateway, owed.verb, lane, command_id, body, "owed", 0, False, None, request_id
+        row.id, channel, owed.gateway, owed.verb, lane, command_id, command, "owed", 0, False, None, request_id
     )
     return Placed(delivery, row.lease_token is not None)
 

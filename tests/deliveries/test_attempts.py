@@ -8,14 +8,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from app import caller
 from app.deadline import Deadline
 from app.deliveries import transitions
 from app.deliveries.attempts import Attempts
-from app.domain.commands import Acknowledgement, Cancellation, CommandBody
+from app.domain.commands import Acknowledgement, Cancellation, CommandBody, read_back
 from app.errors import GatewayError, Unavailable
 from app.gateways.calls import Accepted, Call, Health, Verb
 from app.gateways.capabilities import CommandTarget, Gateway
@@ -37,14 +36,25 @@ def gateway(commands: CommandTarget) -> Gateway:
 
 
 def a_delivery(state: transitions.State = "owed") -> Delivery:
-    body = msgspec.json.encode(Cancellation("A"))
-    return Delivery(1, "c", "faulty", "cancel_order", "A", 1, body, state, 0, False, None, "r")
+    return Delivery(1, "c", "faulty", "cancel_order", "A", 1, Cancellation("A"), state, 0, False, None, "r")
 
 
 def test_r10_a_fault_of_ours_in_a_cancellation_is_not_told_as_success() -> None:
     """A parked call reads as a warning, and a warning as success; only the vendor decides that."""
     settled = Attempts({("c", "faulty"): gateway(Faulty())}).make(a_delivery(), Deadline.in_s(5), is_inline=True)
     assert settled.state in ("checking", "refused")
+
+
+@pytest.mark.parametrize("stored", [None, b"", b"{", b'{"order_refnum": 5}', b"[]"])
+@pytest.mark.parametrize(("is_inline", "state"), [(True, "refused"), (False, "parked")])
+def test_r12_a_stored_call_that_cannot_be_read_is_not_sent_and_waits_for_a_person(
+    stored: bytes | None, is_inline: bool, state: str
+) -> None:
+    target = Answering()
+    delivery = replace(a_delivery(), verb="acknowledge_order", command=read_back("acknowledge_order", stored))
+    settled = Attempts({("c", "faulty"): gateway(target)}).make(delivery, Deadline.in_s(5), is_inline=is_inline)
+    assert (settled.state, settled.code, settled.is_possibly_done) == (state, "UNREADABLE_DELIVERY", False)
+    assert read_back("no_such_verb", stored) is None
 
 
 class Answering(CommandTarget):
@@ -93,7 +103,7 @@ def test_p44_how_long_later_calls_wait_for_an_attempt_without_an_answer(
     """Until `settle` after its connection was closed; not for what was answered, nor for what was seen to be done."""
     now = begun = datetime(2026, 2, 3, 12, tzinfo=UTC)
     attempts = Attempts({("c", "faulty"): gateway(Answering(*outcomes))}, clock=lambda: now, roll=lambda: 0.0)
-    body = msgspec.json.encode(Acknowledgement("A", "7") if verb == "acknowledge_order" else Cancellation("A"))
+    body = Acknowledgement("A", "7") if verb == "acknowledge_order" else Cancellation("A")
     delivery = Delivery(1, "c", "faulty", verb, "A", 1, body, "owed", 0, False, None, "r")
     while (settled := attempts.make(delivery, Deadline.in_s(5), is_inline=False)).state == "owed":
         delivery = replace(
@@ -121,7 +131,7 @@ def test_p44_a_fault_or_a_database_away_before_anything_was_sent_leaves_no_unkno
                 caller.vendor_writes.set(caller.vendor_writes.get() + 1)
             raise self._error
 
-    body = msgspec.json.encode(Acknowledgement("A", "7"))
+    body = Acknowledgement("A", "7")
     delivery = Delivery(1, "c", "faulty", "acknowledge_order", "A", 1, body, "owed", 0, False, None, "r")
     for error in (KeyError("a fault of ours"), DatabaseUnavailable("away")):
         for is_sent, state in ((False, "owed"), (True, "parked")):

@@ -22,7 +22,7 @@ class Desk:
             ahead = min(due, at_once + ahead) - min(due, at_once)
             at_once = min(due, at_once)
             room.take(stream, at_once, ahead)
-            calls = [Claimed(Delivery(0, *stream, "v", "l", 1, b"", "owed", 0, False, None, ""), "t", 0.0)] * due
+            calls = [Claimed(Delivery(0, *stream, "v", "l", 1, None, "owed", 0, False, None, ""), "t", 0.0)] * due
             self.turns.begin(calls[:at_once], calls[at_once : at_once + ahead])
 
     def inside(self, stream: Stream) -> int:

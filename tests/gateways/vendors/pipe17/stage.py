@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from app.deadline import Deadline
 from app.deliveries.attempts import Attempts
 from app.domain import moments
@@ -127,15 +125,13 @@ class Mail:
     ) -> None:
         self.clock = clock or Clock()
         self.attempts = Attempts({("first", "pipe17"): gateway}, clock=self.clock, roll=lambda: 0.5)
-        self.delivery = Delivery(
-            1, "first", "pipe17", verb, lane, 1, msgspec.json.encode(body), "owed", 0, False, None, "request-1"
-        )
+        self.delivery = Delivery(1, "first", "pipe17", verb, lane, 1, body, "owed", 0, False, None, "request-1")
 
     def attempt(self, later_s: float = 0.0) -> Settled:
         self.clock.move(int(later_s * 1000))
         settled = self.attempts.make(self.delivery, Deadline.in_s(5), is_inline=False)
         self.delivery = Delivery(
-            1, "first", "pipe17", self.delivery.verb, self.delivery.lane, 1, self.delivery.body,
+            1, "first", "pipe17", self.delivery.verb, self.delivery.lane, 1, self.delivery.command,
             settled.state, settled.attempts, settled.is_possibly_done, settled.last_attempt_at, "request-1",
         )  # fmt: skip
         return settled

@@ -14,10 +14,10 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
+from app.domain.commands import read_back
 from app.operations import delivery_acts
 from app.records import delivery_rows, parcels
 from app.records import handed_out as remembered
-from app.records.deliveries import command_body
 from app.records.delivery_rows import DeliveryFilter
 from app.records.payment_ledger import charges
 from app.records.refund_releases import release
@@ -284,7 +284,7 @@ class Desk(Shop):
                     delivery_acts.retry(connection, row, verb, now)
                 else:
                     delivery_acts.drop(connection, row, verb, "not done", now)
-                    key = command_body(row.verb, row.body).key
+                    key = read_back(row.verb, row.body).key
                     [held] = [entry for entry in of_order(connection, "shop", row.lane) if entry.key == key]
                     assert release(connection, held.id, now) == "given_free"
 
