@@ -106,6 +106,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database_url", both, indirect=True)
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    process = getattr(session.config, "workerinput", None)
+    if process is not None and session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        made_once.import_a_share(int(process["workerid"].removeprefix("gw")), process["workercount"])
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {path: path.relative_to(ROOT / "tests").as_posix() for path in {item.path for item in items}}
     for item in items:
