@@ -18,6 +18,7 @@ import psutil
 
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.gateways.vendors.retailrocket.store import Store
 from app.records import cataloguing, stock, sync_state
 from app.records.cataloguing import Statement
 from app.records.database import Database
@@ -68,7 +69,7 @@ def build(url: str) -> None:
     """In a process of its own, so that nothing but the build is measured."""
     database = Database(url)
     options = RetailRocketOptions(partner_id="p", shop_url="https://shop.example", feed_delay_s=0)
-    builder = FeedBuilder(options, database, "shop", "retailrocket", lambda: datetime.now(UTC))
+    builder = FeedBuilder(Store(options, database, "shop", lambda: datetime.now(UTC)))
     with database.read():
         pass
     process = psutil.Process()
@@ -88,8 +89,8 @@ def build(url: str) -> None:
     seconds = time.perf_counter() - began
     is_over.set()
     watcher.join()
-    report = builder.store.report()[0]
-    current = builder.store.current()
+    report = builder.feed.report()[0]
+    current = builder.feed.current()
     assert current is not None
     above = (peak - idle) / 2**20
     print(f"{report.offers} offers: built in {seconds:.1f} s, {current.size / 2**20:.1f} MiB of text, "

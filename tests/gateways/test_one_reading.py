@@ -22,9 +22,10 @@ from app.gateways.vendors.pipe17.products.product_rows import fields_of
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.products import product_json, search_products
 from app.gateways.vendors.retailrocket.feed import yml
-from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
+from app.gateways.vendors.retailrocket.offers import Offer
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.vendors.retailrocket.product_api import ProductApi
+from app.gateways.vendors.retailrocket.store import Store
 from app.records import catalogue, cataloguing, stock
 from app.records.database import Database
 from app.sandbox.server import serve
@@ -159,16 +160,16 @@ class Shelf:
 
     def by_rocket(self, product: Product) -> dict[str, tuple[Said, Said]]:
         """By the feed and by the Product API."""
-        offers, availability = Offers(self.rocket), Availability(self.rocket)
-        api = ProductApi(self.rocket, None, self.database, self.name, "retailrocket")  # type: ignore[arg-type]
+        store = Store(self.rocket, self.database, self.name, lambda: datetime.now(UTC))
+        api = ProductApi(store, None)  # type: ignore[arg-type]
         with self.database.read() as connection:
-            levels = stock.levels_of(connection, self.name, "retailrocket", {unit.sku for unit in product.units})
+            flags = store.flags_of(connection, {unit.sku for unit in product.units})
         telling = api._to_send(product, {})
         body = api._body(telling, "") if telling.offers else {}
         told = body.get("products") or {str(body.get("id")): body}
         said = {}
         for unit in product.units:
-            offer = offers.of(product, unit, availability.of(levels.get(unit.sku), 0), "USD")
+            offer = store.offers.of(product, unit, flags[unit.sku], "USD")
             if not isinstance(offer, Offer) or unit.is_enabled is False:
                 why = offer if isinstance(offer, str) else "switched off"
                 said[unit.sku] = (Said(is_offered=False, why=why), Said(is_offered=False, why=why))

@@ -1,16 +1,40 @@
-"""Retail Rocket: personalisation; a side feed that gets goods, stock and purchases.  `VENDOR` is all the core sees."""
+"""Retail Rocket: personalisation; an observer of goods, stock flags and purchases.  `VENDOR` is all the core sees.
+
+None of what it gets can fail an order (R17, R29).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from app.errors import Misconfigured
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools, Vendor
-from app.gateways.vendors.retailrocket.api import TOKEN
-from app.gateways.vendors.retailrocket.gateway import create_gateway
+from app.gateways.vendors.retailrocket.api import TOKEN, Api
+from app.gateways.vendors.retailrocket.facts import Goods, StockFlags
+from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
+from app.gateways.vendors.retailrocket.health import StoreHealth
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.gateways.vendors.retailrocket.product_api import ProductApi, forms_of
+from app.gateways.vendors.retailrocket.purchases import Purchases
+from app.gateways.vendors.retailrocket.store import Store
+from app.records.feeds import FeedStore
+from app.records.full_resync import FullResync
 from app.transport import learned_rate
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RetailRocketGateway(Gateway):
+    """One store of one channel, with what its feed's address needs besides."""
+
+    observer: Purchases
+    api: Api
+    feed: FeedStore | None
+    """What is served; None in Product API mode."""
+    feed_token: str = field(repr=False)
+    """The secret part of the feed's address; "" where it has none."""
 
 
 class RetailRocketVendor(Vendor):
@@ -37,8 +61,28 @@ class RetailRocketVendor(Vendor):
     def address_parts(self, options: RetailRocketOptions, names: Sequence[str]) -> list[str]:
         return [f"{name}.xml" for name in names]
 
-    def create(self, options: RetailRocketOptions, tools: Tools) -> Gateway:
-        return create_gateway(options, tools)
+    def create(self, options: RetailRocketOptions, tools: Tools) -> RetailRocketGateway:
+        """Raises `Misconfigured` without records, or when no key may be sent to one of the addresses."""
+        if tools.database is None:
+            raise Misconfigured("NO_RECORDS", "retailrocket: a feed and a ledger need the records")
+        store, api = Store(options, tools.database, tools.channel, tools.clock), Api(options, tools)
+        builder = FeedBuilder(store) if options.mode == "feed" else None
+        feed = builder.feed if builder else None
+        products, purchases = ProductApi(store, api), Purchases(store, api)
+        # In Product API mode the whole catalogue is sent again after a change of form.
+        resync = FullResync(tools.database, tools.channel, TOKEN, tools.clock, *forms_of(options))
+        return RetailRocketGateway(
+            token=TOKEN,
+            check=StoreHealth(store, api, feed, tools, purchases.reports_at).check,
+            commands=purchases,
+            stock=StockFlags(store, products, feed),
+            catalogue=Goods(store, products, feed),
+            observer=purchases,
+            background=builder.work if builder else resync.schedule_if_due,
+            api=api,
+            feed=feed,
+            feed_token=options.feed_token,
+        )
 
 
 VENDOR = RetailRocketVendor()

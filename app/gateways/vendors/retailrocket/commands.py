@@ -15,8 +15,7 @@ from app.gateways.vendors.retailrocket.offers import Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue, catalogue_sync
 from app.records.database import Database
-from app.records.feeds import BuildReport, FeedStore, LeftOut
-from app.settings import Settings
+from app.records.feeds import FeedStore, LeftOut
 from app.terminal import DONE, FAILED, Column, console, end, json_option, print_json, print_table, shortened
 
 
@@ -78,11 +77,17 @@ def feed(context: CommandContext, channel: str, as_json: bool) -> None:
     Exit code 1 when a feed is not built yet or leaves goods out.
     """
     configured = context.settings()
-    names = [item.name for item in configured.channels if _has_feed(item.vendors.get(TOKEN))]
+    stores = {item.name: item.vendors[TOKEN] for item in configured.channels if TOKEN in item.vendors}
+    names = [name for name, options in stores.items() if options.mode == "feed"]
     if channel and channel not in names:
         raise click.UsageError(f"channel '{channel}' has no feed; channels with one: {', '.join(names) or 'none'}")
+    base = configured.public_url or f"http://localhost:{configured.port}"
     with context.records(configured) as (database, keys):
-        found = [_feed(database, configured, name, keys.get(name, name)) for name in names if channel in ("", name)]
+        found = [
+            _feed(FeedStore(database, keys.get(name, name), TOKEN), name, f"{base}{stores[name].feed_path(name)}")
+            for name in names
+            if channel in ("", name)
+        ]
     if as_json:
         print_json(found)
     else:
@@ -115,10 +120,8 @@ def products(context: CommandContext, channel: str, only_refused: bool, as_json:
 def _numbered(database: Database, channel: str, key: str, options: RetailRocketOptions) -> Iterator[Numbered]:
     """Page by page, for a catalogue may be large."""
     offers = Offers(options)
-    after, is_all = "", False
-    while not is_all:
+    for found in catalogue.pages(database, key, PAGE):
         with database.read() as connection:
-            after, found = catalogue.page(connection, key, after, PAGE)
             keys = [product.item.key for product in found] if options.mode == "product_api" else []
             refusals_of = catalogue_sync.refusals(connection, key, TOKEN, keys)
         for product in found:
@@ -128,7 +131,6 @@ def _numbered(database: Database, channel: str, key: str, options: RetailRocketO
                 if unit.sku:
                     refusal = refusals.get(unit.key, "")
                     yield Numbered(channel, unit.sku, unit.number, group, offers.address(unit.url), refusal)
-        is_all = not after
 
 
 def _refusals(offers: Offers, product: Product, refused: str, currency: str) -> dict[str, str]:
@@ -168,19 +170,10 @@ def _line(unit: Numbered) -> str:
     return "\t".join(" ".join(str(value).split()) for value in values)
 
 
-def _has_feed(options: object) -> bool:
-    return getattr(options, "mode", "") == "feed"
-
-
-def _feed(database: Database, configured: Settings, name: str, key: str) -> Feed:
-    report: BuildReport
-    report, built_at, is_waiting = FeedStore(database, key, TOKEN).report()
-    base = configured.public_url or f"http://localhost:{configured.port}"
-    options = next(item.vendors[TOKEN] for item in configured.channels if item.name == name)
-    address = f"{base}{options.feed_path(name)}"
-    return Feed(
-        name, address, built_at, is_waiting, report.offers, len(report.gone), report.left_out_count, report.left_out
-    )
+def _feed(store: FeedStore, channel: str, address: str) -> Feed:
+    report, built_at, is_waiting = store.report()
+    gone = len(report.gone)
+    return Feed(channel, address, built_at, is_waiting, report.offers, gone, report.left_out_count, report.left_out)
 
 
 def _show(found: list[Feed]) -> None:

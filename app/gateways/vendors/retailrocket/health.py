@@ -11,9 +11,8 @@ from app.gateways.calls import Call, Health
 from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket.api import TOKEN, Api
 from app.gateways.vendors.retailrocket.offers import LONGEST_NAME
-from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.gateways.vendors.retailrocket.store import Store
 from app.records import catalogue, catalogue_sync
-from app.records.database import Database
 from app.records.feeds import FeedStore
 
 
@@ -21,10 +20,9 @@ from app.records.feeds import FeedStore
 class StoreHealth:
     """One store's; `_feed` is None in Product API mode, `_reports_at` is "" where no purchases are reported."""
 
-    _options: RetailRocketOptions
+    _store: Store
     _api: Api
     _feed: FeedStore | None
-    _database: Database
     _tools: Tools
     _reports_at: str
 
@@ -45,8 +43,8 @@ class StoreHealth:
 
     def _of_feed(self, feed: FeedStore) -> Iterator[Finding]:
         report, built_at, is_waiting = feed.report()
-        channel, public_url = self._tools.shown_channel, self._tools.public_url
-        address = f"{public_url or '<PUBLIC_URL>'}{self._options.feed_path(channel)}"
+        options, channel, public_url = self._store.options, self._tools.shown_channel, self._tools.public_url
+        address = f"{public_url or '<PUBLIC_URL>'}{options.feed_path(channel)}"
         if built_at is None:
             why = "the catalogue is empty: RetailOps' first catalog_push starts the first build"
             if self._has_products():
@@ -55,9 +53,9 @@ class StoreHealth:
             return
         said = f"{address}: {report.offers} offers, built {built_at:%Y-%m-%d %H:%M} UTC"
         if is_waiting:
-            said += f", later changes are built {self._options.feed_delay_s:g} s after the first of them"
-        true_address = f"{public_url}{self._options.feed_path(channel, is_masked=False)}" if public_url else ""
-        yield Finding("feed", "ok", said, true_address, self._options.feed_token)
+            said += f", later changes are built {options.feed_delay_s:g} s after the first of them"
+        true_address = f"{public_url}{options.feed_path(channel, is_masked=False)}" if public_url else ""
+        yield Finding("feed", "ok", said, true_address, options.feed_token)
         if report.shortened_count:
             said = f"{report.shortened_count} names are longer than {LONGEST_NAME} characters and end in an ellipsis"
             yield Finding("shortened names", "ok", said)
@@ -67,12 +65,12 @@ class StoreHealth:
             yield Finding("left out", "attention", message)
 
     def _has_products(self) -> bool:
-        with self._database.read() as connection:
-            return bool(catalogue.roots_after(connection, self._tools.channel, "", 1))
+        with self._store.database.read() as connection:
+            return bool(catalogue.roots_after(connection, self._store.channel, "", 1))
 
     def _of_products(self) -> Iterator[Finding]:
-        with self._database.read() as connection:
-            count = catalogue_sync.refused_count(connection, self._tools.channel, TOKEN)
+        with self._store.database.read() as connection:
+            count = catalogue_sync.refused_count(connection, self._store.channel, TOKEN)
         if count:
             message = f"{count} products lack something or are refused; see `channel retailrocket products --refused`"
             yield Finding("refused", "attention", message)

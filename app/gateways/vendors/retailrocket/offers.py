@@ -45,22 +45,22 @@ class Availability:
     """Which goods can be had: by RetailOps' stock figures, less what orders hold that they do not count yet (R25)."""
 
     def __init__(self, options: RetailRocketOptions) -> None:
-        self._stock_ids = options.stock_ids
+        self._name_of = options.stock_ids
         self._is_when_unstated = options.available_when_unstated
-        self._names = tuple(dict.fromkeys(options.stock_ids.values()))
+        self.stock_ids = list(dict.fromkeys(options.stock_ids.values())) or [""]
 
-    def fits(self, flags: Mapping[str, bool] | None) -> bool:
+    def fits(self, flags: Mapping[str, bool]) -> bool:
         """Whether these name the stock ids the store has now."""
-        return flags is not None and set(flags) == set(self._names or [""])
+        return set(flags) == set(self.stock_ids)
 
     def of(self, level: StockLevel | None, reserved: int) -> dict[str, bool]:
         """By stock id; under "" for a store that has none.  A boolean is all Retail Rocket knows of stock."""
         if level is None:
-            return dict.fromkeys(self._names or [""], self._is_when_unstated)
-        if not self._names:
+            return dict.fromkeys(self.stock_ids, self._is_when_unstated)
+        if not self._name_of:
             return {"": stock_levels.sellable(level.quantity_available, reserved) > 0}
-        places = stock_levels.sellable_places(level, reserved, self._stock_ids)
-        return {name: name in places for name in self._names}
+        places = stock_levels.sellable_places(level, reserved, self._name_of)
+        return {name: name in places for name in self.stock_ids}
 
 
 class Offers:
@@ -77,19 +77,20 @@ class Offers:
         """
         name = texts.shortened(clean(unit.title).strip(), LONGEST_NAME)
         price, old_price = _prices(unit, currency)
-        url, url_fault = self._first_address([unit.url] if unit.url else [])
+        url, url_fault = self._first_address([unit.url])
         picture, picture_fault = self._first_address(unit.images or ())
-        categories = tuple(dict.fromkeys(path for raw in unit.categories or () if (path := self.path(raw))))
-        faults = _faults(
-            unit.ignored or {},
-            ("name", "title", bool(name), ""),
-            ("price", "price", bool(price), ""),
-            ("url", "url", bool(url), url_fault),
-            ("picture", "images", bool(picture), picture_fault),
-            ("categoryId", "categories", bool(categories), ""),
+        categories = tuple(dict.fromkeys(path for raw in unit.categories or () if (path := self._path(raw))))
+        parts = (
+            ("name", "title", name, ""),
+            ("price", "price", price, ""),
+            ("url", "url", url, url_fault),
+            ("picture", "images", picture, picture_fault),
+            ("categoryId", "categories", categories, ""),
         )
-        if faults or price is None:
-            return faults
+        ignored = unit.ignored or {}
+        lacking = {element: fault or ignored.get(stated, "") for element, stated, made, fault in parts if not made}
+        if price is None or lacking:
+            return _reason(lacking)
         if currency and unit.currency and unit.currency != currency:
             return "priced in another currency than the store's"
         is_enabled = unit.is_enabled is not False
@@ -113,7 +114,7 @@ class Offers:
             stocks=tuple((stock_id, is_there) for stock_id, is_there in own.items() if stock_id),
         )
 
-    def path(self, raw: str) -> str:
+    def _path(self, raw: str) -> str:
         """A category path in one spelling; "" when it has no level."""
         return self._separator.join(self.levels(raw))
 
@@ -127,12 +128,12 @@ class Offers:
 
     def address(self, raw: str | None) -> str:
         """An absolute address of at most 512 characters, or ""."""
-        return self._first_address([raw] if raw else [])[0]
+        return self._first_address([raw])[0]
 
-    def _first_address(self, addresses: Sequence[str]) -> tuple[str, str]:
+    def _first_address(self, addresses: Sequence[str | None]) -> tuple[str, str]:
         """The first that can be used, and why the first that cannot be used is not."""
         fault = ""
-        for raw in addresses:
+        for raw in filter(None, addresses):
             try:
                 found = web_addresses.read(raw, self._shop_url)
                 if not web_addresses.is_absolute(found):
@@ -156,16 +157,10 @@ def plain(amount: Decimal) -> Decimal:
     return Decimal(f"{amount:f}")
 
 
-def _faults(ignored: Mapping[str, str], *parts: tuple[str, str, bool, str]) -> str:
-    """Why a unit cannot be an offer, "" when it can.
-
-    A part is its element, the field it is made of, whether it can be made, and why what is stated cannot be used.
-    """
-    missing, unusable = [], []
-    for element, name, is_there, fault in parts:
-        fault = fault or ignored.get(name, "")
-        if not is_there:
-            (unusable.append(f"its {element} {fault}") if fault else missing.append(element))
+def _reason(lacking: Mapping[str, str]) -> str:
+    """Why a unit cannot be an offer: by element that cannot be made, why what is stated cannot be used, or ""."""
+    missing = [element for element, fault in lacking.items() if not fault]
+    unusable = [f"its {element} {fault}" for element, fault in lacking.items() if fault]
     return ", and ".join([*([f"without {', '.join(missing)}"] if missing else []), *unusable])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import marshmallow
 import marshmallow.fields as mf
@@ -54,7 +54,7 @@ class RetailRocketOptions:
         "lists; this server sends none. server: this server.",
         default="site",
     )
-    when: str = option(
+    when: Literal["acknowledgement", "completion"] = option(
         mf.String(validate=mv.OneOf(["acknowledgement", "completion"])),
         "With order_source server: report when RetailOps has the order, or when it is done with it (then without "
         "the units that never ship).",

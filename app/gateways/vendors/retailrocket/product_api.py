@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any
 
-from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
+from app.domain.catalogue import Product, ProductChange, ProductSent, Refusal
 from app.domain.stock import StockChange, StockSent
 from app.errors import Refused
 from app.gateways.calls import Call, read_note
-from app.gateways.vendors.retailrocket.api import Api
-from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
+from app.gateways.vendors.retailrocket.api import TOKEN, Api
+from app.gateways.vendors.retailrocket.offers import Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
-from app.gateways.wire_objects import encode
+from app.gateways.vendors.retailrocket.store import Flags, Store
+from app.gateways.wire_objects import Json, encode
 from app.records import catalogue, stock
-from app.records.database import Database
 from app.records.feeds import NO_FEED
-from app.storefront import reservations
 
 Note = dict[str, str]
 """Stock id ("" where there is none) -> digest of the product as it was sent last, availability apart.
 
 What can be had is sent by stock pushes alone: they keep note of it, and two notes of one thing would part."""
-
-Flags = dict[str, bool]
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class _Sending:
     offers: tuple[Offer, ...]
     former: tuple[Offer, ...]
     """Under numbers of SKUs its units had and no product has now: unavailable."""
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[Refusal, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -49,26 +47,24 @@ class _Sending:
     @property
     def of_former(self) -> list[_Sending]:
         """What is sent of each former number of a product without variants; those of variants go with their group."""
-        if self.product.variants:
-            return []
-        return [replace(self, offers=(offer,), former=()) for offer in self.former]
+        return [] if self.product.variants else [_Sending(self.product, (offer,), ()) for offer in self.former]
 
-    @property
-    def stock_ids(self) -> list[str]:
-        return [stock_id for stock_id, _ in self.offers[0].stocks] or [""] if self.offers else []
+    def in_stock(self, stock_id: str) -> _Sending:
+        """As it can be had from one stock of the store."""
+        return self.with_flags(dict(offer.stocks).get(stock_id, offer.is_available) for offer in self.offers)
+
+    def with_flags(self, are_available: Iterable[bool]) -> _Sending:
+        """As if this was what can be had of its offers."""
+        pairs = zip(self.offers, are_available, strict=False)
+        return replace(self, offers=tuple(replace(offer, is_available=is_there) for offer, is_there in pairs))
 
 
 class ProductApi:
     """Used by one sender at a time (R13)."""
 
-    def __init__(self, options: RetailRocketOptions, api: Api, database: Database, channel: str, gateway: str) -> None:
-        self._currency = options.currency
-        self._offers = Offers(options)
-        self._availability = Availability(options)
+    def __init__(self, store: Store, api: Api) -> None:
+        self._store = store
         self._api = api
-        self._database = database
-        self._channel = channel
-        self._gateway = gateway
 
     def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         """Raises a `GatewayError` when not one product could be settled."""
@@ -86,8 +82,8 @@ class ProductApi:
             for change in changes
             if change.is_uncertain or flags[change.sku] != read_note(change.sent, Flags)
         ]
-        with self._database.read() as connection:
-            known = catalogue.of_skus(connection, self._channel, turned)
+        with self._store.database.read() as connection:
+            known = catalogue.of_skus(connection, self._store.channel, turned)
         refusals: dict[str, str] = {}
 
         def send(change: StockChange) -> StockSent:
@@ -107,53 +103,52 @@ class ProductApi:
         item = change.product.item
         sending = self._to_send(change.product, {})
         note = read_note(change.sent, Note) or {}
-        refusals = list(sending.refusals)
+        reasons: list[str] = []
         now: Note = {}
-        for stock_id in sending.stock_ids:
+        stock_ids = self._store.availability.stock_ids if sending.offers else []
+        for stock_id in stock_ids:
             digest = self._digest_of(sending, stock_id)
             if note.get(stock_id) != digest or change.is_uncertain:
-                refused = [self._send(one, stock_id, call) for one in (sending, *sending.of_former)]
+                refused = [self._send(one, stock_id, call) for one in (sending.in_stock(stock_id), *sending.of_former)]
                 if any(refused):
-                    refusals += [Refusal(why, item.sku, item.product_id) for why in refused if why]
+                    reasons += filter(None, refused)
                     continue
             now[stock_id] = digest
-        for stock_id in sorted(note.keys() - set(sending.stock_ids)) if sending.offers else ():
+        for stock_id in sorted(note.keys() - set(stock_ids)) if sending.offers else ():
             # The store has this stock no more: there nothing can be had.
-            if refusal := self._send(_withdrawn(sending, stock_id), stock_id, call):
-                refusals.append(Refusal(refusal, item.sku, item.product_id))
+            if reason := self._send(sending.with_flags(repeat(False)), stock_id, call):
+                reasons.append(reason)
                 now[stock_id] = note[stock_id]
-        return ProductSent(change.key, encode(now), tuple(refusals))
+        refusals = (Refusal(reason, item.sku, item.product_id) for reason in reasons)
+        return ProductSent(change.key, encode(now), (*sending.refusals, *refusals))
 
     def _send_flags(self, product: Product, flags: Mapping[str, Flags], call: Call) -> str:
         """Why it was refused, or ""."""
         sending = self._to_send(product, flags)
-        refused = [self._send(sending, stock_id, call) for stock_id in sending.stock_ids]
+        stock_ids = self._store.availability.stock_ids if sending.offers else []
+        refused = [self._send(sending.in_stock(stock_id), stock_id, call) for stock_id in stock_ids]
         return next(filter(None, refused), "")
 
     def _to_send(self, product: Product, flags: Mapping[str, Flags]) -> _Sending:
         """`flags` are what is being sent just now; of other SKUs what was sent last holds."""
-        units = product.units
+        store, units = self._store, product.units
         others = [unit.sku for unit in units if unit.sku not in flags]
-        with self._database.read() as connection:
-            notes = stock.notes_of(connection, self._channel, self._gateway, others)
-            noted = {
-                sku: flagged for sku in others if self._availability.fits(flagged := read_note(notes.get(sku), Flags))
-            }
-            unnoted = [sku for sku in others if sku not in noted]
-            levels = stock.levels_of(connection, self._channel, self._gateway, unnoted)
-            held = reservations.reserved_units(connection, self._channel, unnoted)
-            former = catalogue.former_numbers(connection, self._channel, units)
+        with store.database.read() as connection:
+            notes = stock.notes_of(connection, store.channel, TOKEN, others)
+            sent = {sku: read_note(note, Flags) or {} for sku, note in notes.items()}
+            known = {sku: noted for sku, noted in sent.items() if store.availability.fits(noted)}
+            known |= store.flags_of(connection, [sku for sku in others if sku not in known])
+            former = catalogue.former_numbers(connection, store.channel, units)
         offers, withdrawn, refusals = [], [], []
         for unit in units:
-            sku = unit.sku
-            if not sku:
+            if not unit.sku:
                 continue  # Another record has its SKU and the number that goes with it.
-            known = flags.get(sku) or noted.get(sku)
-            now = self._availability.of(levels.get(sku), held.get(sku, 0)) if known is None else known
-            offer = self._offers.of(product, unit, now, self._currency)
+            flagged = flags[unit.sku] if unit.sku in flags else known[unit.sku]
+            offer = store.offers.of(product, unit, flagged, store.options.currency)
             if isinstance(offer, Offer):
                 offers.append(offer)
-                withdrawn += [_gone(replace(offer, number=number)) for number in former.get(unit.key, ())]
+                gone = replace(offer, is_available=False, stocks=())
+                withdrawn += [replace(gone, number=number) for number in former.get(unit.key, ())]
             elif unit.is_enabled is not False:
                 refusals.append(Refusal(offer, unit.sku, unit.product_id))
         return _Sending(product, tuple(offers), tuple(withdrawn), tuple(refusals))
@@ -169,61 +164,38 @@ class ProductApi:
 
     def _digest_of(self, sending: _Sending, stock_id: str) -> str:
         """Of all that is sent, but for what can be had."""
-        alike = tuple(
-            replace(offer, is_available=True, stocks=tuple((name, True) for name, _ in offer.stocks))
-            for offer in sending.offers
-        )
         enabled = [unit.is_enabled is not False for unit in sending.product.units]
         former = [self._body(one, stock_id) for one in sending.of_former]
-        return _digest(self._body(replace(sending, offers=alike), stock_id), enabled, *former)
+        return _digest(self._body(sending.with_flags(repeat(True)), stock_id), enabled, *former)
 
-    def _body(self, sending: _Sending, stock_id: str) -> dict[str, Any]:
+    def _body(self, sending: _Sending, stock_id: str) -> Json:
         first = sending.offers[0]
         stocked = {"stockId": stock_id} if stock_id else {}
         if not sending.product.variants:
-            return {"id": first.number, **self._fields(first, stock_id), **_paths(self._offers, first), **stocked}
-        group = self._group_fields(sending, stock_id)
-        variants = {
-            str(offer.number): {**self._fields(offer, stock_id), **stocked}
-            for offer in (*sending.offers, *sending.former)
-        }
-        return {"groupId": sending.number, **group, **stocked, "products": variants}
+            return {"id": first.number, **_fields(first), **_paths(self._store.offers, first), **stocked}
+        variants = {str(offer.number): {**_fields(offer), **stocked} for offer in (*sending.offers, *sending.former)}
+        return {"groupId": sending.number, **self._group_fields(sending), **stocked, "products": variants}
 
-    def _group_fields(self, sending: _Sending, stock_id: str) -> dict[str, Any]:
+    def _group_fields(self, sending: _Sending) -> Json:
         """What the product itself states, where that is enough, else its first variant's."""
-        root: Item = sending.product.own
-        own = self._offers.of(sending.product, root, {}, self._currency)
+        product, store = sending.product, self._store
+        own = store.offers.of(product, product.own, {}, store.options.currency)
         offer = own if isinstance(own, Offer) else sending.offers[0]
-        fields = {**self._fields(offer, stock_id), **_paths(self._offers, offer)}
-        is_any = any(_is_there(item, stock_id) for item in sending.offers)
-        return fields | {"name": offer.name, "isAvailable": is_any}
-
-    def _fields(self, offer: Offer, stock_id: str) -> dict[str, Any]:
-        further = {"vendor": offer.vendor, "description": offer.description, "params": dict(offer.params)}
-        return {
-            "name": offer.name,
-            "price": offer.price,
-            "oldPrice": offer.old_price,
-            "url": offer.url,
-            "pictureUrl": offer.picture,
-            "isAvailable": _is_there(offer, stock_id),
-            **{name: value for name, value in further.items() if value},
-        }
+        is_any = any(item.is_available for item in sending.offers)
+        return {**_fields(replace(offer, is_available=is_any)), **_paths(store.offers, offer)}
 
 
-def _gone(offer: Offer) -> Offer:
-    """The same, not to be had anywhere."""
-    return replace(offer, is_available=False, stocks=tuple((stock_id, False) for stock_id, _ in offer.stocks))
-
-
-def _withdrawn(sending: _Sending, stock_id: str) -> _Sending:
-    """The same for a stock the store has no more."""
-    offers = (_gone(replace(offer, stocks=((stock_id, False),))) for offer in sending.offers)
-    return replace(sending, offers=tuple(offers))
-
-
-def _is_there(offer: Offer, stock_id: str) -> bool:
-    return dict(offer.stocks).get(stock_id, offer.is_available)
+def _fields(offer: Offer) -> Json:
+    further = {"vendor": offer.vendor, "description": offer.description, "params": dict(offer.params)}
+    return {
+        "name": offer.name,
+        "price": offer.price,
+        "oldPrice": offer.old_price,
+        "url": offer.url,
+        "pictureUrl": offer.picture,
+        "isAvailable": offer.is_available,
+        **{name: value for name, value in further.items() if value},
+    }
 
 
 def _paths(offers: Offers, offer: Offer) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import hmac
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from app.domain.commands import COMMANDS
@@ -18,13 +18,12 @@ from app.domain.purchases import Purchase, bought_lines, by_product
 from app.errors import GatewayError, Refused
 from app.gateways.calls import Accepted, Call, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget, Observer
-from app.gateways.vendors.retailrocket.api import Api
+from app.gateways.vendors.retailrocket.api import TOKEN, Api
 from app.gateways.vendors.retailrocket.feed.yml import amount
 from app.gateways.vendors.retailrocket.offers import clean, plain
-from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.gateways.vendors.retailrocket.store import Store
 from app.gateways.wire_objects import encode
 from app.records import catalogue
-from app.records.database import Database
 from app.records.report_ledger import ReportLedger
 
 MOST_EVENTS: Final = 100
@@ -50,22 +49,20 @@ Lines = dict[int, tuple[int, Decimal]]
 """Product number -> units and unit price."""
 
 
-@dataclass(eq=False, repr=False)
 class Purchases(CommandTarget, Observer):
     """Used by one delivery of a shopper at a time (contract 2.5: one call in flight for each visitor)."""
 
-    _options: RetailRocketOptions
-    _api: Api
-    _database: Database
-    _ledger: ReportLedger
-    _channel: str
-    _clock: Callable[[], datetime]
-
-    def __post_init__(self) -> None:
+    def __init__(self, store: Store, api: Api) -> None:
+        self._store = store
+        self._options = store.options
+        self._channel = store.channel
+        self._api = api
+        self._ledger = ReportLedger(store.database, store.channel, TOKEN)
         if self._options.reports_purchases:
-            self.reports_at = "completion" if self._options.when == "completion" else "acknowledgement"
+            self.reports_at = self._options.when
         # "once" is kept by the ledger of lines, which knows how often; the outbox only knows ever or never.
-        report = Verb("safe" if self._options.purchase_repeat == "once" else "never")
+        self._may_repeat = self._options.purchase_repeat == "once"
+        report = Verb("safe" if self._may_repeat else "never")
         self.verbs = dict.fromkeys((*COMMANDS, "push_catalog"), _NOT_OURS) | {"report_purchase": report}
 
     def purchase_of(self, order: Order) -> Purchase | None:
@@ -73,8 +70,7 @@ class Purchases(CommandTarget, Observer):
         if not self.reports_at:
             return None
         if order.currency_code.upper() != self._options.currency:
-            log.warning("an order is not reported to retailrocket: its currency is not the store's",
-                        extra={"channel": self._channel, "order": order.refnum})  # fmt: skip
+            self._note("an order is not reported to retailrocket: its currency is not the store's", order.refnum)
             return None
         email = order.email.strip().casefold()
         session = next((item.value for item in order.attributes if item.handle == self._options.session_attribute), "")
@@ -95,45 +91,48 @@ class Purchases(CommandTarget, Observer):
         """
         lines = self._numbered(purchase)
         open_lines = self._ledger.open(purchase.order_refnum, lines)
-        if self._options.purchase_repeat == "once":
-            self._stop_in_doubt(purchase, [product for product, doubts in open_lines.items() if doubts >= MOST_SENDS])
-        if self._options.purchase_route == "csv":
-            if purchase.email and open_lines:
-                self._send(purchase, open_lines, lambda: self._upload(purchase, lines, list(open_lines), call))
-            elif open_lines:
-                self._note("an order without an e-mail address is not reported to retailrocket", purchase)
+        self._stop_in_doubt(purchase, open_lines)
+        if not open_lines:
             return Accepted()
-        if self._clock() - purchase.ordered_at > _OLD and open_lines:
-            self._note("a purchase older than a day is reported to retailrocket", purchase)
+        if self._options.purchase_route == "csv":
+            if purchase.email:
+                self._send(purchase, open_lines, partial(self._upload, purchase, lines, list(open_lines), call))
+            else:
+                message = "an order without an e-mail address is not reported to retailrocket"
+                self._note(message, purchase.order_refnum)
+            return Accepted()
+        if self._store.clock() - purchase.ordered_at > _OLD:
+            self._note("a purchase older than a day is reported to retailrocket", purchase.order_refnum)
         for products, events in self._batches(purchase, {product: lines[product] for product in open_lines}):
-            self._send(purchase, products, lambda events=events: self._api.send_events(events, call))  # type: ignore[misc]
+            self._send(purchase, products, partial(self._api.send_events, events, call))
         return Accepted()
 
     def _send(self, purchase: Purchase, products: Collection[int], send: Callable[[], None]) -> None:
         try:
-            with self._ledger.reporting(purchase.order_refnum, products, self._clock):
+            with self._ledger.reporting(purchase.order_refnum, products, self._store.clock):
                 send()
         except GatewayError as error:
-            if error.outcome_unknown and self._options.purchase_repeat == "once":
-                doubtful = self._ledger.open(purchase.order_refnum, products)
-                self._stop_in_doubt(purchase, [item for item in products if doubtful.get(item, 0) >= MOST_SENDS])
+            if error.outcome_unknown and self._may_repeat:
+                self._stop_in_doubt(purchase, self._ledger.open(purchase.order_refnum, products))
             raise
 
-    def _stop_in_doubt(self, purchase: Purchase, products: list[int]) -> None:
-        if products:
-            self._ledger.settle(purchase.order_refnum, products)
+    def _stop_in_doubt(self, purchase: Purchase, open_lines: Mapping[int, int]) -> None:
+        """`open_lines` are attempts of unknown outcome by product."""
+        doubtful = [product for product, attempts in open_lines.items() if attempts >= MOST_SENDS]
+        if doubtful and self._may_repeat:
+            self._ledger.settle(purchase.order_refnum, doubtful)
             message = "it was sent twice without a usable answer; it may have been counted, so an operator has to look"
             raise Refused("OUTCOME_UNKNOWN", message)
 
     def _numbered(self, purchase: Purchase) -> Lines:
         """Lines of one product together, at the mean of their prices (contract 2.4)."""
         skus = {line.sku for line in purchase.lines}
-        with self._database.read() as connection:
+        with self._store.database.read() as connection:
             known = catalogue.of_skus(connection, self._channel, skus)
         unknown = [line.sku for line in purchase.lines if line.sku not in known]
         if unknown:
             what = f"{len(unknown)} lines are not reported to retailrocket: the catalogue does not have their SKUs"
-            self._note(what, purchase, unknown[0])
+            self._note(what, purchase.order_refnum, unknown[0])
         found = by_product(purchase.lines, {sku: unit.number for sku, (_, unit) in known.items()})
         return {product: (count, plain(price.normalize())) for product, (count, price) in found.items()}
 
@@ -190,8 +189,8 @@ class Purchases(CommandTarget, Observer):
         said = f"{self._options.partner_id}\n{who}"
         return hmac.new(key.encode(), said.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]
 
-    def _note(self, message: str, purchase: Purchase, sku: str = "") -> None:
-        log.warning(message, extra={"channel": self._channel, "order": purchase.order_refnum, "sku": sku})
+    def _note(self, message: str, refnum: str, sku: str = "") -> None:
+        log.warning(message, extra={"channel": self._channel, "order": refnum, "sku": sku})
 
 
 def _stamp(moment: datetime) -> str:

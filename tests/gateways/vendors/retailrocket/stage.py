@@ -18,7 +18,6 @@ from app.domain.purchases import Purchase
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket import VENDOR
-from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
 from app.records import catalogue, cataloguing
 from app.records.cataloguing import Statement
 from app.records.database import Database
@@ -150,9 +149,7 @@ class Desk:
         urls = {"tracking_url": TRACKING_PATH, "api_url": API_PATH, "cdn_url": CDN_PATH}
         chosen |= {name: rocket.url + path for name, path in urls.items()}
         own = VENDOR.options(partner_id=PARTNER_ID, api_key=API_KEY, **{**chosen, **options})
-        made = VENDOR.create(own, Tools("shop", 8, database=database))
-        assert isinstance(made, RetailRocketGateway)
-        self.gateway = made
+        self.gateway = VENDOR.create(own, Tools("shop", 8, database=database))
 
     def keep(self, *skus: str) -> None:
         self.state(*(Statement("", item(sku)) for sku in skus))

@@ -24,6 +24,7 @@ from app.gateways.vendors.retailrocket.feed import yml
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.gateways.vendors.retailrocket.store import Store
 from app.records import cataloguing, due_facts, stock
 from app.records.cataloguing import Statement
 from app.records.database import Database
@@ -216,20 +217,20 @@ class Yard:
 
     def another(self) -> FeedBuilder:
         """What another process has."""
-        return FeedBuilder(self.options, self.database, "shop", "retailrocket", lambda: self.now)
+        return FeedBuilder(Store(self.options, self.database, "shop", lambda: self.now))
 
     def keep(self, *items: dict[str, Any]) -> None:
         statements = [Statement(item.pop("identity", ""), item) for item in items]
         with self.database.write() as connection:
             cataloguing.accept(connection, "shop", ["retailrocket"], statements, self.now)
-        self.builder.store.mark(self.now)
+        self.builder.feed.mark(self.now)
 
     def build(self, builder: FeedBuilder | None = None) -> bool:
         return (builder or self.builder).build_if_due(lambda: False)
 
     def text(self) -> bytes:
-        current = self.builder.store.current()
-        return b"".join(self.builder.store.text(current)) if current else b""
+        current = self.builder.feed.current()
+        return b"".join(self.builder.feed.text(current)) if current else b""
 
     def offers(self) -> dict[str, str]:
         found = ET.fromstring(self.text()).iter("offer")
@@ -283,26 +284,26 @@ def test_p26_many_changes_make_one_build_by_one_process_and_all_serve_it(databas
     assert not yard.build() and not yard.build(other)
     yard.keep(item("B"))
     yard.now += timedelta(seconds=1)
-    turn = other.store.take(yard.now)
+    turn = other.feed.take(yard.now)
     assert turn is not None
     assert not yard.build(), "somebody builds already"
     yard.now += timedelta(seconds=121)
     assert yard.build(), "whoever dies while building is followed by another"
     with pytest.raises(BuildLost):
-        other.store.leave(turn, yard.now, "", b"", other.store.report()[0])
+        other.feed.leave(turn, yard.now, "", b"", other.feed.report()[0])
     assert set(yard.offers()) == {"FIRST", "A", "B"}
     assert not yard.build() and not yard.build(other)
-    current = other.store.current()
-    assert current and b"".join(other.store.text(current)) == yard.text()
+    current = other.feed.current()
+    assert current and b"".join(other.feed.text(current)) == yard.text()
 
 
 def test_a_reader_of_the_build_before_ends_what_it_began(database: Database) -> None:
     yard = Yard(database, feed_delay_s=0)
     yard.keep(*(item(f"S{number}", description="x" * 3000 + str(number)) for number in range(300)))
     assert yard.build()
-    before = yard.builder.store.current()
+    before = yard.builder.feed.current()
     assert before is not None
-    reading = yard.builder.store.pieces(before)
+    reading = yard.builder.feed.pieces(before)
     first = next(reading)
     yard.keep(item("NEW"))
     assert yard.build()
@@ -315,7 +316,7 @@ def test_a_build_that_is_to_stop_leaves_the_feed_and_the_turn(database: Database
     yard = Yard(database, feed_delay_s=0)
     yard.keep(item("A"))
     assert not yard.builder.build_if_due(lambda: True)
-    assert yard.builder.store.current() is None
+    assert yard.builder.feed.current() is None
     assert yard.build()
 
 

@@ -9,24 +9,23 @@ import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import BinaryIO, Final, cast
 
 import msgspec
 
-from app.domain.catalogue import Item, Product
+from app.domain.catalogue import Product
+from app.gateways.vendors.retailrocket.api import TOKEN
 from app.gateways.vendors.retailrocket.feed import yml
 from app.gateways.vendors.retailrocket.feed.draft import Draft
-from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability, Offer, Offers
+from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Offer
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
-from app.records import catalogue, stock
-from app.records.database import Database
+from app.gateways.vendors.retailrocket.store import Store
+from app.records import catalogue
 from app.records.feeds import BuildLost, BuildReport, FeedStore, Turn
 from app.records.listed_numbers import Numbers
 from app.records.statements import chunked
-from app.storefront import reservations
 
 PAGE: Final = 250
 """Products read at a time."""
@@ -48,51 +47,46 @@ FORM: Final = 2
 log = logging.getLogger(__name__)
 
 
-@dataclass(eq=False, repr=False)
 class FeedBuilder:
     """Builds one channel's feed when it is due."""
 
-    _options: RetailRocketOptions
-    _database: Database
-    _channel: str
-    _gateway: str
-    _clock: Callable[[], datetime]
-    _is_begun: bool = False
-
-    def __post_init__(self) -> None:
-        self.store = FeedStore(self._database, self._channel, self._gateway)
-        self._offers = Offers(self._options)
-        self._availability = Availability(self._options)
-        self._form = _form(self._options)
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._options = store.options
+        self._offers = store.offers
+        self._channel = store.channel
+        self._form = _form(store.options)
+        self._is_begun = False
+        self.feed = FeedStore(store.database, store.channel, TOKEN)
 
     def work(self, is_stopping: Callable[[], bool]) -> float:
         """Build when it is due; in how many seconds to look again.  Raises `DatabaseUnavailable`."""
         self.build_if_due(is_stopping)
         due_at = self._due_at()
-        return LOOK_S if due_at is None else min(max((due_at - self._clock()).total_seconds(), SOON_S), LOOK_S)
+        return LOOK_S if due_at is None else min(max((due_at - self._store.clock()).total_seconds(), SOON_S), LOOK_S)
 
     def build_if_due(self, is_stopping: Callable[[], bool]) -> bool:
         """Build when it is due and no other process does; True when a build was made.  Raises `DatabaseUnavailable`."""
         if not self._is_begun:
             self._begin()
         due_at = self._due_at()
-        if due_at is None or due_at > self._clock():
+        if due_at is None or due_at > self._store.clock():
             return False
-        turn = self.store.take(self._clock())
+        turn = self.feed.take(self._store.clock())
         return turn is not None and self._build(turn, is_stopping)
 
     def _due_at(self) -> datetime | None:
-        return self.store.due_at(self._clock(), self._options.feed_delay_s, self._form)
+        return self.feed.due_at(self._store.clock(), self._options.feed_delay_s, self._form)
 
     def _begin(self) -> None:
         """A catalogue that was there before this gateway has a feed as well."""
-        self.store.begin_feed()
-        if self.store.report()[1] is None:
-            with self._database.read() as connection:
+        self.feed.begin_feed()
+        if self.feed.report()[1] is None:
+            with self._store.database.read() as connection:
                 _, products = catalogue.page(connection, self._channel, "", 1)
             if not products:
                 return
-            self.store.mark(self._clock())
+            self.feed.mark(self._store.clock())
         self._is_begun = True
 
     def _build(self, turn: Turn, is_stopping: Callable[[], bool]) -> bool:
@@ -102,14 +96,14 @@ class FeedBuilder:
             with tempfile.TemporaryFile() as file:
                 draft = Draft(turn, cast(BinaryIO, file), currency=self._options.currency or self._first_currency())
                 if not self._write_offers(draft, is_stopping):
-                    self.store.give_up(turn)
+                    self.feed.give_up(turn)
                     return False
                 self._finish(draft)
         except BuildLost:
             log.warning("feed of %s: another process builds it; this one took too long", self._channel)
             return False
         except BaseException:
-            self.store.give_up(turn)
+            self.feed.give_up(turn)
             raise
         level = logging.WARNING if draft.left_out_count else logging.INFO
         log.log(
@@ -121,11 +115,11 @@ class FeedBuilder:
     def _write_offers(self, draft: Draft, is_stopping: Callable[[], bool]) -> bool:
         """False when this process is about to end."""
         keep_at_s = time.monotonic() + KEEP_S
-        for products in catalogue.pages(self._database, self._channel, PAGE):
+        for products in catalogue.pages(self._store.database, self._channel, PAGE):
             if is_stopping():
                 return False
             if time.monotonic() >= keep_at_s:
-                self.store.keep(draft.turn, self._clock())
+                self.feed.keep(draft.turn, self._store.clock())
                 keep_at_s = time.monotonic() + KEEP_S
             self._write_page(draft, products)
         self._write_gone(draft)
@@ -133,81 +127,72 @@ class FeedBuilder:
 
     def _first_currency(self) -> str:
         """Where no currency is configured: that of the goods known longest."""
-        with self._database.read() as connection:
+        with self._store.database.read() as connection:
             known = catalogue.oldest(connection, self._channel, PAGE)
         return next((item.currency for item in known if item.currency and item.price), "")
 
     def _write_page(self, draft: Draft, products: list[Product]) -> None:
         units = [(product, unit) for product in products for unit in product.units if unit.is_enabled is not False]
-        stocks = self._stocks([unit for _, unit in units])
+        with self._store.database.read() as connection:
+            flags = self._store.flags_of(connection, {unit.sku for _, unit in units})
         found: list[Offer] = []
         for product, unit in units:
-            offer = self._offers.of(product, unit, stocks[unit.number], draft.currency)
+            offer = self._offers.of(product, unit, flags[unit.sku], draft.currency)
             if isinstance(offer, str):
                 draft.leave_out(unit, offer)
             elif draft.listed.add(offer.number):
                 found.append(offer)
                 draft.shortened_count += len(unit.title or "") > LONGEST_NAME
-        self._number(draft, found)
-        for offer in found:
-            draft.write(yml.offer(offer, draft.numbers))
+        self._write_found(draft, found)
 
-    def _stocks(self, units: list[Item]) -> dict[int, Mapping[str, bool]]:
-        skus = list({unit.sku for unit in units})
-        levels = {}
-        with self._database.read() as connection:
-            for some in chunked(skus):
-                levels.update(stock.levels_of(connection, self._channel, self._gateway, some))
-            held = reservations.reserved_units(connection, self._channel, skus)
-        return {unit.number: self._availability.of(levels.get(unit.sku), held.get(unit.sku, 0)) for unit in units}
-
-    def _number(self, draft: Draft, offers: list[Offer]) -> None:
-        """Every category of these offers, and all above it, has a number."""
+    def _write_found(self, draft: Draft, offers: list[Offer]) -> None:
+        """With a number for every category of these offers, and for all above it."""
         for path in {path for offer in offers for path in offer.categories}:
             while path and path not in draft.paths:
                 draft.paths[path] = None
                 path = self._offers.parent(path)
         missing = [path for path in draft.paths if path not in draft.numbers]
         if missing:
-            with self._database.write() as connection:
+            with self._store.database.write() as connection:
                 catalogue.number_categories(connection, self._channel, missing)
                 draft.numbers = catalogue.category_numbers(connection, self._channel)
+        for offer in offers:
+            draft.write(yml.offer(offer, draft.numbers))
 
     def _write_gone(self, draft: Draft) -> None:
         """What the last build listed and this one does not stays as unavailable for its time (contract 4)."""
-        now = self._clock()
+        now = self._store.clock()
         before = draft.turn.report.gone
         last_day = int((now - timedelta(days=self._options.keep_gone_days)).timestamp())
-        kept: list[int] = []
-        for number in Numbers(draft.turn.listed).without(draft.listed):
-            since = before.get(number, int(now.timestamp()))
-            if since > last_day:
-                draft.gone[number] = since
-                kept.append(number)
-            if len(kept) == PAGE:
-                self._write_gone_page(draft, kept)
-                kept = []
-        self._write_gone_page(draft, kept)
+        draft.gone = {
+            number: since
+            for number in Numbers(draft.turn.listed).without(draft.listed)
+            if (since := before.get(number, int(now.timestamp()))) > last_day
+        }
+        for numbers in chunked(draft.gone, PAGE):
+            self._write_gone_page(draft, numbers)
 
-    def _write_gone_page(self, draft: Draft, numbers: list[int]) -> None:
-        with self._database.read() as connection:
+    def _write_gone_page(self, draft: Draft, numbers: Sequence[int]) -> None:
+        with self._store.database.read() as connection:
             found = catalogue.of_numbers(connection, self._channel, numbers)
         offers = []
+        flags = dict.fromkeys(self._store.availability.stock_ids, False)
         for number in numbers:
-            stocks = self._availability.of(None, 0)
-            offer = self._offers.of(*found[number], stocks, draft.currency) if number in found else ""
+            offer = self._offers.of(*found[number], flags, draft.currency) if number in found else ""
             if isinstance(offer, Offer):
                 draft.listed.add(number)
                 offers.append(offer)
             else:
                 del draft.gone[number]
-        self._number(draft, offers)
-        for offer in offers:
-            draft.write(yml.offer(offer, draft.numbers, is_gone=True))
+        self._write_found(draft, offers)
 
     def _finish(self, draft: Draft) -> None:
         tree = sorted(
-            (draft.numbers[path], draft.numbers.get(self._offers.parent(path), 0), self._offers.levels(path)[-1])
+            (
+                draft.numbers[path],
+                draft.numbers.get(self._offers.parent(path), 0),
+                self._offers.levels(path)[-1],
+            )
             for path in draft.paths
         )
         shop = yml.shop(self._options.shop_name, self._options.shop_url, tree)
@@ -216,12 +201,12 @@ class FeedBuilder:
         report = BuildReport(
             draft.offers, draft.left_out_count, tuple(draft.left_out), draft.shortened_count, draft.gone
         )
-        now = self._clock()
+        now = self._store.clock()
         if etag == draft.turn.etag:
-            self.store.leave(draft.turn, now, self._form, draft.listed.packed(), report)
+            self.feed.leave(draft.turn, now, self._form, draft.listed.packed(), report)
             return
         content = self._content(draft.file, yml.head(now) + shop)
-        self.store.publish(draft.turn, now, self._form, etag, content, draft.listed.packed(), report)
+        self.feed.publish(draft.turn, now, self._form, etag, content, draft.listed.packed(), report)
 
     def _content(self, file: BinaryIO, beginning: bytes) -> Iterator[bytes]:
         yield beginning

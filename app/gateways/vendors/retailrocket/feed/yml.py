@@ -33,9 +33,9 @@ def shop(name: str, url: str, categories: Iterable[tuple[int, int, str]]) -> byt
     return "".join(pieces).encode()
 
 
-def offer(item: Offer, numbers: Mapping[str, int], *, is_gone: bool = False) -> bytes:
+def offer(item: Offer, numbers: Mapping[str, int]) -> bytes:
     """One offer; with stocks the truth is in each of them and the offer itself says false (contract 2.1)."""
-    is_available = item.is_available and not is_gone and not item.stocks
+    is_available = item.is_available and not item.stocks
     group = f' group_id="{item.group}"' if item.group else ""
     pieces = [f'  <offer id="{item.number}" available="{_word(is_available)}"{group}>']
     pieces.append(f"<url>{_text(item.url)}</url><price>{amount(item.price)}</price>")
@@ -49,7 +49,7 @@ def offer(item: Offer, numbers: Mapping[str, int], *, is_gone: bool = False) -> 
         pieces.append(f"<description>{_text(item.description)}</description>")
     pieces += [f'<param name="{_attribute(name)}">{_text(value)}</param>' for name, value in item.params]
     pieces += [
-        f'<stock id="{_attribute(clean(stock_id))}"><available>{_word(is_there and not is_gone)}</available></stock>'
+        f'<stock id="{_attribute(clean(stock_id))}"><available>{_word(is_there)}</available></stock>'
         for stock_id, is_there in item.stocks
     ]
     pieces.append("</offer>\n")

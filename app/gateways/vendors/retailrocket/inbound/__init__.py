@@ -18,7 +18,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import LONG_BODY
-from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
+from app.gateways.vendors.retailrocket import RetailRocketGateway
 from app.records.database import DatabaseUnavailable
 from app.records.feeds import Current, FeedStore
 
