@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -13,7 +13,7 @@ from app.gateways.calls import Call
 from app.gateways.command_context import CommandContext
 from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.cart_button import snippet
-from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, HookReport, Step
+from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, HookReport
 from app.gateways.vendors.rally.options import RallyOptions
 from app.terminal import DONE, FAILED, end, json_option, print_cells, print_json
 
@@ -52,9 +52,8 @@ def register(context: CommandContext, name: str, as_json: bool) -> None:
         report = HookReport(trouble=f"PUBLIC_URL: {why}; nothing was changed")
     else:
         report = merchant.hooks.register(_call())
-    is_done = report.is_whole
-    shop_info = report.shop_info or ("told" if is_done else "")
-    _finish(merchant, "register", report, as_json, is_done=is_done, shop_info=shop_info)
+    shop_info = report.shop_info or ("told" if report.is_whole else "")
+    _finish(merchant, "register", report, as_json, is_done=report.is_whole, shop_info=shop_info)
 
 
 @hooks.command("list")
@@ -162,15 +161,15 @@ def _finish(
                 "action": action,
                 "done": is_done,
                 "registered": report.registered,
-                "removed": [_step(step) for step in report.removed],
-                "added": [_step(step) for step in report.added],
+                "removed": report.removed,
+                "added": report.added,
                 "shop_info": shop_info or report.shop_info,
                 "trouble": report.trouble,
             }
         )
         end(DONE if is_done else FAILED)
     base = _shared_base([step.url for step in steps])
-    rows = [(step.name, step.outcome, step.url.removeprefix(base), step.why) for step in steps]
+    rows = [(step.hook, step.outcome, step.url.removeprefix(base), step.why) for step in steps]
     if rows:
         print_cells(f"Addresses below {base}" if base else "", ("hook", "outcome", "address", "why"), rows)
     if report.registered is not None:
@@ -188,7 +187,3 @@ def _shared_base(urls: Sequence[str]) -> str:
             break
         shared.append(parts[0])
     return "/".join(shared) if len(shared) >= 3 else ""
-
-
-def _step(step: Step) -> Mapping[str, Any]:
-    return {"hook": step.name, "outcome": step.outcome, "url": step.url, "why": step.why}

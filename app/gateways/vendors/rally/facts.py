@@ -26,7 +26,7 @@ from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.merchant import GATEWAY, Merchant
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.products import category_json, product_json
-from app.gateways.wire_objects import Json
+from app.gateways.wire_objects import Json, encode
 from app.records import catalogue, catalogue_sync, stock_sync
 from app.storefront.goods import is_buyable
 from app.storefront.reservations import sellable
@@ -56,8 +56,8 @@ class StockNote(msgspec.Struct, omit_defaults=True):
     variant: str = ""
 
 
-class Products(CatalogueSink):
-    """The catalogue of one merchant."""
+class _Facts:
+    """Facts of one merchant, a call each, of which `at_once` are under way together."""
 
     batch = BATCH
 
@@ -65,10 +65,17 @@ class Products(CatalogueSink):
         self._merchant = merchant
         self._options = merchant.options
         self._api = api
+        self.at_once = at_once
+
+
+class Products(_Facts, CatalogueSink):
+    """The catalogue."""
+
+    def __init__(self, merchant: Merchant, api: Api, at_once: int) -> None:
+        super().__init__(merchant, api, at_once)
         self._sent_categories: set[str] = set()
         """Those sent by this process; what others sent is in the products' notes."""
         self._turns: dict[str, threading.Lock] = {}
-        self.at_once = at_once
 
     def push(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         skus = {unit.sku for change in changes if change.product for unit in change.product.units if unit.sku}
@@ -99,7 +106,7 @@ class Products(CatalogueSink):
             # Any later change is sent, be it the one that takes this back.
             refused = Refusal(error.message, product.item.sku, product.item.product_id)
             note = ProductNote(DOUBTFUL if known.digest else "", known.categories)
-            return ProductSent(change.key, msgspec.json.encode(note), (refused,))
+            return ProductSent(change.key, encode(note), (refused,))
         return ProductSent(change.key, msgspec.json.encode(ProductNote(digest, paths)), refusals)
 
     def _send_category(self, path: str, call: Call) -> None:
@@ -115,22 +122,18 @@ class Products(CatalogueSink):
                 self._api.send("product-delete", {"external_id": key}, call)
             except Refused as error:
                 if error.code != GONE:
-                    return ProductSent(key, msgspec.json.encode(known), (Refusal(error.message),))
+                    return ProductSent(key, encode(known), (Refusal(error.message),))
         return ProductSent(key, msgspec.json.encode(ProductNote()), refusals)
 
 
-class Stock(StockSink):
-    """The stock of one merchant."""
+class Stock(_Facts, StockSink):
+    """The stock."""
 
-    batch = BATCH
     needs_catalogue = True
 
     def __init__(self, merchant: Merchant, api: Api, at_once: int) -> None:
-        self._merchant = merchant
-        self._options = merchant.options
-        self._api = api
-        self.at_once = at_once
-        self.restate_every_s = merchant.options.restate_every * 3600.0
+        super().__init__(merchant, api, at_once)
+        self.restate_every_s = self._options.restate_every * 3600.0
 
     def push(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
         """See `StockSink.push`.  A SKU Rally does not sell is remembered, not sent.
@@ -151,7 +154,7 @@ class Stock(StockSink):
             if product and unit and self._is_there(product, unit, notes):
                 # Of a product without variants Rally keeps the stock with the product itself (contract 2.7).
                 note = StockNote(on_hand[change.sku], product.item.key, unit.key if product.variants else "")
-            encoded = msgspec.json.encode(note)
+            encoded = encode(note)
             if note.value is None or (encoded == change.sent and self._is_fresh(change)):
                 results.append(StockSent(change.sku, encoded, was_sent=False))
             else:
@@ -185,8 +188,8 @@ class Stock(StockSink):
         try:
             self._api.send("product-inventory-update", body, call)
         except Refused as error:
-            return StockSent(sku, msgspec.json.encode(note), error.message, obstacles=(Obstacle("product", sku),))
-        return StockSent(sku, msgspec.json.encode(note))
+            return StockSent(sku, encode(note), error.message, obstacles=(Obstacle("product", sku),))
+        return StockSent(sku, encode(note))
 
 
 def _in_doubt(changes: Sequence[ProductChange]) -> dict[str, bytes]:

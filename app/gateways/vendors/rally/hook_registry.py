@@ -41,7 +41,7 @@ HookOutcome = Literal["registered", "removed", "failed", "not_tried"]
 class Step:
     """What became of one hook; `why` where it did not work."""
 
-    name: str
+    hook: str
     outcome: HookOutcome
     url: str = ""
     why: str = ""

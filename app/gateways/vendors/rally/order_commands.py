@@ -5,11 +5,12 @@ So every call but a refund may be repeated, and a late one sends the newest stat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from app.domain.commands import (
+    COMMANDS,
     Acknowledgement,
     Cancellation,
     CommandBody,
@@ -44,18 +45,11 @@ class RallyCommands(CommandTarget, MoneyMover):
         self.refunds_unshipped = options.refund_unshipped_on_complete
         self.refunds_unused_shipping = options.refund_shipping_when_nothing_ships
         # Rally has no read for refunds, so one of unknown outcome waits for a person (R11).
-        repeat: Verb = Verb("safe" if options.refund_repeat == "same_id" else "never")
-        self.verbs: Mapping[str, Verb | NotOurs] = {
-            "acknowledge_order": Verb("safe"),
-            "submit_shipment": Verb("safe"),
-            "correct_shipment": Verb("safe"),
-            "cancel_order": Verb("safe"),
-            "complete_order": Verb("safe"),
-            "update_order": Verb("safe"),
-            "settle_payment": Verb("safe"),
-            "return_order": repeat,
-            "refund_payment": repeat,
-            "credit_payment": Verb(repeat.repeat, decided_by="vendor"),
+        repeat = Verb("safe" if options.refund_repeat == "same_id" else "never")
+        self.verbs = {
+            **dict.fromkeys(COMMANDS, Verb("safe")),
+            **dict.fromkeys(("return_order", "refund_payment"), repeat),
+            "credit_payment": replace(repeat, decided_by="vendor"),
             "record_return": NotOurs("info", "NOT_APPLICABLE", "Rally is told of a return with its refund"),
             "push_catalog": NotOurs("info", "NOT_APPLICABLE", "the catalogue is told as a fact, not as a command"),
         }
@@ -73,44 +67,35 @@ class RallyCommands(CommandTarget, MoneyMover):
         kept = self._orders.with_fulfillment(package, state)
         accepted = self._send_status(package.order_refnum, kept, state, call)
         if kept is not None:
-            self._send_parcel(kept, package.key, call)
+            self._send_parcel(package, kept, call)
         return accepted
 
     def correct_shipment(self, package: Package, call: Call) -> Accepted:
         """Carrier or tracking was mended; which units left stays."""
-        kept = self._orders.with_fulfillment(package, None)
-        if kept is None:
-            return _past_its_date(package.order_refnum)
-        self._send_parcel(kept, package.key, call)
-        return Accepted()
+        return self._send_parcel(package, self._orders.with_fulfillment(package, None), call)
 
     def cancel_order(self, cancellation: Cancellation, call: Call) -> Accepted:
         """Rally has one word for an order without money, however that came (contract 4.2).
 
         One that was never paid sends no status, only itself (contract 9).
         """
-        kept = self._orders.read(cancellation.order_refnum)
+        refnum = cancellation.order_refnum
+        kept = self._orders.read(refnum)
         if kept is None or kept[1].is_paid or kept[1].paid:
-            return self._send_state(cancellation.order_refnum, "cancelled", call)
-        cancelled = self._orders.in_state(cancellation.order_refnum, "cancelled")
-        if cancelled is not None:
-            self._send_whole(cancelled, call)
-        return Accepted()
+            return self._send_state(refnum, "cancelled", call)
+        return self._send_whole(refnum, self._orders.in_state(refnum, "cancelled"), call)
 
     def complete_order(self, completion: Completion, call: Call) -> Accepted:
         return self._send_state(completion.order_refnum, "completed", call)
 
     def update_order(self, restatement: Restatement, call: Call) -> Accepted:
         """The order as it stands: with nothing of its money left, or with other lines."""
+        refnum = restatement.order_refnum
         if restatement.is_paid_back:
-            accepted = self._send_state(restatement.order_refnum, "refunded", call)
+            accepted = self._send_state(refnum, "refunded", call)
             if accepted.events:
                 return accepted
-        kept = self._orders.read(restatement.order_refnum)
-        if kept is None:
-            return _past_its_date(restatement.order_refnum)
-        self._send_whole(kept, call)
-        return Accepted()
+        return self._send_whole(refnum, self._orders.read(refnum), call)
 
     def settle_payment(self, settlement: Settlement, call: Call) -> Accepted:
         """Rally has charged already and has no capture (contract 6.3): it is sent the order as it stands."""
@@ -158,18 +143,21 @@ class RallyCommands(CommandTarget, MoneyMover):
         self._api.send("order-status-update", status_body(refnum, number, status), call)
         return Accepted() if kept else _past_its_date(refnum)
 
-    def _send_whole(self, kept: Kept, call: Call) -> None:
-        """The order as it is now."""
+    def _send_whole(self, refnum: str, kept: Kept | None, call: Call) -> Accepted:
+        """The order as it is now; nothing of one past its date."""
+        if kept is None:
+            return _past_its_date(refnum)
         self._api.send("order-update", snapshot(kept[1], self._status(kept[0])), call)
+        return Accepted()
 
-    def _send_parcel(self, kept: Kept, key: str, call: Call) -> None:
+    def _send_parcel(self, package: Package, kept: Kept | None, call: Call) -> Accepted:
         """A parcel, at the path the operator has set, or else with all others in the whole order."""
-        if not self._options.fulfillment_path:
-            self._send_whole(kept, call)
-            return
-        parcel = next(item for item in kept[1].fulfillments if item.key == key)
+        if kept is None or not self._options.fulfillment_path:
+            return self._send_whole(package.order_refnum, kept, call)
+        parcel = next(item for item in kept[1].fulfillments if item.key == package.key)
         body = {"external_order_id": kept[1].refnum, **fulfillment_body(parcel)}
         self._api.send_to(self._options.fulfillment_path, body, call)
+        return Accepted()
 
     def _status(self, stored: StoredOrder) -> str:
         return status_of(shown_state(stored, self._clock()), self._options)
