@@ -126,6 +126,13 @@ class Tools:
         )
 
     @property
+    def records(self) -> Database:
+        """The database, for a vendor that cannot do without; every server and every check lends it."""
+        if self.database is None:
+            raise ValueError("this gateway cannot be made without the records")
+        return self.database
+
+    @property
     def shown_channel(self) -> str:
         """The name people know the channel by."""
         return self.channel_name or self.channel

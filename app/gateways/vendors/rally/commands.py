@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import NoReturn
 
 import click
@@ -160,11 +161,8 @@ def _finish(
                 "channel": merchant.name,
                 "action": action,
                 "done": is_done,
-                "registered": report.registered,
-                "removed": report.removed,
-                "added": report.added,
+                **asdict(report),
                 "shop_info": shop_info or report.shop_info,
-                "trouble": report.trouble,
             }
         )
         end(DONE if is_done else FAILED)

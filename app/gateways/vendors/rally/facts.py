@@ -198,7 +198,7 @@ def _in_doubt(changes: Sequence[ProductChange]) -> dict[str, bytes]:
 
 
 def _noted(change: ProductChange) -> ProductNote:
-    return msgspec.json.decode(change.sent, type=ProductNote) if change.sent else ProductNote()
+    return read_note(change.sent, ProductNote) or ProductNote()
 
 
 def _not_for_sale(product: Product, options: RallyOptions) -> tuple[Refusal, ...]:

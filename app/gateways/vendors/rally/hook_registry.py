@@ -51,9 +51,9 @@ class Step:
 class HookReport:
     """What a run did; `registered` is how many hooks Rally lists afterwards, None when the list could not be read."""
 
+    registered: int | None = None
     removed: list[Step] = field(default_factory=list)
     added: list[Step] = field(default_factory=list)
-    registered: int | None = None
     shop_info: str = ""
     """Why Rally did not take the shop's profile, or ""."""
     trouble: str = ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from app.gateways.vendor import Tools
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.wire_objects import Json
 from app.storefront.shop import Shop
@@ -23,13 +22,6 @@ class Merchant(Shop):
     refnum_prefix: ClassVar[str] = "RLY-"
 
     options: RallyOptions = field(repr=False)
-
-
-def merchant_of(options: RallyOptions, tools: Tools) -> Merchant:
-    """Raises `ValueError` where no records are lent."""
-    if tools.database is None:
-        raise ValueError("Rally needs the records: carts and orders are kept here")
-    return Merchant(tools.channel, options, tools.database, tools.clock, tools.wake, tools.observe_inbound)
 
 
 def store_json(options: RallyOptions) -> Json:
@@ -76,12 +68,12 @@ def registered_json(options: RallyOptions) -> Json:
 
 def zones_json(options: RallyOptions) -> Json:
     """Where something can be shipped to (contract 3.7); provinces as they are configured."""
-    zones: Json = {}
+    names: dict[str, list[str]] = {}
     for entry in options.shipping:
         for country in entry.countries:
-            states = zones.setdefault(country, {"states": []})["states"]
-            states.extend(name for name in (entry.provinces or ["*"]) if name not in states)
-    for zone in zones.values():
-        if "*" in zone["states"]:
-            zone["states"] = ["*"]
+            names.setdefault(country, []).extend(entry.provinces or ["*"])
+    zones = {
+        country: {"states": ["*"] if "*" in states else list(dict.fromkeys(states))}
+        for country, states in names.items()
+    }
     return {**zones, "REST_OF_WORLD": False}

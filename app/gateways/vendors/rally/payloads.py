@@ -5,8 +5,8 @@ Money is `Decimal` until then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.wire_objects import Json
@@ -58,10 +58,7 @@ def cart_json(shown: ShownCart, options: RallyOptions) -> Json:
         "organization_id": options.organization_id,
         "external_id": cart.cart_id,
         "customer": customer,
-        "line_items": [
-            line_json(line, at, units.get(line.sku, 0)) | {"is_removable": True, "metafields": []}
-            for at, line in enumerate(priced.lines)
-        ],
+        "line_items": _lines_json(priced.lines, units, is_removable=True, metafields=[]),
         "shipping_lines": [shipping_json(offer) for offer in priced.offers],
         "selected_shipping_line_external_id": priced.chosen.external_id if priced.chosen else None,
         "discounts": [discount_json(row) for row in priced.discounts],
@@ -85,9 +82,7 @@ def order_json(shown: ShownOrder, options: RallyOptions) -> Json:
         "external_number": order.number,
         "cart_id": order.cart_id,
         "status": status_of(shown.state, options),
-        "line_items": [
-            line_json(line, at, units.get(line.sku, 0)) | {"metafields": []} for at, line in enumerate(order.lines)
-        ],
+        "line_items": _lines_json(order.lines, units, metafields=[]),
         "subtotal": order.subtotal,
         "total": order.total,
         "tax_amount": order.tax_amount,
@@ -100,8 +95,13 @@ def order_json(shown: ShownOrder, options: RallyOptions) -> Json:
     }
 
 
-def line_json(line: Line, position: int, units: int) -> Json:
-    """LineItem (contract 4.3) without what only carts or only orders have."""
+def _lines_json(lines: Sequence[Line], units: Mapping[str, int], **further: Any) -> list[Json]:
+    """`further` is what only carts or only orders have of a line; `units` may still be sold, by SKU."""
+    return [_line_json(line, at, units.get(line.sku, 0)) | further for at, line in enumerate(lines)]
+
+
+def _line_json(line: Line, position: int, units: int) -> Json:
+    """LineItem (contract 4.3)."""
     return {
         **_named(line, _LINE),
         "external_product_id": line.product_key,
@@ -173,7 +173,7 @@ def snapshot(order: OrderDocument, status: str) -> Json:
         "external_number": order.number,
         "cart": {"external_id": order.cart_id},
         "email": order.customer.email,
-        "line_items": [line_json(line, at, 0) | {"meta": []} for at, line in enumerate(order.lines)],
+        "line_items": _lines_json(order.lines, {}, meta=[]),
         "customer": customer_json(order.customer, f"guest-{order.cart_id}"),
         "billing_address": address_json(order.billing_address or order.shipping_address),
         "shipping_address": address_json(order.shipping_address),

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.errors import Misconfigured
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools, Vendor
 from app.gateways.vendors.retailrocket.api import TOKEN, Api
@@ -62,15 +61,13 @@ class RetailRocketVendor(Vendor):
         return [f"{name}.xml" for name in names]
 
     def create(self, options: RetailRocketOptions, tools: Tools) -> RetailRocketGateway:
-        """Raises `Misconfigured` without records, or when no key may be sent to one of the addresses."""
-        if tools.database is None:
-            raise Misconfigured("NO_RECORDS", "retailrocket: a feed and a ledger need the records")
-        store, api = Store(options, tools.database, tools.channel, tools.clock), Api(options, tools)
+        """Raises `Misconfigured` when no key may be sent to one of the addresses."""
+        store, api = Store(options, tools.records, tools.channel, tools.clock), Api(options, tools)
         builder = FeedBuilder(store) if options.mode == "feed" else None
         feed = builder.feed if builder else None
         products, purchases = ProductApi(store, api), Purchases(store, api)
         # In Product API mode the whole catalogue is sent again after a change of form.
-        resync = FullResync(tools.database, tools.channel, TOKEN, tools.clock, *forms_of(options))
+        resync = FullResync(store.database, tools.channel, TOKEN, tools.clock, *forms_of(options))
         return RetailRocketGateway(
             token=TOKEN,
             check=StoreHealth(store, api, feed, tools, purchases.reports_at).check,

@@ -26,8 +26,8 @@ from app.gateways import VENDORS
 from app.gateways.calls import Call
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
+from app.gateways.vendors.rally import RallyGateway
 from app.gateways.vendors.rally.facts import ProductNote
-from app.gateways.vendors.rally.gateway import RallyGateway
 from app.gateways.vendors.rally.merchant import GATEWAY
 from app.records import catalogue_sync
 from app.records.database import Database

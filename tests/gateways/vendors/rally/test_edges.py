@@ -179,7 +179,7 @@ def test_units_that_ship_during_a_fraud_review_make_the_order_paid_for_good(shop
 
 
 def test_an_order_released_without_paid_is_told_as_paid_from_its_hand_out_on(open_shop: OPEN) -> None:
-    shop = open_shop(rally="release_unpaid_after_minutes = 0.0001")
+    shop = open_shop(rally="release_unpaid_after_minutes = 0.000001")
     shop.buy(skus={TEE: 2}, is_paid=False)
     [order] = shop.retailops.pull()
     shop.retailops.acknowledge(order["channel_order_refnum"])

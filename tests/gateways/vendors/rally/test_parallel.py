@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from app.contract.schemas import Contract
 from app.deliveries.background_work import WorkerProcess
 from app.deliveries.sync import Syncer
-from app.gateways.vendors.rally.gateway import FACTS_AT_ONCE
+from app.gateways.vendors.rally import FACTS_AT_ONCE
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.stock import stock, sync_states
 from app.sandbox.server import serve

@@ -8,7 +8,7 @@ from typing import cast
 from flask import Blueprint
 
 from app.gateways.capabilities import Gateway
-from app.gateways.vendors.rally.gateway import RallyGateway
+from app.gateways.vendors.rally import RallyGateway
 from app.gateways.vendors.rally.inbound.hooks import create_hooks
 
 

@@ -32,8 +32,9 @@ _read = JsonReader(Decimal).read
 class HookRequest:
     """One verified request."""
 
-    def __init__(self, merchant: Merchant, raw: bytes, resource_id: str) -> None:
+    def __init__(self, merchant: Merchant, topic: str, raw: bytes, resource_id: str) -> None:
         self.merchant = merchant
+        self.topic = topic
         self.raw = raw
         self.resource_id = resource_id if _ID.fullmatch(resource_id) else ""
         self.is_offers_only = request.headers.get(OFFERS_ONLY, "").strip().casefold() in ("1", "true", "yes")
@@ -141,17 +142,20 @@ def address(value: object) -> Address | None:
 
 
 def shipping_address(body: Json) -> Address | None:
-    """Wherever it stands."""
-    return address(mapping(body.get("customer")).get("shipping_address")) or address(body.get("shipping_address"))
+    return _address_of(body, "shipping_address")
 
 
 def billing_address(body: Json) -> Address | None:
-    """Wherever it stands; the shipping address where the two are said to be one."""
-    customer = mapping(body.get("customer"))
-    found = address(customer.get("billing_address")) or address(body.get("billing_address"))
-    if found is None and customer.get("is_billing_equal_shipping") is True:
+    """The shipping address where the two are said to be one."""
+    found = _address_of(body, "billing_address")
+    if found is None and mapping(body.get("customer")).get("is_billing_equal_shipping") is True:
         return shipping_address(body)
     return found
+
+
+def _address_of(body: Json, name: str) -> Address | None:
+    """Wherever it stands."""
+    return address(mapping(body.get("customer")).get(name)) or address(body.get(name))
 
 
 def customer(body: Json) -> dict[str, Any]:

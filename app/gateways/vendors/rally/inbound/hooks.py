@@ -83,44 +83,38 @@ def create_hooks(merchants: Mapping[str, Merchant], set_aside: frozenset[str] = 
     blueprint = Blueprint("rally", __name__)
     strangers = Strangers()
 
-    def note_unknown(organization_id: str) -> None:
-        for merchant in list(merchants.values())[:1]:  # whichever: what it notes belongs to no channel
+    def serve(organization_id: str, topic: str, resource_id: str = "") -> Response:
+        merchant = merchants.get(organization_id)
+        if merchant is None:
             named = strangers.named(organization_id)
-            merchant.observe_inbound(InboundRequest("", 404, unknown_account=named, path=request.path))
-
-    for topic, answering in ANSWERS.items():
-        method, path = TOPICS.get(topic, ("post", topic))
-
-        def serve(
-            organization_id: str, resource_id: str = "", topic: str = topic, answering: Answering = answering
-        ) -> Response:
-            merchant = merchants.get(organization_id)
-            if merchant is None:
-                note_unknown(organization_id)
-                return _reply(404, UNKNOWN_ORGANIZATION)
-            begun = time.perf_counter()
-            answered = None if merchant.channel in set_aside else answering
-            reply, subject = _serve(merchant, topic, resource_id, answered)
-            duration_ms = round((time.perf_counter() - begun) * 1000)
-            merchant.observe_inbound(
-                InboundRequest(
-                    topic,
-                    reply.status_code,
-                    _reason(reply),
-                    subject=subject or "",
-                    is_verified=subject is not None,
-                    duration_ms=duration_ms,
-                    path=request.path if subject is None else "",
-                )
+            for known in list(merchants.values())[:1]:  # whichever: what it notes belongs to no channel
+                known.observe_inbound(InboundRequest("", 404, unknown_account=named, path=request.path))
+            return _reply(404, UNKNOWN_ORGANIZATION)
+        begun = time.perf_counter()
+        reply, subject = _serve(merchant, topic, resource_id, is_set_aside=merchant.channel in set_aside)
+        duration_ms = round((time.perf_counter() - begun) * 1000)
+        merchant.observe_inbound(
+            InboundRequest(
+                topic,
+                reply.status_code,
+                _reason(reply),
+                subject=subject or "",
+                is_verified=subject is not None,
+                duration_ms=duration_ms,
+                path=request.path if subject is None else "",
             )
-            facts = {"hook": topic, "status": reply.status_code, "duration_ms": duration_ms}
-            log.info("channel %s: Rally called %s", merchant.channel, topic, extra=facts)
-            return reply
+        )
+        facts = {"hook": topic, "status": reply.status_code, "duration_ms": duration_ms}
+        log.info("channel %s: Rally called %s", merchant.channel, topic, extra=facts)
+        return reply
 
+    for topic in ANSWERS:
+        method, path = TOPICS.get(topic, ("post", topic))
         blueprint.add_url_rule(
             f"{ROOT}/{path}".replace(":orgId", "<organization_id>").replace(":resourceId", "<resource_id>"),
             endpoint=topic.replace("/", "-"),
             view_func=serve,
+            defaults={"topic": topic},
             methods=[method.upper()],
             provide_automatic_options=False,
         )
@@ -128,9 +122,7 @@ def create_hooks(merchants: Mapping[str, Merchant], set_aside: frozenset[str] = 
     return blueprint
 
 
-def _serve(
-    merchant: Merchant, topic: str, resource_id: str, answering: Answering | None
-) -> tuple[Response, str | None]:
+def _serve(merchant: Merchant, topic: str, resource_id: str, *, is_set_aside: bool) -> tuple[Response, str | None]:
     """The answer, and which cart or order it was about, "" for none; None where the request is not surely Rally's."""
     secrets = merchant.options.hmac_secrets
     request.max_content_length = merchant.options.max_hook_body
@@ -146,12 +138,12 @@ def _serve(
         log.warning("channel %s: a request to %s is not signed by Rally's key", merchant.channel, topic)
         return _reply(406, BAD_SIGNATURE, secrets[0]), None
     caller.channel.set(merchant.channel)
-    hook = HookRequest(merchant, raw, resource_id)
-    if answering is None:  # Nothing may begin here that could never be handed out.
+    hook = HookRequest(merchant, topic, raw, resource_id)
+    if is_set_aside:  # Nothing may begin here that could never be handed out.
         return _refusal(hook_errors.unavailable(), secret), hook.resource_id
     try:
         # Each hook is one transaction at most, so that nothing is done twice where it is run again.
-        answer = repeated(lambda: answering(hook), time.monotonic() + REPEAT_S)
+        answer = repeated(lambda: ANSWERS[topic](hook), time.monotonic() + REPEAT_S)
         made = answer.get("external_id") if isinstance(answer, dict) and topic in MAKING else None
         return _reply(200, encode(answer), secret), hook.resource_id or str(made or "")
     except ShopRefused as shop_refused:
