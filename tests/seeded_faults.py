@@ -3226,7 +3226,7 @@ FAULTS = (
     Fault(
         "count-the-budget-from-the-thread",
         "P7",
-        "app/callbacks/middleware.py",
+        "app/callbacks/application.py",
         "Deadline(arrived_s + BUDGET_S)",
         "Deadline.in_s(BUDGET_S)",
         (
