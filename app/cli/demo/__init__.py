@@ -98,7 +98,8 @@ def _stay_up(stage: Stage, console: Console) -> None:
     for command in (f"cd {stage.folder}", *LOOKS):
         console.print(f"  {command}", soft_wrap=True)
     console.print("Press Ctrl-C to stop.")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         while stage.is_up():
             time.sleep(0.5)
