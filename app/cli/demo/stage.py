@@ -39,6 +39,7 @@ class Stage:
         self.server_url = f"http://127.0.0.1:{self.server_port}"
         self.console_token = secrets.token_urlsafe(24)
         """Opens the operator's pages of this demo alone."""
+        self.database_url = f"sqlite:///{folder / 'channel.db'}"
         self._ports: dict[str, int] = {}
         self._processes: dict[str, ServerProcess] = {}
         self._callers: list[RetailOps] = []
@@ -84,7 +85,7 @@ class Stage:
             "CONSOLE_TOKEN": self.console_token,
             "PORT": str(self.server_port),
             "PUBLIC_URL": self.server_url,
-            "DATABASE_URL": f"sqlite:///{self.folder / 'channel.db'}",
+            "DATABASE_URL": self.database_url,
         }
         # So `channel` commands in that folder find them, and people can look into the demo.
         (self.folder / "channels.toml").write_text(self._channels, encoding="utf-8")
