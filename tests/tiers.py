@@ -17,7 +17,6 @@ SLOW = (
     "channel/test_reservations.py",
     "channel/test_shops_that_change.py",
     "channel/test_texts_and_entries.py::test_p34_a_key_of_any_length",
-    "cli/demo/",
     "cli/test_cli.py",
     "cli/test_db.py",
     "cli/test_delivery_actions.py",
