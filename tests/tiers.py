@@ -57,8 +57,9 @@ LONGEST = (
     "channel/test_texts_and_entries.py", "system/test_stopped_and_wrong.py", "domain/test_json_bodies.py",
     "callbacks/test_openapi_fuzz.py", "console/test_pages.py", "records/test_trouble.py", "system/test_connections.py",
     "gateways/vendors/rally/test_edges.py", "test_house.py", "channel/test_known_outcomes.py", "test_walks.py",
-    "channel/test_order_memory.py", "console/test_browser.py", "system/test_kill.py", "sandbox/vendors/rally/test_shop.py",
-    "transport/test_rates.py", "system/test_pause.py", "channel/test_reservations.py",
+    "channel/test_order_memory.py", "console/test_browser.py", "system/test_kill.py",
+    "sandbox/vendors/rally/test_shop.py", "transport/test_rates.py", "system/test_pause.py",
+    "channel/test_reservations.py",
 )  # fmt: skip
 """Files that take long, the longest first, those that mostly wait between those that work; xdist keeps this order
 (pyproject.toml)."""
