@@ -14,8 +14,9 @@ from flask import Flask
 from sqlalchemy import Connection
 
 from app import logs, settings
-from app.callbacks import middleware
+from app.callbacks.application import Application
 from app.callbacks.health import create_health
+from app.callbacks.replies import say_errors_in_json
 from app.callbacks.routes import create_routes
 from app.callbacks.senders import Senders
 from app.channel import effects, registration
@@ -244,8 +245,8 @@ def create_app(configured: Settings | None = None) -> Flask:
     receiver = Receiver(configured.channels, accepts_test_key=configured.verify_key)
     dispatcher = CallbackDispatcher(services, raises_on_bad_answer=configured.app_env == "development")
 
-    app = middleware.Application(__package__, static_folder=None)
-    middleware.install(app)
+    app = Application(__package__, static_folder=None)
+    say_errors_in_json(app)
     app.register_blueprint(
         create_routes(contract, receiver, dispatcher, works.journal, max_body=configured.max_body, budget_s=BUDGET_S)
     )

@@ -16,7 +16,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser
 
-from app import create_app, settings
+from app import create_app, settings, terminal
 from app.contract.schemas import Contract, load_contract
 from app.gateways import VENDORS
 from app.records import purge
@@ -219,6 +219,19 @@ def _make_template(url: str) -> None:
     database = open_database(url)
     set_purge_due(database, datetime.now(UTC) + purge.EVERY)
     database.close()
+
+
+@pytest.fixture
+def shown_at_80(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
+    """The lines printed until it is called, for a window of 80 columns, which none of them exceeds."""
+    monkeypatch.setattr(terminal, "PIPED_WIDTH", 80)
+
+    def lines() -> list[str]:
+        printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+        assert all(len(line) <= 80 for line in printed)
+        return printed
+
+    return lines
 
 
 @pytest.fixture

@@ -541,7 +541,7 @@ FAULTS = (
         "app/cli/callbacks.py",
         "is_begin = len(request_id) >= REQUEST_PREFIX",
         "is_begin = len(request_id) > REQUEST_PREFIX",
-        ("tests/cli/test_operator.py::test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it",),
+        ("tests/cli/test_timelines.py::test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it",),
     ),
     Fault(
         "write-the-api-key-into-the-address-all-the-same",
@@ -560,7 +560,7 @@ FAULTS = (
         "app/cli/verify/reference.py",
         "if not (abs(quotient) < 2**53 and quotient.is_integer()):",
         "if not quotient.is_integer():",
-        ("tests/cli/test_verify.py::test_p3_its_replay_knows_numbers_as_far_as_the_sdks_tool",),
+        ("tests/cli/verify/test_sdk_tool.py::test_p3_its_replay_knows_numbers_as_far_as_the_sdks_tool",),
     ),
     Fault(
         "judge-for-the-sdk-tool-by-our-rules",
@@ -568,7 +568,9 @@ FAULTS = (
         "app/cli/verify/sdk_tool.py",
         "    if example.is_published:\n",
         "    if example.is_published and not example:\n",
-        ("tests/cli/test_verify.py::test_p3_its_replay_judges_by_the_rules_the_sdk_has_published_and_says_so",),
+        (
+            "tests/cli/verify/test_sdk_tool.py::test_p3_its_replay_judges_by_the_rules_the_sdk_has_published_and_says_so",
+        ),
     ),
     Fault(
         "name-failures-of-the-server-last",
@@ -577,7 +579,7 @@ FAULTS = (
         "        return Group.FAILED\n",
         "        return Group.REST\n",
         (
-            "tests/cli/test_zoo.py::test_p3_several_faults_at_once_are_named_in_the_first_40_lines_the_worst_first"
+            "tests/cli/verify/test_causes.py::test_p3_several_faults_at_once_are_named_in_the_first_40_lines_the_worst_first"
             "[three_at_once-piped]",
         ),
     ),
@@ -588,7 +590,7 @@ FAULTS = (
         "if sum(needs.values()) <= room:",
         "if sum(needs.values()):",
         (
-            "tests/cli/test_zoo.py::test_p3_several_faults_at_once_are_named_in_the_first_40_lines_the_worst_first"
+            "tests/cli/verify/test_causes.py::test_p3_several_faults_at_once_are_named_in_the_first_40_lines_the_worst_first"
             "[nothing_right-piped]",
         ),
     ),
@@ -598,7 +600,7 @@ FAULTS = (
         "app/sandbox/page.py",
         " and not _SECRET.search(name):",
         ":",
-        ("tests/sandbox/test_host.py::test_the_page_shows_requests_without_secrets_and_only_its_own_forms_work",),
+        ("tests/sandbox/test_page.py::test_the_page_shows_requests_without_secrets_and_only_its_own_forms_work",),
     ),
     Fault(
         "sandbox-page-shows-a-table-of-tokens",
@@ -622,7 +624,7 @@ FAULTS = (
         "app/sandbox/vendors/rally/findings.py",
         "        if self.problems:\n            raise",
         "        if False:\n            raise",
-        ("tests/sandbox/test_rally.py::test_refunds_stay_within_the_charge_and_count_once",),
+        ("tests/sandbox/vendors/rally/test_rally.py::test_refunds_stay_within_the_charge_and_count_once",),
     ),
     Fault(
         "rally-sandbox-believes-what-nobody-signed",
@@ -630,7 +632,7 @@ FAULTS = (
         "app/sandbox/vendors/rally/calling.py",
         'requested.sign != "none" and not is_right:',
         'requested.sign != "none" and not is_right and signature:',
-        ("tests/sandbox/test_rally.py::test_an_answer_that_drifts_is_an_error_and_changes_nothing",),
+        ("tests/sandbox/vendors/rally/test_rally.py::test_an_answer_that_drifts_is_an_error_and_changes_nothing",),
     ),
     Fault(
         "sandbox-answers-a-preflight-by-itself",
@@ -638,7 +640,7 @@ FAULTS = (
         "app/sandbox/routes.py",
         'provide_automatic_options="OPTIONS" not in methods',
         "provide_automatic_options=route.method != ANY",
-        ("tests/sandbox/test_rally.py::test_the_storefront_gets_a_session_and_a_page",),
+        ("tests/sandbox/vendors/rally/test_rally.py::test_the_storefront_gets_a_session_and_a_page",),
     ),
     Fault(
         "sandbox-admits-any-key",
@@ -670,7 +672,7 @@ FAULTS = (
         "app/sandbox/vendors/pipe17/writes.py",
         "    if name not in body:\n",
         "    if True:\n",
-        ("tests/sandbox/test_pipe17.py::test_p9_a_created_fulfilment_counts_at_once_but_is_seen_late",),
+        ("tests/sandbox/vendors/pipe17/test_pipe17.py::test_p9_a_created_fulfilment_counts_at_once_but_is_seen_late",),
     ),
     Fault(
         "sandbox-reads-another-vendors-file",
@@ -686,7 +688,7 @@ FAULTS = (
         "app/cli/init.py",
         "(ports or {}).get(int(found[0]), found[0])",
         "found[0]",
-        ("tests/cli/test_begin.py::test_p41_from_nothing_to_an_order_of_a_checkout_played_on_the_page",),
+        ("tests/cli/test_sandbox.py::test_p41_from_nothing_to_an_order_of_a_checkout_played_on_the_page",),
     ),
     Fault(
         "send-under-a-lease-that-ends",
@@ -2678,7 +2680,7 @@ FAULTS = (
         "app/records/database_errors.py",
         "    if known := _known(error):\n        return known[1]\n",
         "",
-        ("tests/cli/test_processes.py::test_db_upgrade_says_what_is_wrong_without_the_password",),
+        ("tests/cli/test_db.py::test_db_upgrade_says_what_is_wrong_without_the_password",),
     ),
     Fault(
         "a-key-without-a-limit",
@@ -3002,7 +3004,7 @@ FAULTS = (
         "app/cli/acting.py",
         "        if self.is_dry_run:\n            return False\n",
         "",
-        ("tests/cli/test_operator.py::test_a_parked_call_is_listed_explained_and_put_back[sqlite]",),
+        ("tests/cli/test_delivery_actions.py::test_a_parked_call_is_listed_explained_and_put_back[sqlite]",),
     ),
     Fault(
         "reconcile-writes-without-send",
@@ -3224,7 +3226,7 @@ FAULTS = (
     Fault(
         "count-the-budget-from-the-thread",
         "P7",
-        "app/callbacks/middleware.py",
+        "app/callbacks/application.py",
         "Deadline(arrived_s + BUDGET_S)",
         "Deadline.in_s(BUDGET_S)",
         (

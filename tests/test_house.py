@@ -67,6 +67,21 @@ def test_p29_what_several_test_modules_need_stands_in_none_of_them() -> None:
     assert found == []
 
 
+MIRRORED = ("cli", "sandbox")
+"""Rooms whose tests stand, folder by folder, as their modules do."""
+
+
+def test_p29_the_tests_of_a_module_are_found_by_its_name() -> None:
+    """`cli/verify/keys.py` is tested by `cli/verify/test_keys.py`, a package by the file of its own name."""
+    found = []
+    for path in (path for room in MIRRORED for path in (ROOT / "tests" / room).rglob("test_*.py")):
+        folder = ROOT / "app" / path.relative_to(ROOT / "tests").parent
+        subject = path.stem.removeprefix("test_")
+        if not (folder / f"{subject}.py").is_file() and not (folder.is_dir() and subject == folder.name):
+            found.append(path.relative_to(ROOT).as_posix())
+    assert found == []
+
+
 def test_p29_flask_and_requests_stay_where_they_belong() -> None:
     assert _uses("flask") <= {"callbacks", "console", "docs", "cli", "sandbox", "__init__", "composition", "gateways"}
     assert _uses("requests") <= {"transport", "cli", "sandbox"}
@@ -285,7 +300,7 @@ def test_every_seeded_fault_fits_the_code() -> None:
     assert set(times.values()) == {1}, times
 
 
-STARTS = re.compile(r"sys\.executable|\bplaywright\b|^from tests\.(browser|cli\.test_processes) ", re.MULTILINE)
+STARTS = re.compile(r"sys\.executable|\bplaywright\b|^from tests\.(browser|cli\.processes) ", re.MULTILINE)
 """In the text of a test module: it starts Python processes, or a browser."""
 
 

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.callbacks.exposition import exposition
-from app.callbacks.middleware import error_reply, json_reply
+from app.callbacks.replies import error_reply, json_reply
 from app.contract.openapi import openapi
 from app.contract.schemas import Contract
 from app.operations.measurements import Measured

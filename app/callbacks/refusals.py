@@ -10,7 +10,8 @@ from gunicorn.http import errors  # type: ignore[import-untyped]
 from werkzeug.http import HTTP_STATUS_CODES
 
 from app import logs
-from app.callbacks.middleware import error_body, new_request_id
+from app.callbacks.application import new_request_id
+from app.callbacks.replies import error_body
 from app.errors import HttpError
 
 _SAID: Final[dict[type[Exception], tuple[int, str, str]]] = {

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import closing
+from functools import partial
+from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from app import caller
 from app.callbacks import body
+from app.callbacks.application import REQUEST_ID, JsonReply, PlainView
 from app.callbacks.large_bodies import PLACE, FreePlace, LargeBodies
-from app.callbacks.middleware import REQUEST_ID, JsonReply, error_reply, rejection
+from app.callbacks.replies import error_reply, rejection
 from app.channel.dispatch import CallbackDispatcher
 from app.channel.receiving import Note, Receiver
 from app.contract.schemas import Callback, Contract
@@ -36,12 +39,11 @@ def create_routes(
     routes = Blueprint("callbacks", __name__, url_prefix="/api/channel")
     large_bodies = LargeBodies()
 
-    def serve(callback: Callback) -> Response:
+    def serve(callback: Callback, environ: dict[str, Any]) -> Response:
         begun = time.perf_counter()
         note = Note()
-        request_id: str = request.environ[REQUEST_ID]
         reply = _reply(
-            callback, receiver, dispatcher, large_bodies, note, request_id, max_body=max_body, budget_s=budget_s
+            callback, receiver, dispatcher, large_bodies, note, environ, max_body=max_body, budget_s=budget_s
         )
         if reply is None:
             return Response()  # nobody reads it: the request is served again
@@ -52,19 +54,19 @@ def create_routes(
             status=reply.status_code,
             outcome=note.outcome,
             duration_s=time.perf_counter() - begun,
-            request_id=request_id,
+            request_id=environ[REQUEST_ID],
             events=note.events,
             problems=note.problems,
         )
         if reply.status_code == 401:
-            journal.unverified(request.path, reply.status_code)
+            journal.unverified(environ["PATH_INFO"], reply.status_code)
         return reply
 
     for callback in contract.callbacks.values():
         routes.add_url_rule(
             f"/{callback.name}_v1",
             endpoint=callback.name,
-            view_func=lambda callback=callback: serve(callback),
+            view_func=PlainView(partial(serve, callback)),
             methods=["POST"],
             provide_automatic_options=False,
         )
@@ -77,14 +79,15 @@ def _reply(
     dispatcher: CallbackDispatcher,
     large_bodies: LargeBodies,
     note: Note,
-    request_id: str,
+    environ: dict[str, Any],
     *,
     max_body: int,
     budget_s: float,
 ) -> Response | None:
     """The answer; None for a large body that has to wait for its place."""
+    request_id: str = environ[REQUEST_ID]
     try:
-        received = body.receive(request.environ, max_body, receiver.holder)
+        received = body.receive(environ, max_body, receiver.holder)
         given = caller.deadline.get()  # it counts from when the body was whole: how long that took is up to the caller
         deadline = given.within_s(budget_s) if given else Deadline.in_s(budget_s)
         caller.deadline.set(deadline)
@@ -92,7 +95,7 @@ def _reply(
             understood = receiver.read(callback, body.parse(received.read()), note)
             caller.channel.set(understood.key)
             return JsonReply(dispatcher.answer(understood, request_id, deadline, note), 200)
-        place = request.environ.get(PLACE) or FreePlace()
+        place = environ.get(PLACE) or FreePlace()
         with closing(received), large_bodies.turn(place, received.holder, deadline) as turn:
             if turn is None:
                 return None

@@ -19,12 +19,12 @@ from typing import Any, Final
 from gunicorn.http import wsgi  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker as BaseWorker  # type: ignore[import-untyped]
 
+from app.callbacks.application import ARRIVED_S, SENDER
 from app.callbacks.connection import Answer, Connection
 from app.callbacks.downloads import Downloads
 from app.callbacks.heads import PlainSettings
 from app.callbacks.large_bodies import PLACE
 from app.callbacks.loop import MOST_WAITING_BYTES, Loop
-from app.callbacks.middleware import ARRIVED_S, SENDER
 from app.callbacks.refusals import refusal
 from app.callbacks.senders import EVERYBODY, Senders
 from app.callbacks.threads import Threads

@@ -14,7 +14,7 @@ import pytest
 from flask import Response
 
 from app import settings
-from app.callbacks.middleware import ARRIVED_S
+from app.callbacks.application import ARRIVED_S
 from app.callbacks.senders import HEALTH, PEOPLE, SIGNING_IN, STRANGERS, VISITORS, Senders
 from app.callbacks.threads import MOST_WAITING, Threads
 from app.console.access import Access

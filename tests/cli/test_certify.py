@@ -18,7 +18,7 @@ from app.contract.schemas import Contract
 from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.retailops import API_KEY, Certifier, RetailOps, serve_certifier
 from tests.channels import KEY, PAIR, channel_table
-from tests.cli.zoo import TrustsEverybody
+from tests.cli.verify.zoo import TrustsEverybody
 from tests.sandboxes import Sandbox
 
 NAME = "Shop-7"

@@ -164,15 +164,3 @@ def test_p20_secrets_show_only_as_set_or_not_set(form: tuple[str, ...]) -> None:
         assert values[place] == "set"
     without = {name: value for name, value in SOUND.items() if not name.startswith("CONSOLE_")}
     assert rows(run("--json", **without))["environment", "CONSOLE_TOKEN"]["value"] == "not set"
-
-
-def test_a_command_that_cannot_be_loaded_stops_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(cli.COMMANDS, "demo", ("app.cli.nowhere:demo", "Play a whole order life."))
-    runner = CliRunner()
-    overview = runner.invoke(cli.cli, ["--help"])
-    assert overview.exit_code == 0
-    assert all(name in overview.output for name in cli.COMMANDS)
-    broken = runner.invoke(cli.cli, ["demo", "--once"])
-    assert (broken.exit_code, broken.exception.__class__) == (1, SystemExit)
-    assert "app.cli.nowhere" in broken.stderr
-    assert run(APP_ENV="development").exit_code == 0

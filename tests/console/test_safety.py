@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.callbacks.middleware import REQUEST_ID
+from app.callbacks.application import REQUEST_ID
 from app.caller import ANSWER_AFTER_S
 from app.console import sessions
 from app.console.access import WRONG_TRIES

@@ -17,7 +17,8 @@ import msgspec
 import requests
 from flask import Flask
 
-from app.callbacks import middleware
+from app.callbacks.application import Application
+from app.callbacks.replies import say_errors_in_json
 from app.domain.stock import StockLevel
 from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
 from app.gateways.vendors.rally.inbound.hooks import create_hooks
@@ -233,8 +234,8 @@ def staged(database: Database, **more: Any) -> Iterator[Stage]:
 
 
 def _application(shop: Merchant) -> Flask:
-    app = Flask("hooks", static_folder=None)
-    middleware.install(app)
+    app = Application("hooks", static_folder=None)
+    say_errors_in_json(app)
     app.register_blueprint(create_hooks({shop.options.organization_id: shop}))
     return app
 

@@ -2,105 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
 from flask import Flask
-from werkzeug.test import run_wsgi_app
 
-from app import cli, create_app, settings
-from app.gateways import VENDORS
-from app.sandbox.faults import Faults
-from app.sandbox.server import RunningServer, serve
-from tests import channels
+from app.sandbox.server import serve
+from tests import ROOT, channels
+from tests.cli.verify.servers import BASE, SCHEMAS, Change, Wrong, reply_to_good_key, run, tokens
 
-ROOT = Path(__file__).resolve().parents[2]
-SCHEMAS = ROOT / "schemas"
 UPSTREAM = ROOT.parent / "shared" / "reference" / "retailops" / "master"
-KEY = "a+stored/key0123456789abcdefghij"
-BASE = "/api/channel"
-
-Reply = tuple[int, str, bytes]
-Change = Callable[[str, int, dict[str, Any]], Reply | dict[str, Any] | None]
-"""Given callback, status and body of the right answer: another reply, another body, or None to leave it."""
-
-
-@pytest.fixture(scope="module")
-def channel_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    """The real application with the test key on an empty database."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    folder = tmp_path_factory.mktemp("verified")
-    application = create_app(
-        settings.load(
-            {"APP_ENV": "development", "DATABASE_URL": f"sqlite:///{folder}/channel.db", "CHANNELS": "# none"},
-            vendors=VENDORS,
-        )
-    )
-    root.handlers[:] = handlers
-    yield application
-    application.extensions["works"].stop()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-class Wrong:
-    """The real application, its answers changed on the way out; remembers what it was sent."""
-
-    def __init__(self, application: Flask, change: Change = lambda *_: None) -> None:
-        self._application = application
-        self._change = change
-        self._lock = threading.Lock()
-        self.uris: list[str] = []
-        self.bodies: list[bytes] = []
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        raw = environ["wsgi.input"].getvalue()
-        with self._lock:
-            self.uris.append(environ["RAW_URI"])
-            self.bodies.append(raw)
-        pieces, status, headers = run_wsgi_app(self._application, environ)
-        body = b"".join(pieces)
-        callback = environ["PATH_INFO"].rpartition("/")[2].removesuffix("_v1")
-        changed = self._change(callback, int(status[:3]), msgspec.json.decode(body))
-        if isinstance(changed, dict):
-            changed = (int(status[:3]), "application/json", msgspec.json.encode(changed))
-        if changed is not None:
-            code, kind, body = changed
-            status, headers = f"{code} Changed", [("Content-Type", kind), ("Location", "/other")]  # type: ignore
-        start_response(status, list(headers))
-        return [body]
-
-
-@pytest.fixture
-def against(channel_server: Flask) -> Iterator[Callable[..., tuple[Result, dict[str, Any], Wrong]]]:
-    """Verify a server whose answers are changed; the result, its JSON report and the server."""
-    running: list[RunningServer] = []
-
-    def verify(
-        *args: str, change: Change = lambda *_: None, rules: tuple[dict[str, Any], ...] = (), path: str = BASE
-    ) -> tuple[Result, dict[str, Any], Wrong]:
-        wrong = Wrong(channel_server, change)
-        running.append(serve(wrong, faults=Faults(rules)))
-        result = run("--base-url", running[-1].url + path, "--json", *args)
-        return result, msgspec.json.decode(result.stdout) if result.stdout else {}, wrong
-
-    yield verify
-    for server in running:
-        server.stop()
-
-
-def run(*args: str) -> Result:
-    return CliRunner().invoke(cli.cli, ["verify", *args])
 
 
 def reasons(report: dict[str, Any]) -> str:
@@ -163,10 +78,6 @@ def without(body: dict[str, Any], name: str) -> dict[str, Any]:
 def first_order_without_date(body: dict[str, Any]) -> dict[str, Any]:
     first, *others = body["orders"]
     return {**body, "orders": [without(first, "channel_date_created"), *others]}
-
-
-def reply_to_good_key(reply: Reply) -> Change:
-    return lambda _, status, __: reply if status == 200 else None
 
 
 @pytest.mark.parametrize(
@@ -319,16 +230,6 @@ def test_p3_a_late_or_broken_answer_is_told_and_the_run_goes_on(against: Any, ki
     assert all(item["ok"] for item in others)
 
 
-def tokens(server: Wrong) -> list[Any]:
-    """The keys of all bodies that were sent, "absent" where there was none."""
-    sent = []
-    for raw in server.bodies:
-        with suppress(msgspec.DecodeError):
-            body = msgspec.json.decode(raw)
-            sent.append(body.get("integration_auth_token", "absent") if isinstance(body, dict) else "no object")
-    return sent
-
-
 def test_a_server_that_fails_is_still_asked_for_its_401_and_stop_on_error_stops(against: Any) -> None:
     nothing = reply_to_good_key((500, "application/json", b"{}"))
     _, report, server = against("--actions", "order_cancel", change=nothing)
@@ -365,127 +266,6 @@ def test_several_tests_at_once_find_the_same_in_the_same_order(against: Any) -> 
     for report in (alone, together):
         assert report["totals"]["failed"] == 4
     assert [item["problems"] for item in together["results"]] == [item["problems"] for item in alone["results"]]
-
-
-def test_p3_its_replay_sends_what_the_sdks_tool_sends_where_and_in_its_order(against: Any) -> None:
-    files = ("--as-sdk-tool", "--schema-path", str(SCHEMAS))
-    _, _, server = against(*files, "--actions", "inventory,catalog_get", path=f"{BASE}/?a=1")
-    callbacks = [uri.removeprefix(f"{BASE}//").removesuffix("_v1?a=1") for uri in server.uris]
-    assert callbacks == ["inventory_push"] * 6 + ["catalog_get_config"] * 4
-    assert tokens(server) == ["RETAILOPS_SDK", "KDS_SPOLIATER"] * 5
-    for body in server.bodies:
-        assert body.endswith(b"}\n")
-        assert not {b"<"[0], b">"[0], b"&"[0]} & set(body)
-        assert list(msgspec.json.decode(body)) == sorted(msgspec.json.decode(body))
-    _, report, server = against(*files, "--actions", "order_cancel,typo,cancel")
-    assert report == {"ok": True, "judged_by": report["judged_by"], "results": report["results"]}
-    assert len(report["results"]) == 6, "unknown names are passed over, and a callback two names match runs twice"
-    nothing = reply_to_good_key((500, "application/json", b"{}"))
-    result, _, server = against(*files, "--actions", "order_cancel", change=nothing)
-    assert (result.exit_code, tokens(server)) == (1, ["RETAILOPS_SDK"] * 3)
-
-
-def test_p3_its_replay_judges_by_the_rules_the_sdk_has_published_and_says_so(against: Any) -> None:
-    def barely(callback: str, status: int, _: dict[str, Any]) -> dict[str, Any] | None:
-        """What no rule of the SDK forbids, and RetailOps throws away."""
-        if status != 200:
-            return None
-        return {"orders": [{"channel_date_created": "2026-01-02"}]} if callback == "order_pull" else {"events": None}
-
-    for change in (lambda _, status, __: {} if status == 200 else None, barely):
-        result, report, server = against("--as-sdk-tool", change=change)
-        refused = [] if change is not barely else ["catalog_push_v1_ex_1.json"]
-        assert [each["fixture"] for each in report["results"] if not each["ok"]] == refused
-        assert (result.exit_code, len(report["results"])) == (1 if refused else 0, 11)
-        assert not any("payment_credit" in uri for uri in server.uris)
-        assert against(change=change)[0].exit_code == 1, "ours is not content"
-    with serve(server) as running:
-        said = [
-            run("--base-url", running.url + BASE, "--as-sdk-tool", "--actions", "order_cancel", *own).stdout
-            for own in ((), ("--schema-path", str(SCHEMAS)))
-        ]
-    assert said[0].splitlines()[0] == "judged by the SDK's published rules for answers; it has no payment_credit"
-    assert said[1].startswith(f"judged as the SDK's tool judges by {SCHEMAS}, with the fixtures in ")
-
-
-@pytest.mark.parametrize(
-    ("number", "as_multiple", "as_integer"),
-    [
-        ("0", True, True), ("1.0", True, True), ("1.5", False, False), ("-1e2", True, True),
-        ("9007199254740991", True, True), ("9007199254740992", False, True), ("9007199254740993", False, True),
-        ("-9007199254740991", True, True), ("-9007199254740992", False, True), ("9007199254740991.0", True, True),
-        ("9e15", True, True), ("1e16", False, True), ("9223372036854774784", False, True),
-        ("9223372036854775807", False, False), ("1" + "0" * 20, False, False), ("1e300", False, False),
-    ],
-)  # fmt: skip
-def test_p3_its_replay_knows_numbers_as_far_as_the_sdks_tool(
-    against: Any, tmp_path: Path, number: str, as_multiple: bool, as_integer: bool
-) -> None:
-    """The validator in the SDK's own tree divides 64-bit floats for `multipleOf`; `type: integer` ends at 64 bits."""
-    document = msgspec.json.decode((SCHEMAS / "order_cancel_v1.json").read_bytes())
-    fixture = (ROOT / "verifier_fixtures" / "order_cancel_v1_ex_1.json").read_bytes().rstrip().removesuffix(b"}")
-    (tmp_path / "order_cancel_v1_ex_1.json").write_bytes(fixture + b', "far": %s}' % number.encode())
-    answer = b'{"status": "success", "events": [], "far": %s}' % number.encode()
-    flags = ("--as-sdk-tool", "--schema-path", str(tmp_path), "--tests-path", str(tmp_path))
-    for rule, passes in (({"multipleOf": 1}, as_multiple), ({"type": "integer"}, as_integer)):
-        for side in ("schema", "targetSchema"):
-            changed = msgspec.json.decode(msgspec.json.encode(document))
-            changed["links"][0][side]["properties"]["far"] = rule
-            (tmp_path / "order_cancel_v1.json").write_bytes(msgspec.json.encode(changed))
-            result, report, server = against(*flags, change=reply_to_good_key((200, "application/json", answer)))
-            assert (result.exit_code == 0) == passes, (rule, side, report)
-            assert bool(server.bodies) == (passes or side == "targetSchema"), "a fixture that does not fit is not sent"
-            assert all(msgspec.json.decode(body)["far"] == float(number) for body in server.bodies)
-
-
-def test_p3_no_example_of_ours_needs_numbers_the_sdks_tool_does_not_know(against: Any) -> None:
-    flags = ("--as-sdk-tool", "--schema-path", str(SCHEMAS), "--tests-path", str(ROOT / "verifier_fixtures"))
-    result, report, _ = against(*flags)
-    assert result.exit_code == 0, [each for each in report["results"] if not each["ok"]]
-    assert len(report["results"]) == len(list((ROOT / "verifier_fixtures").glob("*_v1_ex_*.json")))
-
-
-def test_p3_its_replay_reads_and_follows_as_leniently_as_the_sdks_tool(against: Any, tmp_path: Path) -> None:
-    flags = ("--as-sdk-tool", "--tests-path", str(tmp_path), "--actions", "order_cancel")
-    fixture = (ROOT / "verifier_fixtures" / "order_cancel_v1_ex_1.json").read_bytes()
-    (tmp_path / "order_cancel_v1_ex_1.json").write_bytes(b"\n" + fixture + b"and so on")
-    assert against(*flags)[0].exit_code == 0, "what stands behind a fixture is not looked at"
-    for text, status in (
-        (rb"\ud800", 0),
-        (rb"\udfff\\", 0),
-        (rb"\ud83c\udf81", 0),
-        (rb"\ud8zz", 1),
-        (b"\xe9", 0),
-        (b"\x01", 1),
-    ):
-        answer = b'{"status": "success", "events": [], "note": "' + text + b'"}'
-        result, report, _ = against(*flags, change=reply_to_good_key((200, "application/json", answer)))
-        assert result.exit_code == status, (text, report)
-    hops = iter(range(100))
-
-    def elsewhere(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        start_response("307 Elsewhere", [("Location", f"/{next(hops)}")])
-        return [b""]
-
-    with serve(elsewhere) as server:
-        assert run("--base-url", server.url, *flags).exit_code == 1
-    assert next(hops) == 10, "it gives up after ten requests"
-
-
-def test_a_schema_file_that_only_the_sdks_tool_cannot_use_is_told(against: Any, tmp_path: Path) -> None:
-    for file in (ROOT / "schemas").glob("order_c*_v1.json"):
-        document = msgspec.json.decode(file.read_bytes())
-        del document["definitions"], document["links"][0]["method"]
-        (tmp_path / file.name).write_bytes(msgspec.json.encode(document))
-    flags = ("--schema-path", str(tmp_path))
-    result, report, _ = against(*flags)
-    assert (result.exit_code, report["totals"]["failed"]) == (0, 0)
-    definitions, method = report["notes"]
-    both = "order_cancel_v1.json, order_complete_v1.json"
-    assert definitions.startswith(f"the SDK's own tool cannot use {both}: ")
-    assert '"definitions": {}' in definitions
-    assert method.startswith(f"the SDK's own tool would not POST for {both}: ")
-    assert against(*flags, "--as-sdk-tool")[0].exit_code == 1
 
 
 def test_p3_a_reference_into_the_definitions_of_a_schema_file_is_followed(against: Any, tmp_path: Path) -> None:
@@ -525,73 +305,6 @@ def test_p31_a_pair_that_no_channel_has_is_told_although_the_form_is_right(
     assert "this run shows that its answers have the right form, not that a channel works" in result.stdout
     assert "can be read by other users; chmod 600 it" in result.stderr
     assert channels.KEY not in result.output
-
-
-@pytest.mark.parametrize("folder", ["retailops", ".retailops"])
-def test_p20_the_stored_key_is_sent_and_never_shown(
-    against: Any, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / folder).mkdir()
-    (tmp_path / folder / "integration_auth_token").write_text(KEY + "\n")
-    echo = reply_to_good_key((200, "application/json", msgspec.json.encode({"events": KEY})))
-    result, _, server = against("--actions", "order_cancel", "-use-auth-key", "--verbose", change=echo)
-    assert tokens(server).count(KEY) == 3, "a server without this key answers 401, so nothing is repeated"
-    assert result.exit_code == 1
-    assert "***" in result.stderr
-    assert KEY not in result.output
-    assert "RETAILOPS_SDK" not in result.output
-
-
-@pytest.mark.parametrize(
-    ("stored", "told"),
-    [
-        ({"retailops": KEY}, ""),
-        ({"retailops": KEY, ".retailops": KEY}, ""),
-        ({"retailops": KEY + "\n"}, "the newline behind the key"),
-        ({".retailops": KEY}, "finds no key there"),
-    ],
-)
-def test_a_stored_key_the_sdks_tool_would_not_read_the_same_way_is_told(
-    against: Any, stored: dict[str, str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_dir=str(tmp_path)))
-    for folder, text in stored.items():
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "integration_auth_token").write_text(text)
-        (tmp_path / folder / "integration_auth_token").chmod(0o600)
-    for flags in (("--use-auth-key",), ("--use-auth-key", "--as-sdk-tool")):
-        result, _, server = against("--actions", "order_cancel", *flags)
-        assert KEY in tokens(server)
-        assert KEY not in result.output
-        assert told in result.stderr
-        assert ("the SDK's own tool reads only" in result.stderr) == bool(told)
-
-
-def test_a_key_below_a_home_the_sdks_tool_does_not_know_is_told(
-    against: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for folder, key in (("shell", KEY), ("database", KEY[::-1])):
-        (tmp_path / folder / "retailops").mkdir(parents=True)
-        (tmp_path / folder / "retailops" / "integration_auth_token").write_text(key)
-    monkeypatch.setenv("HOME", str(tmp_path / "shell"))
-    monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_dir=str(tmp_path / "database")))
-    result, _, server = against("--actions", "order_cancel", "--use-auth-key")
-    assert KEY in tokens(server)
-    assert f"the SDK's own tool reads only {tmp_path}/database/retailops/" in result.stderr
-    assert "something else" in result.stderr
-
-
-def test_without_a_stored_key_nothing_is_sent(against: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_such_user(_: int) -> None:
-        raise KeyError
-
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("pwd.getpwuid", no_such_user)
-    result, _, server = against("--use-auth-key")
-    assert (result.exit_code, server.bodies) == (1, [])
-    assert "~/retailops/integration_auth_token" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,11 @@ from app import cli
 from app.cli.verify.sdk_tool import Example, collect, replay
 from app.cli.verify.target import Target
 from app.sandbox.server import serve
-from tests.cli import zoo
-from tests.cli.zoo import KEY, ZOO, Animal
+from tests import ROOT
+from tests.cli.verify import zoo
+from tests.cli.verify.zoo import KEY, ZOO, Animal
 from tests.system.go_verifier import GoVerifier, published_schemas
 
-ROOT = Path(__file__).resolve().parents[2]
 UPSTREAM = ROOT.parent / "shared" / "reference" / "retailops" / "master"
 PATH = "/api/channel"
 

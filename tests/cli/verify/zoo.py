@@ -1,7 +1,7 @@
 """Deliberately wrong channel servers: what the SDK's own tool says of each, and what `channel verify` must say.
 
 Each is one honest little channel, `Honest`, with one fault.  The SDK's tool judges by the published schemas;
-"its base URL" is written without a trailing slash.  `tests/cli/test_zoo.py` holds both columns to what happens,
+"its base URL" is written without a trailing slash.  `test_causes.py` holds both columns to what happens,
 the first by the replay of the tool's algorithm and, where Go is installed, by a Go program of the same algorithm.
 
 | server                    | the SDK's tool | `channel verify` | why                                                  |

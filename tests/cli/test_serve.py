@@ -1,0 +1,67 @@
+"""`channel serve` runs the real server; flask runs its own, for development."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+from dotenv import dotenv_values
+
+from tests import ROOT
+from tests.cli.processes import BARE, answered, channel, running
+from tests.real_server import free_port
+
+
+def test_serve_runs_the_real_server_and_takes_a_changed_file(tmp_path: Path) -> None:
+    port = free_port()
+    assert channel(tmp_path, "init").returncode == 0
+    file = tmp_path / "channels.toml"
+    body = {"integration_auth_token": dotenv_values(tmp_path / ".env")["RALLY_SHOP_KEY"], "client_id": 1201,
+            "channel_info": {"id": 31}, "action": "catalog_get_config", "version": 1}  # fmt: skip
+    with running(tmp_path, "app.cli", "serve", "--reload", "--port", str(port), WEB_CONCURRENCY="1") as server:
+        answered(f"http://127.0.0.1:{port}/readyz", {"status": "ready"})
+        address = f"http://127.0.0.1:{port}/api/channel/catalog_get_config_v1"
+
+        def fanout() -> object:
+            try:
+                return requests.post(address, json=body, timeout=5).json().get("sku_fanout")
+            except requests.ConnectionError:
+                return "away"
+
+        assert fanout() == "no_fanout"
+        right = file.read_text()
+        file.write_text(right + '\nunknown_key = "x"\n')
+        time.sleep(1.5)
+        assert fanout() == "no_fanout", "a file that cannot be used changes nothing"
+        file.write_text(right.replace('gateways = ["rally"]', 'gateways = ["rally"]\nsku_fanout = "related_skus"'))
+        until = time.monotonic() + 20
+        while fanout() != "related_skus":
+            assert time.monotonic() < until, "the changed file was not taken"
+            time.sleep(0.2)
+        server.send_signal(signal.SIGTERM)
+        said, errors = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert f"http://127.0.0.1:{port}/rally/merchants/<organization_id>" in said
+    own = f"http://127.0.0.1:{port}/api/channel"
+    assert re.findall(r"^  channel verify --base-url (\S+)  # is it right\?$", said, re.MULTILINE) == [own]
+    assert re.findall(r"^  channel send \w+ --to (\S+)$", said, re.MULTILINE) == [own] * 3
+    assert "unknown_key" in errors
+    assert body["integration_auth_token"] not in said + errors
+
+
+def test_flasks_own_server_is_for_development(tmp_path: Path) -> None:
+    port = free_port()
+    with running(tmp_path, "flask", "--app", "app", "run", "--port", str(port)):
+        answered(f"http://127.0.0.1:{port}/readyz", {"status": "ready"})
+    (tmp_path / "channels.toml").write_text("nonsense = 1\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app", "run", "--port", str(port)],
+        cwd=tmp_path, env={**BARE, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "unknown top-level key 'nonsense'" in done.stderr and "Traceback" not in done.stderr

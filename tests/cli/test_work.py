@@ -1,0 +1,19 @@
+"""`channel deliveries work` ends calmly on a signal."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+from tests.cli.processes import first_line, running
+
+
+def test_p21_the_worker_ends_on_sigterm_with_exit_0(tmp_path: Path) -> None:
+    env = {"APP_ENV": "development", "DATABASE_URL": f"sqlite:///{tmp_path}/channel.db"}
+    with running(tmp_path, "app.cli", "deliveries", "work", "--json", **env) as process:
+        assert first_line(process) == {"working": True, "channels": [], "threads": 16}
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(18) == 0
+        assert time.monotonic() - begun < 5

@@ -1,0 +1,61 @@
+"""Tables in a window of 80 columns: no command, name or title is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
+
+from app import terminal
+from app.terminal import Column
+
+
+def test_a_title_is_as_wide_as_the_window_however_narrow_its_table(shown_at_80: Callable[[], list[str]]) -> None:
+    title = "Locations of channel 'pipe17-shop-of-the-whole-company'"
+    terminal.print_cells(title, ["Id"], [(7,)])
+    assert shown_at_80() == [title, "Id", " 7"]
+
+
+ORDERS: Sequence[Column[dict[str, Any]]] = (
+    Column("Id", itemgetter("id")),
+    Column("Order", itemgetter("order"), narrow=lambda row: terminal.shortened(row["order"], 9)),
+    Column("Channel", itemgetter("channel"), rank=1),
+    Column("Vendor", itemgetter("vendor"), rank=2),
+    Column("Why", itemgetter("why"), wraps=True),
+    Column("Request", itemgetter("request")),
+)
+
+ROW = {"id": 7, "order": "0123456789abcdef", "channel": "shop", "vendor": "rally", "why": "-", "request": "4f1c"}
+
+
+def test_a_table_shows_as_many_whole_columns_as_the_window_has_room_for(shown_at_80: Callable[[], list[str]]) -> None:
+    def head(**values: Any) -> list[str]:
+        terminal.print_table("", ORDERS, [ROW | values])
+        lines = shown_at_80()
+        assert len(lines) == 2, lines
+        return lines[0].split() + lines[1].split()[1:2]
+
+    everything = ["Id", "Order", "Channel", "Vendor", "Why", "Request"]
+    assert head() == [*everything, "0123456789abcdef"]
+    assert head(channel="c" * 40) == [*everything, "0123…cdef"], "first the values that can be shortened are"
+    assert head(channel="c" * 44) == ["Id", "Order", "Channel", "Why", "Request", "0123…cdef"]
+    assert head(channel="c" * 70) == ["Id", "Order", "Why", "Request", "0123…cdef"]
+
+
+def test_one_column_wraps_between_words_and_numbers_stand_below_one_another(
+    shown_at_80: Callable[[], list[str]],
+) -> None:
+    why = "somebody counted the shelf in Dallas by hand and typed the figure there"
+    terminal.print_table("", ORDERS, [ROW | {"why": why}, ROW | {"id": 12345}])
+    assert shown_at_80() == [
+        "   Id  Order      Channel  Vendor  Why                                   Request",
+        "    7  0123…cdef  shop     rally   somebody counted the shelf in Dallas  4f1c",
+        "                                   by hand and typed the figure there",
+        "12345  0123…cdef  shop     rally   -                                     4f1c",
+    ]
+
+
+def test_what_does_not_fit_in_any_way_is_folded_and_never_cut(shown_at_80: Callable[[], list[str]]) -> None:
+    terminal.print_table("", ORDERS, [ROW | {"id": "7" * 200, "request": "f" * 200}])
+    text = "".join(shown_at_80())
+    assert (text.count("7"), text.count("f")) == (200, 201)
