@@ -31,9 +31,9 @@ class Vendor(ABC):
     token: str
     options: type[Any]
 
-    @abstractmethod
     def faults(self, options: Any) -> list[str]:
-        """Rules between settings that a single field cannot see."""
+        """Rules between settings that a single field cannot see: of the learned rate, and the vendor's own."""
+        return learned_rate.faults(options)
 
     def brings_orders(self, options: Any) -> bool:
         """Whether the gateway is an order source with these options (R17)."""

@@ -21,7 +21,6 @@ from app.gateways.vendors.rally.merchant import GATEWAY, Merchant
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.order_commands import RallyCommands
 from app.gateways.vendors.rally.orders import RallyOrders
-from app.transport import learned_rate
 
 FACTS_AT_ONCE: Final = 8
 """How many products or SKUs are sent at a time where `parallel_calls` sets no cap."""
@@ -43,7 +42,7 @@ class RallyVendor(Vendor):
     options: type[Any] = RallyOptions
 
     def faults(self, options: RallyOptions) -> list[str]:
-        found = [*learned_rate.faults(options), *options.faults()]
+        found = [*super().faults(options), *options.faults()]
         if options.storefront_key and options.storefront_key in (options.api_key, *options.hmac_secrets):
             found.append("storefront_key: must be another key than those Rally has")
         return found

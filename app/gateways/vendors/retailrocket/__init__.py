@@ -43,7 +43,7 @@ class RetailRocketVendor(Vendor):
     options: type[Any] = RetailRocketOptions
 
     def faults(self, options: RetailRocketOptions) -> list[str]:
-        found = learned_rate.faults(options)
+        found = super().faults(options)
         found += learned_rate.faults(options, "products_per_s", "products_rate_max")
         if options.reports_purchases and not options.api_key:
             found.append('api_key is needed for order_source = "server"')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -20,20 +19,15 @@ UNKNOWN_ORGANIZATION: Final = b'{"error":"no such organization"}'
 """The body of an unsigned 404: there is no key to sign it with (R30)."""
 
 
-@dataclass(frozen=True)
-class HookRefusal:
-    """An answer of the error contract.  The message is ours and holds no value of the request."""
+Refusal = tuple[int, bytes]
+"""Status and body of an answer of the error contract.  The message is ours and holds no value of the request."""
 
-    status: int
-    code: str
-    message: str
-    meta: Sequence[Any] = ()
 
-    def body(self) -> bytes:
-        """The JSON to send."""
-        meta = {"meta": self.meta} if self.meta else {}
-        return msgspec.json.encode({"error": self.message, "error_code": self.code, **meta})
+def _refusal(status: int, code: str, message: str, meta: Sequence[Any] = ()) -> Refusal:
+    return status, msgspec.json.encode({"error": message, "error_code": code, **({"meta": meta} if meta else {})})
 
+
+UNAVAILABLE: Final = _refusal(502, "platform_unavailable", "this server cannot answer now; try again")
 
 SHOPS: Final[Mapping[Reason, tuple[int, str]]] = {
     "cart_not_found": (422, "cart_not_found"),
@@ -48,19 +42,15 @@ SHOPS: Final[Mapping[Reason, tuple[int, str]]] = {
 """Status and code for what the shop refuses."""
 
 
-def of_shop(refused: ShopRefused, *, is_placing: bool = False) -> HookRefusal:
+def of_shop(refused: ShopRefused, *, is_placing: bool = False) -> Refusal:
     """The shop's refusal; goods that are out of stock are a 412 where an order is placed."""
     status, code = SHOPS[refused.reason]
     if is_placing and refused.reason == "out_of_stock":
         status = 412
-    return HookRefusal(status, code, refused.message, refused.remaining)
+    return _refusal(status, code, refused.message, refused.remaining)
 
 
-def unavailable() -> HookRefusal:
-    return HookRefusal(502, "platform_unavailable", "this server cannot answer now; try again")
-
-
-def unreadable(topic: str) -> HookRefusal:
+def unreadable(topic: str) -> Refusal:
     """What a body that cannot be read gets; the contract has no code for it."""
     if topic == "order/create":
         return of_shop(ShopRefused("not_placed", "the request cannot be read"))

@@ -22,7 +22,7 @@ from app.domain.traffic import InboundRequest
 from app.gateways.strangers import Strangers
 from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
 from app.gateways.vendors.rally.inbound import cart_hooks, hook_errors, order_hooks
-from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, HookRefusal
+from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION
 from app.gateways.vendors.rally.inbound.hook_requests import HookRequest
 from app.gateways.vendors.rally.inbound.storefront_address import add_storefront_carts
 from app.gateways.vendors.rally.merchant import Merchant, registered_json, store_json, zones_json
@@ -139,23 +139,23 @@ def _serve(merchant: Merchant, topic: str, resource_id: str, *, is_set_aside: bo
         return _reply(406, BAD_SIGNATURE, secrets[0]), None
     caller.channel.set(merchant.channel)
     hook = HookRequest(merchant, topic, raw, resource_id)
-    if is_set_aside:  # Nothing may begin here that could never be handed out.
-        return _refusal(hook_errors.unavailable(), secret), hook.resource_id
+    answered, subject = hook_errors.UNAVAILABLE, hook.resource_id
     try:
-        # Each hook is one transaction at most, so that nothing is done twice where it is run again.
-        answer = repeated(lambda: ANSWERS[topic](hook), time.monotonic() + REPEAT_S)
-        made = answer.get("external_id") if isinstance(answer, dict) and topic in MAKING else None
-        return _reply(200, encode(answer), secret), hook.resource_id or str(made or "")
-    except ShopRefused as shop_refused:
-        refused = hook_errors.of_shop(shop_refused, is_placing=topic == "order/create")
+        if not is_set_aside:  # Else nothing may begin here, for it could never be handed out.
+            # Each hook is one transaction at most, so that nothing is done twice where it is run again.
+            answer = repeated(lambda: ANSWERS[topic](hook), time.monotonic() + REPEAT_S)
+            answered = 200, encode(answer)
+            if topic in MAKING:
+                subject = str(answer.get("external_id") or "")
+    except ShopRefused as refused:
+        answered = hook_errors.of_shop(refused, is_placing=topic == "order/create")
     except (BadBody, DatabaseRefused):
-        refused = hook_errors.unreadable(topic)
+        answered = hook_errors.unreadable(topic)
     except DatabaseUnavailable:
-        refused = hook_errors.unavailable()
+        answered = hook_errors.UNAVAILABLE
     except Exception:
         log.exception("channel %s: %s failed", merchant.channel, topic)
-        refused = hook_errors.unavailable()
-    return _refusal(refused, secret), hook.resource_id
+    return _reply(*answered, secret), subject
 
 
 def _reason(reply: Response) -> str:
@@ -164,10 +164,6 @@ def _reason(reply: Response) -> str:
         return ""
     said = msgspec.json.decode(reply.get_data())
     return f"{said.get('error_code', '')}: {said.get('error', '')}"
-
-
-def _refusal(refused: HookRefusal, secret: str) -> Response:
-    return _reply(refused.status, refused.body(), secret)
 
 
 def _reply(status: int, body: bytes, secret: str | None = None) -> Response:
