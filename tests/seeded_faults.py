@@ -3260,6 +3260,14 @@ FAULTS = (
         ),
     ),
     Fault(
+        "take-a-second-host-in-an-ordinary-head",
+        "P5",
+        "app/callbacks/heads.py",
+        'frozenset({"HOST", "CONTENT-TYPE", "EXPECT"})',
+        'frozenset({"CONTENT-TYPE", "EXPECT"})',
+        ("tests/callbacks/test_heads.py::test_p5_an_ordinary_head_is_read_as_gunicorn_reads_it[default-trusted]",),
+    ),
+    Fault(
         "inflate-before-a-key-is-found",
         "P46",
         "app/callbacks/body.py",
