@@ -10,8 +10,9 @@ from typing import Any
 from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools, Vendor
+from app.gateways.vendors.pipe17.connection.api import TOKEN
 from app.gateways.vendors.pipe17.connection.locations import name_key
-from app.gateways.vendors.pipe17.gateway import TOKEN, create_gateway
+from app.gateways.vendors.pipe17.gateway import create_gateway
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.transport import learned_rate
 
