@@ -12,11 +12,10 @@ from app.deadline import Deadline
 from app.domain.facts import Obstacle
 from app.gateways.calls import Call
 from app.gateways.command_context import CommandContext
-from app.gateways.vendors.pipe17 import VENDOR
+from app.gateways.vendors.pipe17 import VENDOR, Pipe17Gateway
 from app.gateways.vendors.pipe17.connection.connector_settings import definition
 from app.gateways.vendors.pipe17.connection.facilities import Place, Step
 from app.gateways.vendors.pipe17.connection.locations import name_key
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.records import channels, refused
 from app.records.database import DatabaseUnavailable
 from app.terminal import DONE, FAILED, Column, end, json_option, print_json, print_table, reason_options, warn
@@ -199,9 +198,7 @@ def _gateways(context: CommandContext, channel: str) -> Iterator[tuple[str, Pipe
         options: Any = item.vendors[VENDOR.token]
         if not options.integration_id:
             click.echo(LEGACY.format(name=item.name), err=True)
-        gateway = VENDOR.create(options, context.tools(configured, item.name))
-        assert isinstance(gateway, Pipe17Gateway)
-        yield item.name, gateway
+        yield item.name, VENDOR.create(options, context.tools(configured, item.name))
 
 
 def _call() -> Call:
