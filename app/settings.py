@@ -180,6 +180,11 @@ def _token_faults(settings: Settings) -> list[str]:
     return faults
 
 
+def is_mounted() -> bool:
+    """True when `SCRIPT_NAME` says, as gunicorn understands it, below which address this server stands."""
+    return bool(os.environ.get("SCRIPT_NAME"))
+
+
 def runs_under_flask(environ: Mapping[str, str] | None = None) -> bool:
     """Whether this is flask's own server for development, `flask --app app run`, which no host runs."""
     env = os.environ if environ is None else environ

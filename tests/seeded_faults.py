@@ -2489,6 +2489,31 @@ FAULTS = (
         ("tests/channel/test_texts_and_entries.py::test_p34_a_bad_weight_item_or_package_costs_itself",),
     ),
     Fault(
+        "of-a-package-stated-twice-one-is-lost-without-a-word",
+        "P34",
+        "app/channel/shipments.py",
+        "before.is_named_twice or (before.package, before.stated) != (package, shipped.stated)",
+        "before.is_named_twice",
+        ("tests/channel/test_texts_and_entries.py::test_p34_what_one_body_states_twice_and_otherwise_is_named",),
+    ),
+    Fault(
+        "of-an-order-acknowledged-twice-one-number-is-lost-without-a-word",
+        "P34",
+        "app/channel/actions/order_acknowledge.py",
+        "            twice.add(item.order_refnum)\n",
+        "            twice.update(())\n",
+        ("tests/channel/test_texts_and_entries.py::test_p34_what_one_body_states_twice_and_otherwise_is_named",),
+    ),
+    Fault(
+        "a-number-that-is-no-date-is-read-as-one",
+        "P34",
+        "app/contract/reading.py",
+        "        if not isinstance(value, str):\n            return None\n        found = datetime",
+        "        if not isinstance(value, str):\n            return _START + timedelta(seconds=float(written))\n"
+        "        found = datetime",
+        ("tests/contract/test_readers.py::test_p34_a_date_is_read_or_named",),
+    ),
+    Fault(
         "unreadable-units-are-closed",
         "P34",
         "app/channel/actions/order_complete.py",
@@ -3244,6 +3269,14 @@ FAULTS = (
             "tests/callbacks/test_fair_share.py::"
             "test_p7_time_spent_waiting_for_a_thread_counts_against_the_time_for_the_answer",
         ),
+    ),
+    Fault(
+        "take-a-second-host-in-an-ordinary-head",
+        "P5",
+        "app/callbacks/heads.py",
+        'frozenset({"HOST", "CONTENT-TYPE", "EXPECT"})',
+        'frozenset({"CONTENT-TYPE", "EXPECT"})',
+        ("tests/callbacks/test_heads.py::test_p5_an_ordinary_head_is_read_as_gunicorn_reads_it[default-trusted]",),
     ),
     Fault(
         "inflate-before-a-key-is-found",

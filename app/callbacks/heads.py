@@ -1,14 +1,29 @@
 """gunicorn's reading of a request's head, fed with what is here, and without what it would work out for every request.
 
 gunicorn looks each setting up by name and parses the client's address each time, which together are a third of it.
+What nearly every head looks like is taken apart at once; all others, and every refusal, are gunicorn's.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from gunicorn.http.message import Request  # type: ignore[import-untyped]
+
+_MOST_ORDINARY_BYTES: Final = 4096
+
+_ORDINARY_HEAD: Final = re.compile(
+    r"(?P<method>[A-Z]{3,20}) (?P<path>/(?!/)[!\x22$-\x3e@-~]*)(?:\?(?P<query>[!\x22$-~]*))? HTTP/1\.1\r\n"
+    r"(?P<fields>(?:[A-Za-z0-9-]+:[\t -~]*\r\n)+)\r\n"
+)
+"""Its address begins with one slash and has no fragment; no name of a field has an underscore, and all is ASCII."""
+
+_FIELD: Final = re.compile(r"([^:]+):([^\r]*)\r\n")
+
+_JUDGED: Final = frozenset({"HOST", "CONTENT-TYPE", "EXPECT"})
+"""Fields of which gunicorn's policy says more than that they are kept; those of `secure_scheme_headers` besides."""
 
 
 class PlainSettings:
@@ -37,19 +52,52 @@ class Head(Request):  # type: ignore[misc]
         address = self.peer_addr
         return not isinstance(address, tuple) or self.cfg.is_trusted(address[0])
 
+    def parse(self, unreader: _Given) -> bytes:
+        rest = b"" if self._is_ordinary(unreader.data) else super().parse(unreader)
+        assert isinstance(rest, bytes)
+        return rest
+
+    def _is_ordinary(self, data: bytes) -> bool:
+        """True when the head was read, as gunicorn would read it."""
+        least = min(self.limit_request_line or _MOST_ORDINARY_BYTES, self.limit_request_field_size)
+        if len(data) > min(least, _MOST_ORDINARY_BYTES):
+            return False
+        head = _ORDINARY_HEAD.fullmatch(data.decode("latin-1"))
+        if head is None:
+            return False
+        fields = _FIELD.findall(head["fields"])
+        if len(fields) > self.limit_request_fields:
+            return False
+        self.method, self.path, self.query, self.fragment = head["method"], head["path"], head["query"] or "", ""
+        self.uri = self.path if head["query"] is None else f"{self.path}?{self.query}"
+        self.version = (1, 1)
+        self.headers = self._kept(fields)
+        return True
+
+    def _kept(self, fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        scheme_headers, forwarder_headers = self._peer_trusted_for_forwarded()
+        is_scheme_stated, seen = [False], set[str]()
+        kept = []
+        for written, said in fields:
+            name, value = written.upper(), said.strip(" \t")
+            kept.append((name, value))
+            if name in _JUDGED or name in scheme_headers:
+                self._apply_header_policy(name, value, is_scheme_stated, seen, scheme_headers, forwarder_headers)
+        return kept
+
 
 class _Given:
     """What gunicorn's parser reads from: so many bytes and no more."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
+        self.data = data
 
     def read(self, size: int | None = None, read_ahead: int | None = None) -> bytes:
-        data, self._data = self._data, b""
+        data, self.data = self.data, b""
         return data
 
     def unread(self, data: bytes) -> None:
-        self._data = data + self._data
+        self.data = data + self.data
 
 
 def read_head(cfg: PlainSettings, data: bytes, client: Any, number: int) -> Head:

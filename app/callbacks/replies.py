@@ -8,7 +8,6 @@ import msgspec
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from app.callbacks.application import JsonReply
 from app.channel.dispatch import event_json
 from app.channel.receiving import Malformed
 from app.domain.events import Event
@@ -32,7 +31,7 @@ def say_errors_in_json(app: Flask) -> None:
 
 def json_reply(status: int, content: Any) -> Response:
     """A JSON answer."""
-    return JsonReply(_encode(content), status)
+    return Response(_encode(content), status, content_type="application/json")
 
 
 def error_reply(status: int, code: str, message: str) -> Response:

@@ -12,7 +12,7 @@ from flask import Blueprint, Response
 
 from app import caller
 from app.callbacks import body
-from app.callbacks.application import REQUEST_ID, JsonReply, PlainView
+from app.callbacks.application import REQUEST_ID, JsonReply, PlainView, Reply
 from app.callbacks.large_bodies import PLACE, FreePlace, LargeBodies
 from app.callbacks.replies import error_reply, rejection
 from app.channel.dispatch import CallbackDispatcher
@@ -39,7 +39,7 @@ def create_routes(
     routes = Blueprint("callbacks", __name__, url_prefix="/api/channel")
     large_bodies = LargeBodies()
 
-    def serve(callback: Callback, environ: dict[str, Any]) -> Response:
+    def serve(callback: Callback, environ: dict[str, Any]) -> Reply:
         begun = time.perf_counter()
         note = Note()
         reply = _reply(
@@ -83,7 +83,7 @@ def _reply(
     *,
     max_body: int,
     budget_s: float,
-) -> Response | None:
+) -> Reply | None:
     """The answer; None for a large body that has to wait for its place."""
     request_id: str = environ[REQUEST_ID]
     try:
@@ -94,14 +94,14 @@ def _reply(
         if not received.is_large:
             understood = receiver.read(callback, body.parse(received.read()), note)
             caller.channel.set(understood.key)
-            return JsonReply(dispatcher.answer(understood, request_id, deadline, note), 200)
+            return JsonReply(dispatcher.answer(understood, request_id, deadline, note))
         place = environ.get(PLACE) or FreePlace()
         with closing(received), large_bodies.turn(place, received.holder, deadline) as turn:
             if turn is None:
                 return None
             understood = turn.parsed(lambda: receiver.read(callback, body.parse_large(received, max_body), note))
             caller.channel.set(understood.key)
-            return JsonReply(dispatcher.answer(understood, request_id, deadline, note, turn.leave), 200)
+            return JsonReply(dispatcher.answer(understood, request_id, deadline, note, turn.leave))
     except HttpError as error:
         note.outcome = error.code
         return rejection(error)

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from gunicorn.http import wsgi  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker as BaseWorker  # type: ignore[import-untyped]
 
 from app.callbacks.application import ARRIVED_S, SENDER
 from app.callbacks.connection import Answer, Connection
 from app.callbacks.downloads import Downloads
+from app.callbacks.exchange import Environments, Response
 from app.callbacks.heads import PlainSettings
 from app.callbacks.large_bodies import PLACE
 from app.callbacks.loop import MOST_WAITING_BYTES, Loop
@@ -108,6 +108,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until the signal to stop; then see begun requests answered, and let downloads have a moment to end."""
         self._settings = PlainSettings(self.cfg)
+        self._environments = Environments(self._settings)
         self._threads = Threads(self.cfg.threads, self._serve)
         self._downloads = Downloads()
         self._loop = Loop(self._settings, self.sockets, self._give, self.most_body_bytes)
@@ -175,8 +176,8 @@ class Worker(BaseWorker):  # type: ignore[misc]
         begun_s = time.monotonic()
         try:
             self._settings.pre_request(self, request)
-            response, environ = wsgi.create(request, answer, connection.client, connection.server, self._settings)
-            environ["wsgi.multithread"] = True
+            response = Response(request, answer, self._settings)
+            environ = self._environments.of(request, connection.client, connection.server)
             environ.update({ARRIVED_S: job.since_s, SENDER: job.sender, PLACE: place})
             self.nr += 1
             if self.nr >= self.max_requests and self.alive:

@@ -179,8 +179,10 @@ class CallbackDispatcher:
         Most answers are one of a few, such as an empty list of events; what was right once stays right.  A page of
         orders was judged by the action, which has to know what it holds back.
         """
+        if isinstance(given, Judged):
+            return given.encoded
         encoded = _encode(given)
-        if isinstance(given, Judged) or (callback.name, encoded) in self._known_good:
+        if (callback.name, encoded) in self._known_good:
             return encoded
         try:
             checked, held = mend(callback, given)

@@ -33,7 +33,7 @@ HASHED = "h-"
 
 def of_order(order: OrderAtSource, read: Iterable[StatedPackage]) -> list[StatedPackage]:
     """The packages under the key of this order, each once; of a package named twice the last one counts."""
-    found = {}
+    found: dict[str, StatedPackage] = {}
     alike: Counter[str] = Counter()
     for shipped in read:
         key = _key(order, shipped)
@@ -42,7 +42,10 @@ def of_order(order: OrderAtSource, read: Iterable[StatedPackage]) -> list[Stated
             # Without numbers of their own two equal boxes are distinguished by their place in the payload.
             key = f"{key}.{alike[key]}"
         package = msgspec.structs.replace(shipped.package, order_refnum=order.refnum, key=key)
-        found[key] = replace(shipped, package=package)
+        stated = replace(shipped, package=package)
+        before = found.get(key, stated)
+        is_other = before.is_named_twice or (before.package, before.stated) != (package, shipped.stated)
+        found[key] = replace(stated, is_named_twice=is_other)
     return list(found.values())
 
 
@@ -101,6 +104,21 @@ class RegisterPackage(OrderCommand):
 
     def plan(self, connection: Connection) -> Plan:
         """Its units, cut to what is open; where nothing is, it may be another label of a package that is registered."""
+        return self._told_twice(self._registered(connection))
+
+    def correct(self, connection: Connection) -> Plan:
+        """Its label may change; its units stay as registered."""
+        return self._told_twice(labels.correcting(connection, self.order, self._shipped))
+
+    def _told_twice(self, plan: Plan) -> Plan:
+        """With a warning where the payload names the package more than once."""
+        if not self._shipped.is_named_twice:
+            return plan
+        message = "the shipment names the package more than once, each time otherwise; the last one counts"
+        named = about("shipment_id", self._shipped.package.retailops_shipment_id) or self.order.named
+        return replace(plan, events=[Event("warning", "DUPLICATE_PACKAGE", message, named), *plan.events])
+
+    def _registered(self, connection: Connection) -> Plan:
         order, shipped, package = self.order, self._shipped, self._shipped.package
         named = about("shipment_id", package.retailops_shipment_id) or order.named
         known = order.as_of(connection)
@@ -127,10 +145,6 @@ class RegisterPackage(OrderCommand):
         # Only calls before it in its lane can leave something open until it is accepted (see `accepted`).
         changes_nothing = not (is_last and known.left_open)
         return Plan(events, [Owed(order.source.token, "submit_shipment", filled, named, changes_nothing)])
-
-    def correct(self, connection: Connection) -> Plan:
-        """Its label may change; its units stay as registered."""
-        return labels.correcting(connection, self.order, self._shipped)
 
     @staticmethod
     def accepted(answer: VendorAnswer) -> None:

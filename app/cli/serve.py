@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
 import click
-import requests
 from flask import Flask
 
 from app import settings
 from app.cli.env_file import ENV_FILE, read_env_file, set_variable
+from app.cli.server_process import CHANNEL_SERVER, ServerProcess
 from app.errors import SettingsFault
 from app.gateways import VENDORS, inbound
 from app.records.private_files import posix_locks
 from app.settings import Settings
 from app.terminal import console, print_cells, stop_signal, warn
-
-START_S = 30.0
-"""How long the server may take to answer for the first time."""
 
 LOOK_S = 0.5
 """How often the files are looked at with --reload."""
@@ -43,57 +36,29 @@ def serve(host: str, port: int | None, reload: bool) -> None:
     stopping = stop_signal()
     watched = _Watched()
     configured = _configured(port)
-    server = _Server(host, configured)
-    server.start()
+    url = _url(host, configured)
+    server = _started(url)
     try:
-        if not server.is_up(stopping):
+        if not server.answers(f"{url}/healthz", stopping) and not stopping.is_set():
             raise click.ClickException("the server did not start; its last lines above say why")
-        _show(server.url, configured)
+        _show(url, configured)
         while not stopping.wait(LOOK_S) and server.is_running():
             if reload and watched.have_changed() and (changed := _sound(port)) is not None:
                 click.echo("The configuration changed: the server begins anew.", err=True)
                 server.stop()
-                server = _Server(host, changed)
-                server.start()
+                server = _started(_url(host, changed))
     finally:
         server.stop()
     if not stopping.is_set():
         raise click.ClickException("the server ended by itself; its last lines above say why")
 
 
-class _Server:
-    """gunicorn with one configuration, as a process of its own."""
+def _url(host: str, configured: Settings) -> str:
+    return f"http://[{host}]:{configured.port}" if ":" in host else f"http://{host}:{configured.port}"
 
-    def __init__(self, host: str, configured: Settings) -> None:
-        self._bind = f"[{host}]:{configured.port}" if ":" in host else f"{host}:{configured.port}"
-        self.url = f"http://{self._bind}"
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "--bind", self._bind]
-        # In a session of its own Ctrl-C reaches it once, from us, and what it does then is not begun twice.
-        self._process = subprocess.Popen([*command, "app:create_app()"], start_new_session=True)
-
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def is_up(self, stopping: threading.Event) -> bool:
-        """Wait until it answers; false when it ends before, or takes longer than `START_S`."""
-        until = time.monotonic() + START_S
-        while self.is_running() and time.monotonic() < until and not stopping.is_set():
-            try:
-                requests.get(f"{self.url}/healthz", timeout=1)
-            except requests.RequestException:
-                stopping.wait(0.1)
-            else:
-                return True
-        return stopping.is_set()
-
-    def stop(self) -> None:
-        """Let it finish what it has begun."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait()
+def _started(url: str) -> ServerProcess:
+    return ServerProcess(*CHANNEL_SERVER, "--bind", url.removeprefix("http://"))
 
 
 class _Watched:

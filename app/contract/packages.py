@@ -18,6 +18,8 @@ class StatedPackage:
     stated: tuple[PackageLine, ...]
     """Its items, those without units left out."""
     package_id: str = ""
+    is_named_twice: bool = False
+    """Whether the payload states the package before as well, with other contents or another label."""
 
     @property
     def is_blank(self) -> bool:

@@ -18,7 +18,7 @@ from app.domain.retailops_numbers import canonical
 from app.domain.texts import REPLACEMENT, key_fault, mended
 
 _NO_ID = re.compile(r"-?0(\.0+)?|null|", re.IGNORECASE)
-_EPOCH = re.compile(r"-?[0-9]{9,13}(\.[0-9]+)?")
+_EPOCH = re.compile(r"-?[0-9]{9,10}(\.[0-9]+)?")
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -153,15 +153,18 @@ def moment(value: object) -> datetime | None:
     """A moment in UTC from what RetailOps writes where its contract asks for nothing but text.
 
     Takes RFC 3339 and its relatives (no colon in the offset, a blank for the T, no offset: UTC), a
-    bare date (its midnight, UTC) and seconds since 1970, as number or as text.  None for everything
-    else, 0 and the year 1 included, which RetailOps and Go mean as "not set".
+    bare date (its midnight, UTC) and seconds since 1970 of nine or ten digits, as number or as text: fewer or more are
+    another form, such as 20260203 or milliseconds.  None for everything else, 0 and the year 1 included, which
+    RetailOps and Go mean as "not set".
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return None
     written = text(value)
     try:
-        if _EPOCH.fullmatch(written) or not isinstance(value, str):
-            return _START + timedelta(seconds=float(written)) if float(written) else None
+        if _EPOCH.fullmatch(written):
+            return _START + timedelta(seconds=float(written))
+        if not isinstance(value, str):
+            return None
         found = datetime.fromisoformat(written)
         if found.year == 1:
             return None

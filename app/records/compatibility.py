@@ -10,15 +10,18 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import alembic.config
-from alembic.migration import MigrationContext
-from alembic.runtime.migration import MigrationInfo
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, inspect, select, text
 
 from app.errors import SettingsFault
 from app.records.tables.server import schema_compatibility
+
+if TYPE_CHECKING:  # whoever does not migrate starts the sooner without it
+    import alembic.config
+    from alembic.migration import MigrationContext
+    from alembic.runtime.migration import MigrationInfo
+    from alembic.script import ScriptDirectory
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -66,6 +69,8 @@ BEFORE_FIRST_RELEASE = (
 
 def config() -> alembic.config.Config:
     """Alembic's configuration; its migrations run on the connection in `attributes`."""
+    import alembic.config
+
     made = alembic.config.Config()
     made.set_main_option("script_location", str(MIGRATIONS))
     return made
@@ -73,13 +78,16 @@ def config() -> alembic.config.Config:
 
 @functools.cache
 def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
     return ScriptDirectory.from_config(config())
 
 
 @functools.cache
 def chain() -> tuple[str, ...]:
-    """The migrations of this code, oldest first; read once a process."""
-    return tuple(reversed([script.revision for script in _scripts().walk_revisions()]))
+    """The migrations of this code, oldest first: the name of each file begins with its revision."""
+    files = (MIGRATIONS / "versions").glob("[0-9]*.py")
+    return tuple(sorted(file.name.partition("_")[0] for file in files))
 
 
 def head() -> str:
@@ -89,7 +97,15 @@ def head() -> str:
 
 def of(connection: Connection) -> Form:
     """The form of the database behind a connection."""
-    return judged(connection, MigrationContext.configure(connection).get_current_revision())
+    return judged(connection, _revision(connection))
+
+
+def _revision(connection: Connection) -> str | None:
+    """The last migration that has run, as Alembic keeps it."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("select version_num from alembic_version")).scalar_one_or_none()
+    return revision
 
 
 def judged(connection: Connection, revision: str | None) -> Form:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
 
-import alembic.command
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -83,6 +82,8 @@ def _wanted(connection: Connection, to: str) -> list[str]:
 
 
 def _upgrade(connection: Connection, to: str) -> None:
+    import alembic.command  # only here: whoever does not migrate starts the sooner without it
+
     config = compatibility.config()
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, to)

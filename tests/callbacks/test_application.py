@@ -43,11 +43,11 @@ def test_an_address_is_bound_as_flask_binds_it(scheme: str) -> None:
 
 def test_a_json_reply_leaves_as_any_response_does() -> None:
     content = b'{"events":[]}'
-    for method, status in product(("POST", "GET", "HEAD"), (200, 400, 503)):
-        replies = JsonReply(content, status), Response(content, status, content_type="application/json")
+    for method in ("POST", "GET", "HEAD"):
+        replies = JsonReply(content), Response(content, 200, content_type="application/json")
         found = [run_wsgi_app(reply, create_environ("/", method=method)) for reply in replies]
         ours, theirs = (("".join(map(bytes.decode, body)), line, sorted(headers)) for body, line, headers in found)
-        assert ours == theirs and ours[1].startswith(str(status))
+        assert ours == theirs and ours[1] == f"{replies[0].status_code} OK"
 
 
 def test_no_request_has_a_session() -> None:
@@ -64,7 +64,7 @@ class _Refused(Exception):
     pass
 
 
-def _answer(environ: dict[str, Any]) -> Response:
+def _answer(environ: dict[str, Any]) -> JsonReply:
     match environ["wsgi.input"].read():
         case b"refused":
             raise _Refused
@@ -73,7 +73,7 @@ def _answer(environ: dict[str, Any]) -> Response:
         case b"broken":
             raise RuntimeError("a fault of ours")
         case body:
-            return JsonReply(b'{"body": %d}' % len(body), 200)
+            return JsonReply(b'{"body": %d}' % len(body))
 
 
 def _application(kind: type[Flask], prepare: Callable[[Flask, Blueprint], None]) -> Flask:

@@ -218,6 +218,29 @@ def test_p34_a_bad_weight_item_or_package_costs_itself(retailops: Caller, pipe17
     }
 
 
+def test_p34_what_one_body_states_twice_and_otherwise_is_named(retailops: Caller, pipe17: Sandbox) -> None:
+    """Only one of the two can count: nothing of a body is lost without a word.  The same said twice is one."""
+    order, other, third = [order for order in retailops.pull() if len(order["order_items"]) > 1][:3]
+    refnum = order["channel_order_refnum"]
+    same = [{"channel_order_refnum": refnum, "retailops_order_id": number} for number in (0, 71, "071", None)]
+    assert codes(retailops.ask("order_acknowledge", orders=same)) == []
+    answer = retailops.ask("order_acknowledge", orders=[*same, {**same[0], "retailops_order_id": 72}])
+    assert codes(answer) == ["DUPLICATE_ORDER", "RETAILOPS_ID_CHANGED"], "which of the two it is, a person has to look"
+
+    boxes = shipment_of(order, 501)
+    [box] = boxes["packages"]
+    boxes["packages"] = [{**box, "package_items": box["package_items"][:1]}, box, {**box, "retailops_package_id": "01"}]
+    for _ in range(2):
+        answer = retailops.ask("order_shipment_submit", channel_order_refnum=refnum, shipment=boxes)
+        assert codes(answer) == ["DUPLICATE_PACKAGE"]
+    assert [len(held["lineItems"]) for held in pipe17.fulfilments(refnum)] == [len(box["package_items"])]
+    for tracked, found in ((("A", "B"), ["DUPLICATE_PACKAGE"]), (("A", "A"), [])):
+        order = other if found else third
+        shipments = [shipment_of(order, 502 + len(found), tracking_number=number) for number in tracked]
+        named = {"channel_order_refnum": order["channel_order_refnum"], "shipments": shipments}
+        assert codes(retailops.ask("order_complete", order=named)) == found
+
+
 def test_p34_what_will_not_ship_and_cannot_be_read_keeps_the_order_open_and_its_shipments_go_on(
     retailops: Caller, pipe17: Sandbox
 ) -> None:

@@ -121,7 +121,8 @@ def test_p34_a_date_is_read_or_named(callback: str, contract: Contract) -> None:
     read = ["2016-04-08T21:13:11Z", "2016-04-08 21:13:11", "2016-04-08T17:13:11-0400", "20160408T211311Z", "1460149991",
             "2016-02-29", "2016-04-08T21:13:11.123456789Z", "2016-04-08T21:13", 1460149991, 1460149991.5]  # fmt: skip
     lost = ["11/20/2026", "2016-12-31T23:59:60Z", "2016-04-08T24:00:00Z", "2015-02-29", "2016-04-31", "2016-13-01",
-            "28.11.2024", "yesterday", "2016-04-08T21:60:00Z", "2016-04-08T21:13:11+25:00", "12"]  # fmt: skip
+            "28.11.2024", "yesterday", "2016-04-08T21:60:00Z", "2016-04-08T21:13:11+25:00", "12",
+            "1460149991000", 1460149991000, 20160408, -5, 1e300]  # fmt: skip
     for value in (*none, *read, *lost):
         package = {"retailops_package_id": 1, "tracking_number": "1Z", "date_shipped": value}
         shipment = {"retailops_shipment_id": 1, "packages": [package]}

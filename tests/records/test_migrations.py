@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from flask import Flask
 
 from app.errors import SettingsFault
@@ -195,6 +196,8 @@ def test_p47_a_newer_database_is_used_by_the_code_it_names_and_by_no_other(
 def test_p47_every_migration_says_from_which_code_on_it_can_be_used(database: Database) -> None:
     database.upgrade()
     chain = compatibility.chain()
+    walked = ScriptDirectory.from_config(compatibility.config()).walk_revisions()
+    assert [script.revision for script in walked] == list(reversed(chain)), "the names of the files are in its order"
     with database.read() as connection:
         kept = dict(map(tuple, connection.execute(sa.select(schema_compatibility))))
     assert set(kept) == set(chain)

@@ -33,8 +33,8 @@ def upgrade() -> None:
 {steps}
 '''
 
-ADDITIVE = "9001_made_up"
-BREAKING = "9002_made_up"
+ADDITIVE = "9001"
+BREAKING = "9002"
 
 _ADDS = """\
     op.create_table("made_up", sa.Column("id", sa.BigInteger(), primary_key=True))
@@ -93,4 +93,4 @@ def with_breaking(folder: Path, additive: Path) -> Path:
 
 def _add(folder: Path, revision: str, after: str, usable_from: str, steps: str) -> None:
     text = MIGRATION.format(revision=revision, after=after, usable_from=usable_from, steps=steps)
-    (folder / "app" / "records" / "migrations" / "versions" / f"{revision}.py").write_text(text)
+    (folder / "app" / "records" / "migrations" / "versions" / f"{revision}_made_up.py").write_text(text)

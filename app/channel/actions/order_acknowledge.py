@@ -6,7 +6,7 @@ with a warning; 0 is no number.  For an order handed out as cancelled its source
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,18 +28,17 @@ from app.records.search_keys import Kind
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:
-    """One per order; of an order named twice the last entry counts."""
-    found = {}
-    for index, entry in enumerate(entries(body.get("orders"))):
-        if index not in reading.bad_entries:
-            refnum = opaque(entry.get("channel_order_refnum"))
-            found[refnum] = Acknowledgement(refnum, number(entry.get("retailops_order_id")))
-    return list(found.values())
+    """The entries that can be read; several may name one order."""
+    return [
+        Acknowledgement(opaque(entry.get("channel_order_refnum")), number(entry.get("retailops_order_id")))
+        for index, entry in enumerate(entries(body.get("orders")))
+        if index not in reading.bad_entries
+    ]
 
 
 def names(payload: list[Acknowledgement]) -> list[str]:
     """The orders' numbers."""
-    return [item.order_refnum for item in payload]
+    return list(dict.fromkeys(item.order_refnum for item in payload))
 
 
 def only(payload: list[Acknowledgement], refnums: Collection[str]) -> list[Acknowledgement]:
@@ -56,13 +55,12 @@ def carry_out(payload: list[Acknowledgement], request: CallbackRequest) -> Callb
     with request.services.database.read() as connection:
         stated = [item.order_refnum for item in payload]
         remembered = handed_out.known_as_stated(connection, request.channel.key, stated)
-    entries = [_of_order(item, remembered.get(item.order_refnum)) for item in payload]
+    entries, events = _one_each(_of_order(item, remembered.get(item.order_refnum)) for item in payload)
     known = {order.refnum: order for order in remembered.values()}
     cancelled = {order.refnum for order in remembered.values() if order.cancellation_times}
     numbers = {item.order_refnum: item.retailops_order_id for item in entries if item.order_refnum in cancelled}
     if numbers:
         source_cancellations.acknowledge(request, numbers)
-    events: list[Event] = []
     commands: list[AcknowledgeOrder] = []
     for item in entries:
         if item.order_refnum in cancelled:
@@ -86,6 +84,22 @@ def carry_out(payload: list[Acknowledgement], request: CallbackRequest) -> Callb
 def _of_order(item: Acknowledgement, order: KnownOrder | None) -> Acknowledgement:
     """With the order's own number where RetailOps dropped blanks at its ends."""
     return item if order is None else msgspec.structs.replace(item, order_refnum=order.refnum)
+
+
+def _one_each(stated: Iterable[Acknowledgement]) -> tuple[list[Acknowledgement], list[Event]]:
+    """The last entry of each order, where one without a number takes none away; a warning for each with several."""
+    found: dict[str, Acknowledgement] = {}
+    twice: set[str] = set()
+    for item in stated:
+        before = found.get(item.order_refnum)
+        if before is None or not before.retailops_order_id:
+            found[item.order_refnum] = item
+        elif item.retailops_order_id not in ("", before.retailops_order_id):
+            twice.add(item.order_refnum)
+            found[item.order_refnum] = item
+    message = "the order is named more than once, under several RetailOps numbers; the last entry counts"
+    events = [Event("warning", "DUPLICATE_ORDER", message, about("order_refnum", each)) for each in sorted(twice)]
+    return list(found.values()), events
 
 
 class AcknowledgeOrder(OrderCommand):

@@ -68,13 +68,12 @@ def carry_out(payload: PageRequest, request: CallbackRequest) -> CallbackResult:
         retry_after_s = max(int(error.retry_after_s or 0), 30)
         message = f"orders cannot be read from {source.token} now"
         raise HttpError(503, error.code, message, retry_after_s=retry_after_s) from error
-    shown: dict[str, Any] = {"next_page_token": page.next_token, "orders": list(map(order_json, page.orders))}
-    content, unsendable = mend_page(request.callback, shown)
+    answer, unsendable = mend_page(request.callback, _page_json(page))
     for held in unsendable:
         page.hold(held.refnum, f"RetailOps would refuse it: {held.problems[0].message}")
-    if moved := _note_hand_out(request, page, gateway, is_walk=not payload.names_any):
-        content["orders"] = [item for item in content["orders"] if item["channel_order_refnum"] not in moved]
-    return CallbackResult(content=content)
+    if _note_hand_out(request, page, gateway, is_walk=not payload.names_any):
+        answer, _ = mend_page(request.callback, _page_json(page))
+    return CallbackResult(content=answer)
 
 
 @dataclass
@@ -107,6 +106,10 @@ class _Page:
     def hold(self, refnum: str, reason: str) -> None:
         self.orders = [order for order in self.orders if order.refnum != refnum]
         self.held.append(HeldBack(refnum, reason))
+
+
+def _page_json(page: _Page) -> dict[str, Any]:
+    return {"next_page_token": page.next_token, "orders": list(map(order_json, page.orders))}
 
 
 def _named(request: CallbackRequest, source: OrderSource, refnums: tuple[str, ...]) -> _Page:
@@ -208,22 +211,22 @@ def _set_aside(request: CallbackRequest, candidates: Sequence[Candidate], place:
         return pulls.set_aside(connection, request.channel.key, known, place.until_ms)
 
 
-def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is_walk: bool) -> set[str]:
-    """Keep that RetailOps gets this page, less the orders that have moved at their source meanwhile: those it returns.
+def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is_walk: bool) -> bool:
+    """Keep that RetailOps gets this page, less the orders that have moved at their source meanwhile: whether any had.
 
     A walk counts its hand-outs, once however often its page is requested; orders that were named are not counted.
     """
     channel = request.channel.key
     named = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
     if not named and page.cancelled_until_ms is None:
-        return set()
-    serial = [f"{channel}/{refnum}" for refnum in named]
+        return False
+    serial = (f"{channel}/{refnum}" for refnum in named)
     wait_s = request.deadline.left_s()
     with request.services.database.write(wait_s=wait_s, serial=serial, is_durable=bool(named)) as connection:
         if page.cancelled_until_ms is not None:
             cancelled_at_source.know_until(connection, channel, source.token, page.cancelled_until_ms)
         if not named:
-            return set()
+            return False
         moved = source.kept_orders.moved(connection, page.places) if source.kept_orders is not None else set()
         before = pulls.kept(connection, channel, named)
         if is_walk:  # RetailOps may have acknowledged some since they were read, from a page of another pull
@@ -251,7 +254,7 @@ def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is
         # Of an order that was erased RetailOps is given what its source says, and nothing of that is kept here again.
         reported = [order for order in page.orders if order.refnum not in before.erased]
         purchase_reports.keep(connection, request, reported)
-    return moved
+    return bool(moved)
 
 
 def _count(connection: Connection, channel: str, again: dict[str, HandOuts], walk: Walk) -> None:

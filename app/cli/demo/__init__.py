@@ -5,19 +5,16 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterator
 
 import click
 from rich.console import Console
 
-from app.cli.demo import pipe17, rally, retailrocket
+from app.cli.demo import rally
 from app.cli.demo.console import Walk
-from app.cli.demo.playing import Step, Steps, play
+from app.cli.demo.playing import Step, play
+from app.cli.demo.scenarios import TABLES, scenarios
 from app.cli.demo.stage import Stage, staged
 from app.terminal import json_option, print_cells, print_json
-
-TABLES = {vendor.VENDOR: vendor.SETTINGS for vendor in (rally, pipe17, retailrocket)}
-"""Further settings of each vendor.  Retail Rocket, which brings no orders, joins the channel of the first."""
 
 LOOKS = ("channel check", "channel callbacks list", "channel callbacks show --order NUMBER", "channel deliveries list")
 """Commands that show what the demo left, in the folder it runs in."""
@@ -49,7 +46,7 @@ def demo(once: bool, as_json: bool) -> None:
         stage.start_server(TABLES)
         steps: list[Step] = []
         all_held = True
-        for title, acts in _plays(stage):
+        for title, acts in (*scenarios(stage), ("console", Walk(stage).steps())):
             console.print(f"{title}:")
             played = play(acts, show)
             all_held = all_held and len(played) == len(acts) and all(step.held for step in played)
@@ -66,17 +63,6 @@ def demo(once: bool, as_json: bool) -> None:
             for name, lines in stage.last_lines():
                 console.print(f"\nlast lines of the log of {name}:", *lines, sep="\n", markup=False)
     sys.exit(0 if all_held else 1)
-
-
-def _plays(stage: Stage) -> Iterator[tuple[str, Steps]]:
-    ours, theirs = stage.retailops, stage.sandbox_url
-    life = pipe17.Pipe17(ours(pipe17.VENDOR), theirs(pipe17.VENDOR))
-    yield pipe17.VENDOR, [*life.steps(), *pipe17.Outage(life, stage).steps()]
-    yield rally.VENDOR, rally.Rally(ours(rally.VENDOR), theirs(rally.VENDOR), stage.run).steps()
-    name = retailrocket.VENDOR
-    feed_url = f"{stage.server_url}/feeds/{name}/{stage.channel(name)['name']}.xml"
-    yield name, retailrocket.RetailRocket(ours(name), theirs(name), feed_url).steps()
-    yield "console", Walk(stage).steps()
 
 
 def _stay_up(stage: Stage, console: Console) -> None:
@@ -98,7 +84,8 @@ def _stay_up(stage: Stage, console: Console) -> None:
     for command in (f"cd {stage.folder}", *LOOKS):
         console.print(f"  {command}", soft_wrap=True)
     console.print("Press Ctrl-C to stop.")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         while stage.is_up():
             time.sleep(0.5)

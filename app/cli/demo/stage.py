@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,11 +17,11 @@ from string import Template
 from typing import Any
 
 import click
-import requests
 from dotenv import dotenv_values
 
 from app.cli.init import channels_text, variables_text
 from app.cli.sandbox import FIRST_PORT
+from app.cli.server_process import CHANNEL_SERVER, ServerProcess
 from app.contract.schemas import load_contract
 from app.sandbox import vendors
 from app.sandbox.vendors.retailops import RetailOps
@@ -41,8 +39,9 @@ class Stage:
         self.server_url = f"http://127.0.0.1:{self.server_port}"
         self.console_token = secrets.token_urlsafe(24)
         """Opens the operator's pages of this demo alone."""
+        self.database_url = f"sqlite:///{folder / 'channel.db'}"
         self._ports: dict[str, int] = {}
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, ServerProcess] = {}
         self._callers: list[RetailOps] = []
         self._variables: dict[str, str] = {}
         self._channels = ""
@@ -66,15 +65,12 @@ class Stage:
     def start_sandbox(self, vendor: str) -> None:
         """Raises `ClickException` when it does not start."""
         address = self.sandbox_url(vendor)
-        command = [sys.executable, "-m", "app.cli", "sandbox", vendor, "--port", str(self._ports[vendor])]
-        self._start(vendor, [*command, "--state", str(self.folder / f"{vendor}.json")], {})
-        self._await(f"{address}/sandbox/state", vendor)
+        command = ("app.cli", "sandbox", vendor, "--port", str(self._ports[vendor]))
+        self._start(vendor, f"{address}/sandbox/state", *command, "--state", str(self.folder / f"{vendor}.json"))
 
     def kill_sandbox(self, vendor: str) -> None:
         """The vendor is gone from one moment to the next; its state stays in its file."""
-        process = self._processes.pop(vendor)
-        process.kill()
-        process.wait()
+        self._processes.pop(vendor).kill()
 
     def start_server(self, tables: Mapping[str, str]) -> None:
         """Serve the vendors' channels; `tables` are further settings of each.  Raises `ClickException`."""
@@ -89,15 +85,13 @@ class Stage:
             "CONSOLE_TOKEN": self.console_token,
             "PORT": str(self.server_port),
             "PUBLIC_URL": self.server_url,
-            "DATABASE_URL": f"sqlite:///{self.folder / 'channel.db'}",
+            "DATABASE_URL": self.database_url,
         }
         # So `channel` commands in that folder find them, and people can look into the demo.
         (self.folder / "channels.toml").write_text(self._channels, encoding="utf-8")
         lines = [f"{name}='{value}'\n" for name, value in self._variables.items()]
         (self.folder / ".env").write_text("".join(lines), encoding="utf-8")
-        command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "app:create_app()"]
-        self._start("server", command, self._configuration())
-        self._await(f"{self.server_url}/readyz", "server")
+        self._start("server", f"{self.server_url}/readyz", *CHANNEL_SERVER, **self._configuration())
 
     def _configuration(self) -> dict[str, str]:
         return {**self._variables, "CHANNELS": self._channels}
@@ -115,39 +109,26 @@ class Stage:
             raise RuntimeError(f"`channel {' '.join(arguments)}` ended with {done.returncode}: {done.stderr[-300:]}")
         return done.stdout
 
-    def _start(self, name: str, command: list[str], configuration: dict[str, str]) -> None:
-        with open(self.folder / f"{name}.log", "ab") as log:
-            self._processes[name] = subprocess.Popen(
-                command, cwd=ROOT, stdout=log, stderr=log, env={**_inherited(), **configuration}
-            )
-
-    def _await(self, url: str, name: str) -> None:
-        give_up_at = time.monotonic() + 30
-        while time.monotonic() < give_up_at:
-            if self._processes[name].poll() is not None:
-                break
-            try:
-                if requests.get(url, timeout=2).status_code == 200:
-                    return
-            except requests.RequestException:
-                time.sleep(0.1)
-        raise click.ClickException(f"{name} did not start; its log is {self.folder / f'{name}.log'}")
+    def _start(self, name: str, address: str, *command: str, **configuration: str) -> None:
+        """Start a process and wait until the address answers.  Raises `ClickException` when it does not."""
+        log = self.folder / f"{name}.log"
+        environ = {**_inherited(), **configuration}
+        self._processes[name] = ServerProcess(*command, environ=environ, folder=ROOT, log=log)
+        if not self._processes[name].answers(address):
+            raise click.ClickException(f"{name} did not start; its log is {log}")
 
     def stop(self) -> None:
         """End everything, the server first, so that nothing calls into the dark."""
         for caller in self._callers:
             caller.close()
         for name in sorted(self._processes, key=lambda name: name != "server"):
-            self._processes[name].send_signal(signal.SIGTERM)
+            self._processes[name].terminate()
         for process in self._processes.values():
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.wait(20)
 
     def is_up(self) -> bool:
         """True while the server runs."""
-        return self._processes["server"].poll() is None
+        return self._processes["server"].is_running()
 
     def last_lines(self) -> Iterator[tuple[str, list[str]]]:
         """The end of every log, by process."""

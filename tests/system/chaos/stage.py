@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -185,9 +184,7 @@ class FullStage(Stage):
 
     def register_hooks(self) -> None:
         """Tell Rally where this server is."""
-        command = [sys.executable, "-m", "app.cli", "rally", "hooks", "register", "--channel", TILL]
-        done = subprocess.run(command, cwd=ROOT, env=self._environment(), capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stdout + done.stderr
+        self.channel("rally", "hooks", "register", "--channel", TILL)
 
     # Hurting
 
