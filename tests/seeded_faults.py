@@ -805,6 +805,17 @@ FAULTS = (
         ("tests/records/test_clocks.py::test_p45_a_lease_further_ahead_than_any_can_be_is_over",),
     ),
     Fault(
+        "a-stock-that-is-gone-still-has-the-goods",
+        "R13",
+        "app/gateways/vendors/retailrocket/product_api.py",
+        "self._send(sending.with_flags(repeat(False)), stock_id, call)",
+        "self._send(sending, stock_id, call)",
+        (
+            "tests/gateways/vendors/retailrocket/test_gateway.py::"
+            "test_r13_after_a_change_of_settings_what_says_something_else_is_told_again",
+        ),
+    ),
+    Fault(
         "write-after-the-lease-was-lost",
         "P44",
         "app/records/leases.py",
