@@ -7,7 +7,8 @@ import sys
 import click
 
 from app.channel_settings import key_rules
-from app.cli.verify.keys import PLACES, NoKey, NothingStored, StoredKey, find_key, new_key, store_key, unseen_home
+from app.cli.new_key import new_key
+from app.cli.verify.keys import PLACES, NoKey, NothingStored, StoredKey, find_key, store_key, unseen_home
 from app.terminal import json_option, print_json, warn
 
 _ROTATION = f"""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import Connection
 
 from app.deadline import Deadline
 from app.domain.events import Event, EventType
 from app.domain.findings import Finding
 from app.errors import GatewayError, Misconfigured, Refused
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 Kind = Literal["question", "command", "fact"]
 Repeat = Literal["safe", "lookup", "never"]

@@ -10,9 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Literal
 
 from app.domain.catalogue import ProductChange, ProductSent
 from app.domain.commands import CommandBody, OrderChange, OrderChanged, Refund, Settlement
@@ -22,6 +20,9 @@ from app.domain.purchases import Purchase
 from app.domain.stock import StockChange, StockSent
 from app.gateways.calls import Accepted, Call, Health, NotOurs, Verb
 from app.gateways.holdings import Holdings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class OrderSource(ABC):

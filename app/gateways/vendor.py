@@ -7,18 +7,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from app.clock import utc_now
 from app.domain.traffic import InboundRequest, VendorCall
 from app.gateways.capabilities import Gateway
-from app.records.database import Database
 from app.transport import learned_rate
 from app.transport.client import VendorClient
 from app.transport.limiters import Limit, limiter_of
 from app.transport.limits import Admission, PausableLimiter, Rate
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import local_rate
+
+if TYPE_CHECKING:
+    from app.records.database import Database
 
 LONG_BODY: Final = "channel.long_body"
 """Key of the WSGI environment that an inbound module sets for an answer which may take long to fetch: a server that

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import secrets
@@ -78,11 +77,6 @@ def store_key(key: str) -> StoredKey:
         finally:
             beside.unlink(missing_ok=True)
     return find_key()
-
-
-def new_key() -> str:
-    """As the SDK's tool makes it: 24 random bytes in standard base64, so 32 characters without an underscore."""
-    return base64.b64encode(secrets.token_bytes(24)).decode()
 
 
 def unseen_home() -> Path | None:
