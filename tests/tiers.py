@@ -24,6 +24,7 @@ SLOW = (
     "cli/test_new_gateway.py",
     "cli/test_sandbox.py",
     "cli/test_serve.py",
+    "cli/test_server_process.py",
     "cli/test_work.py",
     "cli/verify/",
     "console/test_browser.py",
