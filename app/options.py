@@ -12,6 +12,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping
 from functools import cache
+from inspect import get_annotations
 from typing import Any, TypeVar
 
 import marshmallow
@@ -170,10 +171,16 @@ def has_default(item: dataclasses.Field[Any]) -> bool:
     return item.default is not dataclasses.MISSING or item.default_factory is not dataclasses.MISSING
 
 
+def in_order(declared: type[Any]) -> list[dataclasses.Field[Any]]:
+    """The settings of a table as people read them: required ones first, then its own before those it inherits."""
+    depths = {name: depth for depth, kind in reversed([*enumerate(declared.__mro__)]) for name in get_annotations(kind)}
+    return sorted(dataclasses.fields(declared), key=lambda item: (has_default(item), depths[item.name]))
+
+
 def explain(declared: type[Any], table: Any) -> list[Explained]:
-    """Every setting of a table with its meaning, required ones first; a secret only as set or not set."""
+    """Every setting of a table with its meaning, in its order; a secret only as set or not set."""
     shown = []
-    for item in sorted(dataclasses.fields(declared), key=has_default):
+    for item in in_order(declared):
         if "field" not in item.metadata:
             continue
         if item.metadata["secret"]:

@@ -829,7 +829,7 @@ FAULTS = (
         "R13",
         "app/gateways/vendors/retailrocket/product_api.py",
         "self._send(sending.with_flags(repeat(False)), stock_id, call)",
-        "self._send(sending, stock_id, call)",
+        "self._send(sending.with_flags(repeat(True)), stock_id, call)",
         (
             "tests/gateways/vendors/retailrocket/test_gateway.py::"
             "test_r13_after_a_change_of_settings_what_says_something_else_is_told_again",
