@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from tests import ROOT
+
 SLOW = (
     "callbacks/test_large_bodies.py",
     "callbacks/test_openapi_fuzz.py",
@@ -63,6 +67,14 @@ LONGEST = (
 )  # fmt: skip
 """Files that take long, the longest first, those that mostly wait between those that work; xdist keeps this order
 (pyproject.toml)."""
+
+
+def is_left_out(path: Path, marks: str) -> bool:
+    """Whether a file or folder of tests need not be read: it is slow as a whole, and pytest's `-m` is "not slow"."""
+    if marks != "not slow" or not path.is_relative_to(ROOT / "tests"):
+        return False
+    place = path.relative_to(ROOT / "tests").as_posix() + ("/" if path.is_dir() else "")
+    return any(place.startswith(slow) for slow in SLOW if "::" not in slow)
 
 
 def turn(place: str) -> int:
