@@ -805,6 +805,17 @@ FAULTS = (
         ("tests/records/test_clocks.py::test_p45_a_lease_further_ahead_than_any_can_be_is_over",),
     ),
     Fault(
+        "a-stock-that-is-gone-still-has-the-goods",
+        "R13",
+        "app/gateways/vendors/retailrocket/product_api.py",
+        "self._send(sending.with_flags(repeat(False)), stock_id, call)",
+        "self._send(sending, stock_id, call)",
+        (
+            "tests/gateways/vendors/retailrocket/test_gateway.py::"
+            "test_r13_after_a_change_of_settings_what_says_something_else_is_told_again",
+        ),
+    ),
+    Fault(
         "write-after-the-lease-was-lost",
         "P44",
         "app/records/leases.py",
@@ -1620,9 +1631,9 @@ FAULTS = (
     Fault(
         "half-a-correction-unsaid",
         "P11",
-        "app/gateways/vendors/pipe17/fulfilments/tracking.py",
-        "    if is_sent:\n",
-        "    if is_sent and not reason:\n",
+        "app/gateways/vendors/pipe17/fulfilments.py",
+        "        if is_sent:\n",
+        "        if is_sent and not reason:\n",
         ("tests/channel/test_order_life.py::test_p11_a_package_told_again_with_other_tracking_is_never_swallowed",),
     ),
     Fault(
@@ -2839,7 +2850,7 @@ FAULTS = (
     Fault(
         "box-of-another-order",
         "P11",
-        "app/gateways/vendors/pipe17/fulfilments/fulfilments.py",
+        "app/gateways/vendors/pipe17/fulfilments.py",
         '    return f"{order_refnum}-{key}"\n',
         "    return key\n",
         ("tests/gateways/vendors/pipe17/test_ids.py::test_p11_one_box_for_two_orders_is_a_fulfilment_of_each",),
@@ -2847,9 +2858,9 @@ FAULTS = (
     Fault(
         "collision-taken-for-ours",
         "P9",
-        "app/gateways/vendors/pipe17/fulfilments/fulfilments.py",
-        '                raise duplicate_unseen("fulfilment") from error\n',
-        "                return False\n",
+        "app/gateways/vendors/pipe17/connection/api.py",
+        '                raise Unavailable("DUPLICATE_NOT_SHOWN", message) from error\n',
+        "                return None\n",
         (
             "tests/gateways/vendors/pipe17/test_ids.py::"
             "test_p9_a_number_that_is_taken_counts_as_ours_only_once_it_is_seen_as_ours",
@@ -2858,7 +2869,7 @@ FAULTS = (
     Fault(
         "carrier-not-corrected",
         "P11",
-        "app/gateways/vendors/pipe17/fulfilments/fulfilments.py",
+        "app/gateways/vendors/pipe17/fulfilments.py",
         "    return stands.tracking_number == package.tracking_number and stands.carrier == carrier and is_dated\n",
         "    return stands.tracking_number == package.tracking_number and is_dated\n",
         (

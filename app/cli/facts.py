@@ -101,7 +101,7 @@ def _send(
     if bool(skus) == is_all:
         raise click.UsageError("name SKUs, or choose all of them with --all")
     with records() as (configured, database):
-        channel = channel_named(configured, name, vendor)
+        channel = channel_named(configured, name, vendor, "--gateway")
         chosen = [
             ChosenFacts(subject, channel.key, token, None if is_all else skus, even_if_moved)
             for token in _takers(subject, build(configured, database), channel, vendor)

@@ -63,7 +63,7 @@ def reconcile(channel: str, vendor: str, is_sent: bool, even_if_moved: bool, lim
     Exit codes: 0 no difference, 1 differences, or a vendor did not answer, 2 wrong usage, or no vendor can be read.
     """
     with records() as (configured, database):
-        served = channel_named(configured, channel, vendor)
+        served = channel_named(configured, channel, vendor, "--gateway")
         built = build(configured, database)
         found = [
             _compare(database, served.key, token, built.get((served.key, token)))

@@ -59,6 +59,12 @@ def call(kind: Kind = "command") -> Call:
     return Call(Deadline.in_s(5), "request-1", kind)
 
 
+def kind_of(error: GatewayError) -> type[GatewayError]:
+    """The one kind of the four that an error is; a vendor may have cases of its own of a kind."""
+    (kind,) = (kind for kind in (Refused, Unavailable, Misconfigured, BrokenReply) if isinstance(error, kind))
+    return kind
+
+
 @pytest.fixture(params=TOKENS)
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     assert request.param in TARGETS, f"{request.param} has no entry in conformance_targets.py"
@@ -91,7 +97,7 @@ def test_p13_a_failed_write_is_the_right_error_and_says_whether_it_may_be_done(
         return
     with pytest.raises(GatewayError) as caught:
         perform(gateway.commands, target.write, target.commands[target.write], call())
-    assert (type(caught.value), caught.value.outcome_unknown) == (kind, is_unknown)
+    assert (kind_of(caught.value), caught.value.outcome_unknown) == (kind, is_unknown)
     assert time.monotonic() - began < 2 * PATIENCE_S + 0.5
     if "retry_after" in fault:
         assert caught.value.retry_after_s == 7
@@ -117,7 +123,7 @@ def test_p13_a_failed_read_is_never_taken_for_work_done(
             found = read()
         except GatewayError as error:
             assert not error.outcome_unknown
-            assert type(error) is kind
+            assert kind_of(error) is kind
         else:
             assert answer == "404" and found is None, "a missing object is the only failure that is an answer"
 

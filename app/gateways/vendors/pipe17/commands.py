@@ -12,11 +12,10 @@ from app.deadline import Deadline
 from app.domain.facts import Obstacle
 from app.gateways.calls import Call
 from app.gateways.command_context import CommandContext
-from app.gateways.vendors.pipe17 import VENDOR
+from app.gateways.vendors.pipe17 import VENDOR, Pipe17Gateway
 from app.gateways.vendors.pipe17.connection.connector_settings import definition
 from app.gateways.vendors.pipe17.connection.facilities import Place, Step
 from app.gateways.vendors.pipe17.connection.locations import name_key
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.records import channels, refused
 from app.records.database import DatabaseUnavailable
 from app.terminal import DONE, FAILED, Column, end, json_option, print_json, print_table, reason_options, warn
@@ -48,6 +47,9 @@ STEPS: Sequence[Column[Step]] = (
     Column("Done", lambda item: item.done),
     Column("To do", lambda item: item.note),
 )
+
+ADDRESS = ("address1", "city", "stateOrProvince", "zipCodeOrPostalCode", "country")
+"""Parts of an address as Pipe17 names them, in its order."""
 
 channel_option = click.option(
     "--channel", default="", help="Only this channel of channels.toml.  Default: all of them."
@@ -101,23 +103,20 @@ def list_locations(context: CommandContext, channel: str, as_json: bool) -> None
 @click.option("--take-over", "takes_over", is_flag=True, help="Take locations that name another 3PL integration.")
 @click.option("--address1", default="", help="Street of locations that have to be created.")
 @click.option("--city", default="", help="City of locations that have to be created.")
-@click.option("--state", default="", help="State or province, two letters inside the US.")
-@click.option("--zip", "postal_code", default="", help="Postal code of locations that have to be created.")
+@click.option("--state", "stateOrProvince", default="", help="State or province, two letters inside the US.")
+@click.option("--zip", "zipCodeOrPostalCode", default="", help="Postal code of locations that have to be created.")
 @click.option("--country", default="", help="Two-letter country code; needed to create a location.")
 @json_option
 @click.pass_obj
 def sync_locations(
     context: CommandContext,
+    /,
     facilities: tuple[str, ...],
     channel: str,
     is_dry: bool,
     takes_over: bool,
-    address1: str,
-    city: str,
-    state: str,
-    postal_code: str,
-    country: str,
     as_json: bool,
+    **address: str,
 ) -> None:
     """Find or create a location for each RetailOps facility and let Pipe17 route to us there.
 
@@ -125,17 +124,16 @@ def sync_locations(
     location with its configured id, the one of the same name, or the one of its configured name, in this order.
     Exit code 1 when a facility could not be brought there.
     """
-    country = country.upper()
+    address["country"] = country = address["country"].upper()
     if country and not (len(country) == 2 and country.isascii() and country.isalpha()):
         raise click.UsageError("--country must be a two-letter code such as US")
-    given = {"address1": address1, "city": city, "stateOrProvince": state, "zipCodeOrPostalCode": postal_code}
-    address = {name: value for name, value in {**given, "country": country}.items() if value}
+    given = {name: address[name] for name in ADDRESS if address[name]}
     done: dict[str, list[Step]] = {}
     for name, gateway in _gateways(context, channel):
         names = facilities or gateway.facilities.configured
         if not names:
             raise click.UsageError(f"channel '{name}' names no facility; give their names as arguments")
-        done[name] = gateway.facilities.sync(names, address, _call(), is_dry=is_dry, takes_over=takes_over)
+        done[name] = gateway.facilities.sync(names, given, _call(), is_dry=is_dry, takes_over=takes_over)
         if not is_dry:
             _send_refused_stock(context, name, done[name])
     if as_json:
@@ -200,9 +198,7 @@ def _gateways(context: CommandContext, channel: str) -> Iterator[tuple[str, Pipe
         options: Any = item.vendors[VENDOR.token]
         if not options.integration_id:
             click.echo(LEGACY.format(name=item.name), err=True)
-        gateway = VENDOR.create(options, context.tools(configured, item.name))
-        assert isinstance(gateway, Pipe17Gateway)
-        yield item.name, gateway
+        yield item.name, VENDOR.create(options, context.tools(configured, item.name))
 
 
 def _call() -> Call:

@@ -20,15 +20,18 @@ from app.domain.commands import (
 )
 from app.domain.events import Event, about
 from app.domain.purchases import Purchase
-from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
+from app.errors import GatewayError, Refused
 from app.gateways.calls import Accepted, Call, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN
-from app.gateways.vendors.pipe17.connection.integration import Integration, using
-from app.gateways.vendors.pipe17.fulfilments import tracking
-from app.gateways.vendors.pipe17.fulfilments.completion import Completions
-from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments, fulfillment
-from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.connection.api import NoGrant
+from app.gateways.vendors.pipe17.connection.integration import FlowOff, Integration
+from app.gateways.vendors.pipe17.fulfilments import (
+    Fulfilments,
+    about_package,
+    fulfillment,
+    rejection,
+    rejection_id,
+)
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER, SENT, SHIPPED
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
@@ -68,93 +71,128 @@ VERBS: Final[Mapping[str, Verb | NotOurs]] = {
 class Pipe17Commands(CommandTarget):
     """The commands of one key."""
 
-    integration: Integration
+    _integration: Integration
     _requests: ShippingRequests
     _fulfilments: Fulfilments
-    _completions: Completions
     _returns: Returns
 
     verbs = VERBS
 
-    @using("states")
-    def acknowledge_order(self, settings: Pipe17Options, acknowledged: Acknowledgement, call: Call) -> Accepted:
+    def acknowledge_order(self, acknowledged: Acknowledgement, call: Call) -> Accepted:
         """Mark the request as sent to us.  One that was cancelled meanwhile is reported, not failed."""
-        named = about("order_refnum", acknowledged.order_refnum)
-        shipment = self._requests.get(acknowledged.order_refnum, call)
-        if shipment.status in CANCELLED:
-            message = "the shipping request was cancelled in Pipe17; do not ship it"
-            return Accepted((Event("warning", "ORDER_CANCELLED", message, named),))
-        reference = acknowledged.retailops_order_id
-        if shipment.status in (SENT, *SHIPPED, *OVER):
-            if acknowledged.is_correction and shipment.ext_reference_id in ("", acknowledged.previous_order_id):
-                self._requests.put(acknowledged.order_refnum, call, reference=reference)
-                return Accepted()
-            if reference and shipment.ext_reference_id not in ("", reference):
-                message = "Pipe17 has it as accepted under another number; somebody else may ship it too"
-                return Accepted((Event("warning", "OTHER_REFERENCE", message, named),))
-            return Accepted((Event("info", "ALREADY_ACKNOWLEDGED", "Pipe17 knew it already", named),))
-        self._requests.put(acknowledged.order_refnum, call, status=SENT, reference=reference or None)
-        return Accepted()
+        with self._integration.using("states", call):
+            named = about("order_refnum", acknowledged.order_refnum)
+            shipment = self._requests.get(acknowledged.order_refnum, call)
+            if shipment.status in CANCELLED:
+                message = "the shipping request was cancelled in Pipe17; do not ship it"
+                return Accepted((Event("warning", "ORDER_CANCELLED", message, named),))
+            reference = acknowledged.retailops_order_id
+            if shipment.status in (SENT, *SHIPPED, *OVER):
+                if acknowledged.is_correction and shipment.ext_reference_id in ("", acknowledged.previous_order_id):
+                    self._requests.put(acknowledged.order_refnum, call, reference=reference)
+                    return Accepted()
+                if reference and shipment.ext_reference_id not in ("", reference):
+                    message = "Pipe17 has it as accepted under another number; somebody else may ship it too"
+                    return Accepted((Event("warning", "OTHER_REFERENCE", message, named),))
+                return Accepted((Event("info", "ALREADY_ACKNOWLEDGED", "Pipe17 knew it already", named),))
+            self._requests.put(acknowledged.order_refnum, call, status=SENT, reference=reference or None)
+            return Accepted()
 
-    @using("fulfillments")
-    def submit_shipment(self, settings: Pipe17Options, package: Package, call: Call) -> Accepted:
+    def submit_shipment(self, package: Package, call: Call) -> Accepted:
         """One fulfilment per package; none can be changed, so it is looked for before it is made (R24)."""
-        named = about("shipment_id", package.retailops_shipment_id)
-        named = named or about("order_refnum", package.order_refnum)
-        already = Accepted((Event("info", "ALREADY_REGISTERED", "Pipe17 has this package already", named),))
-        if self._fulfilments.find_package(package, call):
-            return already
-        try:
-            is_new = self._fulfilments.make(fulfillment(package, settings.skus.to_pipe17), call)
-        except Refused as error:
-            message = (
-                f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
-                "or its lines may have fewer units open"
-            )
-            raise Refused("FULFILLMENT_REFUSED", message) from error
-        return Accepted() if is_new else already
+        with self._integration.using("fulfillments", call) as settings:
+            event = Event("info", "ALREADY_REGISTERED", "Pipe17 has this package already", about_package(package))
+            already = Accepted((event,))
+            if self._fulfilments.find_package(package, call):
+                return already
+            try:
+                is_new = self._fulfilments.make(fulfillment(package, settings.skus.to_pipe17), call)
+            except Refused as error:
+                message = (
+                    f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
+                    "or its lines may have fewer units open"
+                )
+                raise Refused("FULFILLMENT_REFUSED", message) from error
+            return Accepted() if is_new else already
 
     def correct_shipment(self, package: Package, call: Call) -> Accepted:
-        """See `tracking.correct`."""
-        return tracking.correct(package, self.integration, self._fulfilments, call)
+        """See `Fulfilments.correct`."""
+        return self._fulfilments.correct(package, call)
 
-    @using("states")
-    def cancel_order(self, settings: Pipe17Options, cancellation: Cancellation, call: Call) -> Accepted:
+    def cancel_order(self, cancellation: Cancellation, call: Call) -> Accepted:
         """Cancel a request of which nothing has shipped (R21); Pipe17 may route its units elsewhere."""
-        refnum = cancellation.order_refnum
-        shipment = self._requests.get(refnum, call)
-        if shipment.status in CANCELLED:
-            message = "Pipe17 had cancelled it already"
-            return Accepted((Event("info", "ALREADY_CANCELLED", message, about("order_refnum", refnum)),))
-        if shipment.status in SHIPPED:
-            message = "Pipe17 has a fulfilment of this request; nothing was changed"
-            raise Refused("ALREADY_SHIPPED", message, association=("order_refnum", refnum))
-        self._requests.put(refnum, call, status=settings.cancel_status)
-        return Accepted()
+        with self._integration.using("states", call) as settings:
+            refnum = cancellation.order_refnum
+            shipment = self._requests.get(refnum, call)
+            if shipment.status in CANCELLED:
+                message = "Pipe17 had cancelled it already"
+                return Accepted((Event("info", "ALREADY_CANCELLED", message, about("order_refnum", refnum)),))
+            if shipment.status in SHIPPED:
+                message = "Pipe17 has a fulfilment of this request; nothing was changed"
+                raise Refused("ALREADY_SHIPPED", message, association=("order_refnum", refnum))
+            self._requests.put(refnum, call, status=settings.cancel_status)
+            return Accepted()
 
-    @using("fulfillments")
-    def complete_order(self, settings: Pipe17Options, completion: Completion, call: Call) -> Accepted:
-        """Reject what will never ship, then report whether Pipe17 still waits for something (R22)."""
-        return self._completions.complete(completion, settings, call)
+    def complete_order(self, completion: Completion, call: Call) -> Accepted:
+        """Reject what will never ship, then report whether Pipe17 still waits for something (R22).
+
+        A rejection is a fulfilment of its own kind, so it is looked for before it is made.  Raises a `GatewayError`
+        only where nothing was written.
+        """
+        with self._integration.using("fulfillments", call) as settings:
+            refnum = completion.order_refnum
+            events: list[Event] = []
+            is_written = False
+            if completion.unshipped and settings.reject_unshipped and not self._is_rejected(completion, call):
+                try:
+                    is_written = self._fulfilments.make(rejection(completion, settings.skus.to_pipe17), call)
+                except Refused as error:  # The order completes all the same (contract 5.2, row 7).
+                    message = f"Pipe17 refused to take back the units that will not ship ({error.code})"
+                    events.append(Event("warning", "REJECTION_REFUSED", message, about("order_refnum", refnum)))
+            return Accepted((*events, *self._what_is_open(refnum, call, may_fail=not is_written)))
+
+    def _is_rejected(self, completion: Completion, call: Call) -> bool:
+        return self._fulfilments.find(completion.order_refnum, rejection_id(completion), call) is not None
+
+    def _what_is_open(self, refnum: str, call: Call, *, may_fail: bool) -> tuple[Event, ...]:
+        """Nothing when Pipe17 waits for nothing more.
+
+        Raises a `GatewayError` when it cannot be read and `may_fail`; after a write that would send the
+        same write again.
+        """
+        named = about("order_refnum", refnum)
+        try:
+            shipment = self._requests.get(refnum, call)
+        except GatewayError as error:
+            if may_fail:
+                raise
+            message = f"the units were rejected; whether others are open at Pipe17 is unknown ({error.code})"
+            return (Event("warning", "STATE_NOT_READ", message, named),)
+        if shipment.status in OVER:
+            return ()
+        if shipment.status in CANCELLED:
+            return (Event("warning", "ORDER_CANCELLED", "the shipping request is cancelled in Pipe17", named),)
+        message = "Pipe17 still counts units of this request as open"
+        return (Event("warning", "UNITS_OPEN_AT_PIPE17", message, named),)
 
     def records_returns(self, call: Call) -> bool:
         """True while a return is to be made at Pipe17; also while all is switched off there, for then it waits."""
-        if not self.integration.settings(call).create_returns:
+        if not self._integration.settings(call).create_returns:
             return False
-        return not self.integration.why_off("returns", call) or self.integration.is_switched_off()
+        return not self._integration.why_off("returns", call) or self._integration.is_switched_off()
 
     def record_return(self, goods: ReturnedGoods, call: Call) -> Accepted:
         """Write what came back; a key or a setting that does not allow it holds nothing up (contract 4.1)."""
-        settings = self.integration.settings(call)
+        settings = self._integration.settings(call)
         named = about("order_refnum", goods.order_refnum)
         message = "Pipe17 is not told of this return: the flow is off there"
         not_sent = Accepted((Event("info", "RETURN_NOT_PASSED_ON", message, named),))
         if not settings.create_returns:
             return not_sent
         with self._unless_returns_are_off():
-            with self.integration.using("states", call):
+            with self._integration.using("states", call):
                 order = self._requests.get(goods.order_refnum, call)
-            with self.integration.using("returns", call):
+            with self._integration.using("returns", call):
                 return self._returns.write(in_pipe17_skus(goods, settings.skus.to_pipe17), order, call)
         return not_sent
 
@@ -163,33 +201,34 @@ class Pipe17Commands(CommandTarget):
         """Ends quietly where the flow of returns is off; while all is switched off at Pipe17, a return waits."""
         try:
             yield
-        except Unavailable as error:
-            if error.code != SWITCHED_OFF or self.integration.is_switched_off():
-                raise
-        except Misconfigured as error:
-            if error.code != FORBIDDEN:
+        except NoGrant:
+            pass
+        except FlowOff:
+            if self._integration.is_switched_off():
                 raise
 
     def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
         """Within the flow of the verb, so nothing is read either while that is off."""
         match body:
             case Package() if verb == "correct_shipment":
-                with self.integration.using("trackings", call):
+                with self._integration.using("trackings", call):
                     return Accepted() if self._fulfilments.is_tracked(body, call) else None
             case Package():
-                with self.integration.using("fulfillments", call):
+                with self._integration.using("fulfillments", call):
                     is_there = self._fulfilments.find_package(body, call) is not None
                 return Accepted() if is_there else None
             case Completion():
-                with self.integration.using("fulfillments", call):
-                    return self._completions.look_up(body, call)
+                with self._integration.using("fulfillments", call):
+                    if not self._is_rejected(body, call):
+                        return None
+                    return Accepted(self._what_is_open(body.order_refnum, call, may_fail=False))
             case Cancellation() | Acknowledgement():
-                with self.integration.using("states", call):
+                with self._integration.using("states", call):
                     shipment = self._requests.find(body.order_refnum, call)
                 states = CANCELLED if isinstance(body, Cancellation) else (SENT,)
                 return Accepted() if shipment is not None and shipment.status in states else None
             case ReturnedGoods():  # Where returns are off, `record_return`, which comes next, says so.
-                with self._unless_returns_are_off(), self.integration.using("returns", call) as settings:
+                with self._unless_returns_are_off(), self._integration.using("returns", call) as settings:
                     written = in_pipe17_skus(body, settings.skus.to_pipe17)
                     return Accepted() if self._returns.is_written(written, call) else None
                 return None

@@ -10,22 +10,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from app.domain.commands import ReturnedGoods
 from app.domain.events import Event, about
-from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
+from app.errors import Refused
 from app.gateways.calls import Accepted, Call
-from app.gateways.vendors.pipe17.connection.api import DUPLICATE, FORBIDDEN, Api
-from app.gateways.vendors.pipe17.connection.integration import Integration
-from app.gateways.vendors.pipe17.fulfilments.fulfilments import duplicate_unseen, number_of
+from app.gateways.vendors.pipe17.connection.api import Api, NoGrant
+from app.gateways.vendors.pipe17.connection.integration import FlowOff, Integration
+from app.gateways.vendors.pipe17.fulfilments import number_of
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
 from app.gateways.wire_objects import Figure, Id, Parts, Text, wire, write
 
 RETURNS: Final = "/returns"
-ONE_RETURN: Final = "/returns/{id}"
 RECEIPTS: Final = "/receipts"
 
 RECEIVED: Final = "received"
@@ -78,33 +78,28 @@ def in_pipe17_skus(goods: ReturnedGoods, pipe17_skus: Mapping[str, str]) -> Retu
     return msgspec.structs.replace(goods, lines=lines)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Returns:
     """What one key sees and makes of them, in Pipe17's SKUs.
 
     Each is known by our own number, so none is written twice.
     """
 
-    def __init__(self, api: Api, integration: Integration) -> None:
-        self._api = api
-        self._integration = integration
+    _api: Api
+    _integration: Integration
 
     def write(self, goods: ReturnedGoods, order: Shipment, call: Call) -> Accepted:
         """Raises `Refused` when Pipe17 takes neither the return nor the receipt.
 
-        Raises `Unavailable` SWITCHED_OFF where a receipt is called for and the key may make none, and
-        DUPLICATE_NOT_SHOWN while our number is taken and Pipe17 does not show by what (R24).
+        Raises `FlowOff` where a receipt is called for and the key may make none, and as `Api.make_once` does.
         """
         known = self.find(goods, call)
         if known is None:
             try:
-                self._make(goods, order, call)
+                known = self._make(goods, order, call)
             except Refused as error:
-                if error.code != DUPLICATE:
-                    raise Refused("RETURN_REFUSED", f"Pipe17 did not take the return ({error.code})") from error
-                known = self.find(goods, call)
-                if known is None:
-                    raise duplicate_unseen("return") from error
-            else:
+                raise Refused("RETURN_REFUSED", f"Pipe17 did not take the return ({error.code})") from error
+            if known is None:
                 return Accepted()
         named = about("order_refnum", goods.order_refnum)
         if _by_sku(known.lines) == _units(goods):
@@ -112,7 +107,7 @@ class Returns:
         if isinstance(known, Receipt) or not known.return_id:
             message = "Pipe17 has a receipt for this return with other units, which cannot be changed"
             return Accepted((Event("warning", "CANNOT_CORRECT", message, named),))
-        self._api.write("PUT", ONE_RETURN, write(Return(lines=_lines(goods))), call, ids={"id": known.return_id})
+        self._api.change(RETURNS, known.return_id, write(Return(lines=_lines(goods))), call)
         return Accepted()
 
     def is_written(self, goods: ReturnedGoods, call: Call) -> bool:
@@ -131,33 +126,29 @@ class Returns:
             with self._receipts(call):
                 receipts = self._api.objects(RECEIPTS, Receipt, {"extReceiptId": number}, call)
                 return next((item for item in receipts if item.ext_receipt_id == number), None)
-        except Unavailable as error:
-            if error.code != SWITCHED_OFF:
-                raise
+        except FlowOff:
             return None
 
     @contextmanager
     def _receipts(self, call: Call) -> Iterator[None]:
-        """Raises `Unavailable` SWITCHED_OFF where the key may not use receipts; that says nothing of returns."""
+        """Raises `FlowOff` where the key may not use receipts; that says nothing of returns."""
         try:
             with self._integration.using("receipts", call):
                 yield
-        except Misconfigured as error:
-            if error.code != FORBIDDEN:
-                raise
-            raise Unavailable(SWITCHED_OFF, error.message) from error
+        except NoGrant as error:
+            raise FlowOff(error.message) from error
 
-    def _make(self, goods: ReturnedGoods, order: Shipment, call: Call) -> None:
-        number = number_of(goods.order_refnum, goods.key)
+    def _make(self, goods: ReturnedGoods, order: Shipment, call: Call) -> Return | Receipt | None:
+        """None, or what is there already under our number."""
+        number, find = number_of(goods.order_refnum, goods.key), partial(self.find, goods, call)
         expected = self._expected(goods, order, call)
         if expected and order.location_id:
             lines = tuple(GoodsLine(line.sku, line.quantity) for line in _lines(goods))
             receipt = Receipt(number, expected, order.ext_order_id, order.location_id, lines)
             with self._receipts(call):
-                self._api.make(RECEIPTS, receipt, call)
-        else:
-            made = Return("", number, order.ext_order_id, RECEIVED, order.location_id, _lines(goods))
-            self._api.make(RETURNS, made, call)
+                return self._api.make_once(RECEIPTS, receipt, "return", find, call)
+        made = Return("", number, order.ext_order_id, RECEIVED, order.location_id, _lines(goods))
+        return self._api.make_once(RETURNS, made, "return", find, call)
 
     def _expected(self, goods: ReturnedGoods, order: Shipment, call: Call) -> str:
         """The id of the one return by somebody else that waits for these goods, or ""."""

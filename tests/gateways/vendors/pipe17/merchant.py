@@ -10,7 +10,7 @@ import msgspec
 from app.deliveries.background_work import WorkerProcess
 from app.deliveries.sync import Syncer
 from app.domain.stock import StockLevel
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
+from app.gateways.vendors.pipe17 import Pipe17Gateway
 from app.operations.health_checks import waiting
 from app.records import cataloguing, stock
 from app.records.cataloguing import Statement

@@ -20,8 +20,7 @@ from app.domain.orders import Candidate
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.gateways.calls import Call, Kind
 from app.gateways.vendor import Tools
-from app.gateways.vendors.pipe17 import VENDOR
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
+from app.gateways.vendors.pipe17 import VENDOR, Pipe17Gateway
 from app.options import read_table
 from app.records.deliveries import Delivery, Settled
 from app.sandbox.vendors.pipe17 import (

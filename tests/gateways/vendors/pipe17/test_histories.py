@@ -71,8 +71,12 @@ class Box:
     order: Order
     number: int
     package: dict[str, Any]
-    is_relabelled: bool = False
-    """It got a new label under another shipment's number, which alone is stated from then on."""
+    label_number: int = 0
+    """The number of another shipment, under which it got a new label; that alone is stated from then on."""
+
+    @property
+    def is_relabelled(self) -> bool:
+        return self.label_number != 0
 
     @property
     def shipment(self) -> dict[str, Any]:
@@ -232,7 +236,7 @@ class Histories(RuleBasedStateMachine):
         order = data.draw(st.sampled_from(self.some_open()))
         units = self._units(data, order)
         shipment = self._shipment(data, order, units)
-        if any(box.order is order and box.number == self.number for box in self.boxes):
+        if any(box.order is order and self.number in (box.number, box.label_number) for box in self.boxes):
             return
         answer = self.say("order_shipment_submit", channel_order_refnum=order.refnum, shipment=shipment)
         if sum(units.values()) and not self._errors(answer):
@@ -266,7 +270,7 @@ class Histories(RuleBasedStateMachine):
         codes = [event["code"] for event in answer["events"]]
         assert "LABEL_REPLACED" in codes or "MORE_THAN_ORDERED" in codes, codes
         if "LABEL_REPLACED" in codes:
-            box.package, box.is_relabelled = package, True
+            box.package, box.label_number = package, self.number
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())

@@ -18,10 +18,9 @@ from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Comp
 from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Unavailable
 from app.gateways.vendor import Tools
-from app.gateways.vendors.pipe17 import VENDOR
+from app.gateways.vendors.pipe17 import VENDOR, Pipe17Gateway
 from app.gateways.vendors.pipe17.connection.connector_settings import FIELDS, definition, merged
 from app.gateways.vendors.pipe17.connection.integration_record import TICKS
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.options import explain
 from app.records import due_facts, polls
 from app.records.tables.catalogue import catalogue_sync

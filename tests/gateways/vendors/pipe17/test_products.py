@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
 from app.errors import BrokenReply, Misconfigured, Unavailable
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
+from app.gateways.vendors.pipe17 import Pipe17Gateway
 from app.gateways.vendors.pipe17.products import catalogue, channel_skus
 from app.records import sync_state
 from app.records.tables.stock import sync_states

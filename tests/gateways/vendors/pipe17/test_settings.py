@@ -11,8 +11,8 @@ from app.domain.catalogue import Item, Product, ProductChange
 from app.domain.commands import Cancellation
 from app.domain.orders import Order
 from app.domain.stock import StockChange
+from app.gateways.vendors.pipe17 import Pipe17Gateway
 from app.gateways.vendors.pipe17.connection.connector_settings import FIELDS
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.sandbox.vendors.pipe17.samples import RENO
 from tests.gateways.vendors.pipe17.stage import Start, administrate, call, connect, fetch, level, push_stock, request
 from tests.sandboxes import Sandbox

@@ -13,7 +13,7 @@ from app.deadline import Deadline
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import KEPT_S
 from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord
-from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfillment, Tracking
+from app.gateways.vendors.pipe17.fulfilments import Fulfillment, Tracking
 from app.gateways.vendors.pipe17.orders.shipments import Line, RequestState, Shipment
 from app.gateways.vendors.pipe17.products.product_cache import MISSING_KEPT_S, ProductCache
 from app.gateways.vendors.pipe17.returns import GoodsLine, Return
@@ -84,6 +84,7 @@ class Shown:
 
     def __init__(self) -> None:
         self.at = 1000.0
+        self.integration_id = "i1"
         self.asked: list[str] = []
         self.skus = {"MUG"}
         self.meanwhile = lambda: None
@@ -104,7 +105,7 @@ def shown() -> Shown:
 
 @pytest.fixture
 def cache(shown: Shown) -> ProductCache:
-    return ProductCache(shown, "i1")  # type: ignore[arg-type]
+    return ProductCache(shown)  # type: ignore[arg-type]
 
 
 CALL = Call(Deadline.in_s(5), "r1", "fact")

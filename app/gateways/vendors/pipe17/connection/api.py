@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, only_reading
+from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable, only_reading
 from app.gateways.calls import Call
+from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.wire_objects import Json, Switch, Units, encode, read, read_all, wire, write
 from app.transport import replies
 from app.transport.client import VendorClient
+
+TOKEN: Final = "pipe17"
 
 PAGE: Final = 100
 """Rows requested at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
@@ -23,8 +26,8 @@ KEPT_S: Final = 600.0
 LONGEST_KEPT_S: Final = 86_400.0
 """Nothing that was read is used for longer."""
 
-FORBIDDEN: Final = "HTTP_403"
-"""No grant, whatever the object."""
+SHIPMENTS: Final = "/shipments"
+"""The path of shipping requests unless the setting `shipments_path` says otherwise (contract 5.2, row 13)."""
 
 NOT_FOUND: Final = "HTTP_404"
 DUPLICATE: Final = "HTTP_409"
@@ -52,11 +55,22 @@ class Page:
     next_skip: int | None
 
 
-class Api:
-    """Pipe17's API as one key sees it."""
+class NoGrant(Misconfigured):
+    """A 403: the key has no grant, whatever the object."""
 
-    def __init__(self, client: VendorClient) -> None:
+
+class Api:
+    """Pipe17's API as one key of one channel sees it.
+
+    A path is a list's, such as /products; with an id, the path of that object.
+    """
+
+    def __init__(self, client: VendorClient, options: Pipe17Options, channel: str) -> None:
         self._client = client
+        self.options = options
+        self.integration_id = options.integration_id
+        self.channel = channel
+        """The key of the channel's records."""
         self._outdated = 0
 
     def now(self) -> float:
@@ -67,64 +81,126 @@ class Api:
         """Everything read until now is out of date."""
         self._outdated += 1
 
-    def read(
-        self, path: str, call: Call, *, ids: Mapping[str, str] | None = None, params: Params | None = None
-    ) -> Json:
+    def read(self, path: str, call: Call, *, object_id: str | None = None, params: Params | None = None) -> Json:
         """The body of a successful GET.  Raises a `GatewayError`; a read surely changes nothing."""
         with only_reading():
-            return _understood(self._client.send("GET", path, call, ids=ids, params=params))
+            return self._send("GET", path, call, object_id, params=params)
 
-    def read_one(self, path: str, key: str, object_id: str, call: Call) -> Any | None:
-        """The object under `key`, or None when Pipe17 has no such object."""
+    def read_one(self, path: str, object_id: str, call: Call) -> Any | None:
+        """One object, or None when Pipe17 has no such object."""
         try:
-            body = self.read(path, call, ids={"id": object_id})
+            body = self.read(path, call, object_id=object_id)
         except Refused as error:
             if error.code == NOT_FOUND:
                 return None
             raise
-        if key not in body:
-            raise unreadable(path)
+        if (key := _singular(path)) not in body:
+            raise self.unreadable(path, is_one=True)
         return body[key]
 
-    def page(self, path: str, params: Params, call: Call, *, skip: int = 0, key: str = "", count: int = PAGE) -> Page:
-        """One page of a list, whole objects (contract 1.5).  Raises a `GatewayError`.
+    def unreadable(self, path: str, *, is_one: bool = False) -> BrokenReply:
+        """See `replies.unreadable`; `is_one`: of a single object."""
+        return replies.unreadable(TOKEN, self._address(path, is_one=is_one))
 
-        The list stands in the answer under `key`; without one, under its path's name.
-        """
+    def page(self, path: str, params: Params, call: Call, *, skip: int = 0, count: int = PAGE) -> Page:
+        """One page of a list, whole objects (contract 1.5).  Raises a `GatewayError`."""
         body = self.read(path, call, params={**params, "keys": "*", "count": count, "skip": skip})
-        rows = body.get(key or path[1:])
+        rows = body.get(path[1:])
         if not isinstance(rows, list):
-            raise unreadable(path)
+            raise self.unreadable(path)
         pagination = read(_Pagination, body.get("pagination")) or _Pagination()
         # A vendor that gives fewer rows than requested says so in `pageSize`: its short pages are not the last ones.
         step = max(pagination.page_size or 0, 0) or count
         is_last = pagination.is_last or len(rows) < min(step, count)
         return Page(rows, None if is_last else skip + step)
 
-    def pages(self, path: str, params: Params, call: Call, *, key: str = "", count: int = PAGE) -> Iterator[list[Any]]:
+    def pages(self, path: str, params: Params, call: Call, *, count: int = PAGE) -> Iterator[list[Any]]:
         """A list page by page.  Raises a `GatewayError` at any page."""
         skip: int | None = 0
         while skip is not None:
-            page = self.page(path, params, call, skip=skip, key=key, count=count)
+            page = self.page(path, params, call, skip=skip, count=count)
             yield page.rows
             skip = page.next_skip
 
-    def objects(
-        self, path: str, kind: type[T], params: Params, call: Call, *, key: str = "", count: int = PAGE
-    ) -> Iterator[T]:
+    def objects(self, path: str, kind: type[T], params: Params, call: Call, *, count: int = PAGE) -> Iterator[T]:
         """The objects of a list that can be read.  Raises a `GatewayError` at any page."""
-        for rows in self.pages(path, params, call, key=key, count=count):
+        for rows in self.pages(path, params, call, count=count):
             yield from read_all(kind, rows)
 
-    def write(self, method: str, path: str, body: Any, call: Call, *, ids: Mapping[str, str] | None = None) -> Json:
-        """The body of a successful PUT or POST.  Raises a `GatewayError`."""
-        return _understood(self._client.send(method, path, call, ids=ids, body=encode(body)))
+    def change(self, path: str, object_id: str, body: Json, call: Call) -> None:
+        """PUT these fields of an object.  Raises a `GatewayError`."""
+        self._send("PUT", path, call, object_id, body=encode(body))
+
+    def post(self, path: str, body: Any, call: Call) -> Json:
+        """The body of a successful POST.  Raises a `GatewayError`."""
+        return self._send("POST", path, call, body=encode(body))
 
     def make(self, path: str, made: Any, call: Call) -> None:
         """POST one object.  Raises `Refused` also for a failed item in a list (contract 1.6)."""
-        results = self.write("POST", path, write(made), call).get(path[1:])
+        results = self.post(path, write(made), call).get(path[1:])
         if isinstance(results, list) and any(map(_has_failed, results)):
             raise Refused("ITEM_FAILED", f"pipe17 refused POST {path}")
+
+    def make_once(self, path: str, made: Any, kind: str, find: Callable[[], T], call: Call) -> T | None:
+        """As `make`, of what has a number of ours: None, or what `find` finds where that number is taken already.
+
+        `kind` is the word for it in a message.  Raises `Unavailable` DUPLICATE_NOT_SHOWN, surely not done, while
+        Pipe17 does not show by what it is taken (R24).
+        """
+        try:
+            self.make(path, made, call)
+        except Refused as error:
+            if error.code != DUPLICATE:
+                raise
+            found = find()
+            if found is None:
+                message = f"pipe17 has our number of this {kind} already and does not show the {kind} yet"
+                raise Unavailable("DUPLICATE_NOT_SHOWN", message) from error
+            return found
+        return None
+
+    def post_each(
+        self, path: str, records: Sequence[Json], names: Sequence[str], call: Call
+    ) -> Iterator[tuple[int, str]]:
+        """Post the records; for each, as soon as it is answered, its place and why it was refused ("" when taken).
+
+        Of many in one call, unless the settings say one by one; `names` are the fields that tell the records apart.
+        Raises a `GatewayError` where the rest has no answer.
+        """
+        batch = self.options.bulk_batch
+        size = batch or 1
+        waiting = deque(range(at, min(at + size, len(records))) for at in range(0, len(records), size))
+        while waiting:
+            places = waiting.popleft()
+            some = [records[place] for place in places]
+            try:
+                body = self.post(path, some if batch else some[0], call)
+            except Refused as error:
+                if len(some) == 1:
+                    yield places[0], error.message
+                    continue
+                # One record must not cost the others: find it by halves.
+                half = places.start + len(some) // 2
+                waiting.extendleft((range(half, places.stop), range(places.start, half)))
+                continue
+            results = body.get(path[1:])
+            if isinstance(results, list):
+                yield from zip(places, _reasons(path, some, names, results), strict=True)
+            else:
+                yield from ((place, "") for place in places)  # One object, or only "queued" (202): the whole was taken.
+
+    def _send(self, method: str, path: str, call: Call, object_id: str | None = None, **sent: Any) -> Json:
+        """Sends parameters or a body, and gives the body of a success.  Raises a `GatewayError`."""
+        ids = {} if object_id is None else {"id": object_id}
+        return _understood(self._client.send(method, self._address(path, is_one=bool(ids)), call, ids=ids, **sent))
+
+    def _address(self, path: str, *, is_one: bool) -> str:
+        return (self.options.shipments_path if path == SHIPMENTS else path) + ("/{id}" if is_one else "")
+
+
+def _singular(path: str) -> str:
+    """The key of one object in an answer: product of /products, inventory of /inventory."""
+    return path[1:].removesuffix("s")
 
 
 def _understood(reply: replies.Reply) -> Json:
@@ -138,7 +214,7 @@ def _understood(reply: replies.Reply) -> Json:
     elif reply.status == 404 and not _is_enveloped(reply):
         said = f"pipe17 answered 404 to {reply.method} {reply.path}"
         raise Misconfigured(NOT_PIPE17, f"{said} in a form that is not Pipe17's: correct base_url")
-    raise error
+    raise NoGrant(error.code, error.message) if error.code == "HTTP_403" else error
 
 
 def _said_no(reply: replies.Reply, body: Json) -> GatewayError:
@@ -158,50 +234,15 @@ def _is_enveloped(reply: replies.Reply) -> bool:
         return False
 
 
-def unreadable(path: str) -> BrokenReply:
-    """See `replies.unreadable`."""
-    return replies.unreadable("pipe17", path)
-
-
 def _has_failed(item: object) -> bool:
     """Whether a result of a bulk POST is a failure (contract 1.6); without a status it is a record."""
     return isinstance(item, dict) and (item.get("status") == "failed" or item.get("success") is False)
 
 
-def post_each(
-    api: Api, path: str, singular: str, records: Sequence[Json], names: Sequence[str], call: Call, *, batch: int | None
-) -> Iterator[tuple[int, str]]:
-    """Post the records; for each, as soon as it is answered, its place and why it was refused ("" when taken).
-
-    `batch` is the longest array, None posts single objects; `names` are the fields that tell the records apart.
-    Raises a `GatewayError` where the rest has no answer.
-    """
-    size = batch or 1
-    waiting = deque(range(at, min(at + size, len(records))) for at in range(0, len(records), size))
-    while waiting:
-        places = waiting.popleft()
-        some = [records[place] for place in places]
-        try:
-            body = api.write("POST", path, some if batch else some[0], call)
-        except Refused as error:
-            if len(some) == 1:
-                yield places[0], error.message
-                continue
-            # One record must not cost the others: find it by halves.
-            half = places.start + len(some) // 2
-            waiting.extendleft((range(half, places.stop), range(places.start, half)))
-            continue
-        results = body.get(path.removeprefix("/"))
-        if isinstance(results, list):
-            yield from zip(places, _reasons(path, singular, some, names, results), strict=True)
-        else:
-            yield from ((place, "") for place in places)  # One object, or only "queued" (202): the whole was taken.
-
-
-def _reasons(path: str, singular: str, records: Sequence[Json], names: Sequence[str], results: list[Any]) -> list[str]:
+def _reasons(path: str, records: Sequence[Json], names: Sequence[str], results: list[Any]) -> list[str]:
     """Answers by the names they repeat, the others in their order: names may come back in another spelling."""
     sent = [tuple(str(record[name]) for name in names) for record in records]
-    known = set(sent)
+    known, singular = set(sent), _singular(path)
     found: dict[tuple[str, ...], str] = {}
     others: list[str] = []
     for result in results:

@@ -16,10 +16,7 @@ from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.connection.locations import PATH, Location, Locations, name_key
-from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.wire_objects import Json, read
-
-ONE = f"{PATH}/{{id}}"
 
 Owner = Literal["us", "another integration", "nobody"]
 Done = Literal["ready", "linked", "created", "would link", "would create", "failed"]
@@ -52,11 +49,11 @@ class Step:
 class Facilities:
     """Facilities and locations of one account, side by side."""
 
-    def __init__(self, options: Pipe17Options, api: Api, locations: Locations, integration: Integration) -> None:
+    def __init__(self, api: Api, locations: Locations, integration: Integration) -> None:
         self._api = api
         self._locations = locations
         self._integration = integration
-        self._integration_id = options.integration_id
+        options, self._integration_id = api.options, api.integration_id
         # Lets routed requests reach our integration (contract 3.10).
         self._owned: Json = {"fulfillmentIntegrationId": self._integration_id} if self._integration_id else {}
         self._ids: Mapping[str, str] = {name_key(name): item for name, item in options.locations.items()}
@@ -96,26 +93,19 @@ class Facilities:
         another integration.  Raises a `GatewayError` when the locations cannot be read.
         """
         found = self._locations.every(call)
-        steps = [self._sync(name, found, address, call, is_dry, takes_over) for name in dict.fromkeys(facilities)]
+        steps = []
+        for facility in dict.fromkeys(facilities):
+            configured_id = self._ids.get(name_key(facility), "")
+            location, problem = self._find(facility, configured_id, found)
+            if problem:
+                steps.append(Step(facility, configured_id, "", "failed", problem))
+            elif location is None:
+                steps.append(self._create(facility, address, call, is_dry))
+            else:
+                done, note = self._link(location, call, is_dry, takes_over)
+                steps.append(Step(facility, location.location_id, location.name, done, note))
         self._locations.forget()
         return steps
-
-    def _sync(
-        self,
-        facility: str,
-        found: Sequence[Location],
-        address: Mapping[str, str],
-        call: Call,
-        is_dry: bool,
-        takes_over: bool,
-    ) -> Step:
-        configured_id = self._ids.get(name_key(facility), "")
-        location, problem = self._find(facility, configured_id, found)
-        if problem:
-            return Step(facility, configured_id, "", "failed", problem)
-        if location is None:
-            return self._create(facility, address, call, is_dry)
-        return Step(facility, location.location_id, location.name, *self._link(location, call, is_dry, takes_over))
 
     def _find(self, facility: str, configured_id: str, found: Sequence[Location]) -> tuple[Location | None, str]:
         """The location meant: by the configured id, by the same name, by the configured name."""
@@ -139,7 +129,7 @@ class Facilities:
             return Step(facility, "", name, "would create")
         try:
             body: Json = {"name": name, "address": dict(address), "status": "active", **self._owned}
-            made = read(Location, self._api.write("POST", PATH, body, call).get("location"))
+            made = read(Location, self._api.post(PATH, body, call).get("location"))
         except GatewayError as error:
             return Step(facility, "", name, "failed", _by_hand(error))
         if made is None:
@@ -159,7 +149,7 @@ class Facilities:
         if is_dry:
             return "would link", ""
         try:
-            self._api.write("PUT", ONE, self._owned, call, ids={"id": location.location_id})
+            self._api.change(PATH, location.location_id, self._owned, call)
         except GatewayError as error:
             return "failed", _by_hand(error)
         return "linked", ""

@@ -9,7 +9,7 @@ from typing import Final
 from app.domain.findings import Finding
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.calls import Call, Health
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_PIPE17, Api
+from app.gateways.vendors.pipe17.connection.api import NOT_PIPE17, Api, NoGrant
 from app.gateways.vendors.pipe17.connection.integration import SPARE_S, Integration
 from app.gateways.vendors.pipe17.connection.locations import Location, Locations, name_key
 from app.gateways.vendors.pipe17.options import Pipe17Options
@@ -24,19 +24,19 @@ INVENTORY_ENGINE: Final = Finding(
 """Contract, Corrections."""
 
 
-def health(options: Pipe17Options, api: Api, integration: Integration, locations: Locations, call: Call) -> Health:
+def health(api: Api, integration: Integration, locations: Locations, call: Call) -> Health:
     """The first read says whether the account answers; the others are findings, made where there is time."""
-    found: tuple[Finding, ...] = ()
+    found: list[Finding] = []
     try:
         api.read("/locations", call, params={"count": 1})
         if call.deadline.left_s() >= SPARE_S:
-            found = tuple(_settings(options, integration, call))
-            found = (*found, *_ship_codes(options, integration.last_settings), *_grants(options, api, call))
+            found += _settings(api.options, integration, call)
+            found += (*_ship_codes(api.options, integration.last_settings), *_grants(api, call))
         if call.deadline.left_s() >= SPARE_S:
-            found = (*found, *_locations(options, integration, locations, call), INVENTORY_ENGINE)
+            found += (*_locations(api.options, integration, locations, call), INVENTORY_ENGINE)
     except GatewayError as error:
         return Health.after(error)
-    return Health("connected", "", found)
+    return Health("connected", "", tuple(found))
 
 
 def _settings(options: Pipe17Options, integration: Integration, call: Call) -> Iterator[Finding]:
@@ -109,22 +109,24 @@ def _why_not(location: Location | None, options: Pipe17Options) -> str:
     return ""
 
 
-def _grants(options: Pipe17Options, api: Api, call: Call) -> Iterator[Finding]:
+def _grants(api: Api, call: Call) -> Iterator[Finding]:
     """Reads that a key may lack the grant for; whether it may write, only a write would show.
 
     A bare key may do everything, so of it only a path is tried that was set: a wrong one refuses every pull.
     """
+    options = api.options
     reads = {"orders": options.shipments_path, "fulfillments": "/fulfillments"} if options.integration_id else {}
     if options.orders and options.shipments_path != Pipe17Options.shipments_path:
         reads["orders"] = options.shipments_path
     for name, path in reads.items():
         try:
             api.read(path, call, params={"count": 1})
+        except NoGrant as error:
+            yield Finding(f"read {name}", "attention", f"the key has no grant: {error.message}")
         except Misconfigured as error:
-            if error.code not in (FORBIDDEN, NOT_PIPE17):
+            if error.code != NOT_PIPE17:
                 raise
-            why = "the key has no grant" if error.code == FORBIDDEN else f"there is no {path}"
-            yield Finding(f"read {name}", "attention", f"{why}: {error.message}")
+            yield Finding(f"read {name}", "attention", f"there is no {path}: {error.message}")
         except Refused as error:
             setting = ", which is shipments_path" if name == "orders" else ""
             yield Finding(f"read {name}", "attention", f"{path}{setting}, is refused: {error.message}")

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from app.domain.traffic import InboundRequest
 from app.gateways.vendor import Tools
+from app.gateways.vendors.pipe17.connection.api import TOKEN
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.records import polls
 from app.records.database import DatabaseUnavailable
@@ -21,14 +22,13 @@ log = logging.getLogger(__name__)
 class Hints:
     """One gateway's.  Where no webhook can come, nothing is looked for."""
 
-    def __init__(self, options: Pipe17Options, tools: Tools, token: str, forget: Callable[[], None]) -> None:
+    def __init__(self, options: Pipe17Options, tools: Tools, forget: Callable[[], None]) -> None:
+        self._tools = tools
         self._database = tools.database if options.webhook_path_key else None
-        self._place = (tools.channel, token)
-        self._clock = tools.clock
+        self._place = (tools.channel, TOKEN)
         self._forget = forget
         self._path_key = options.webhook_path_key
         self._heeded: datetime | None = None
-        self._observe = tools.observe_inbound
 
     def answers_to(self, path_key: str) -> bool:
         """Whether a webhook that ends in this key is meant for us; compared in constant time."""
@@ -37,13 +37,13 @@ class Hints:
     def note(self, status: int, *, is_known: bool) -> None:
         """A webhook was answered; one whose key is not ours is kept without what it tried."""
         topic, path = ("webhook", "") if is_known else ("", ADDRESS)
-        self._observe(InboundRequest(topic, status, is_verified=is_known, path=path))
+        self._tools.observe_inbound(InboundRequest(topic, status, is_verified=is_known, path=path))
 
     def give(self) -> None:
         """Pipe17 has called.  Raises `DatabaseUnavailable`."""
         if self._database is None:
             return self._forget()
-        now = self._clock()
+        now = self._tools.clock()
         with self._database.read() as connection:
             if polls.is_hint_coming(polls.hinted_at(connection, *self._place), now):
                 return
@@ -61,6 +61,6 @@ class Hints:
             log.info("channel %s: hints of %s cannot be read now (%s)", *self._place, error)
             return
         # A hint counts from its own time on, which may be a moment ahead.
-        if hint is not None and hint != self._heeded and hint <= self._clock():
+        if hint is not None and hint != self._heeded and hint <= self._tools.clock():
             self._forget()
             self._heeded = hint

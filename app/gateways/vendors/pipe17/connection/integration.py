@@ -11,12 +11,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import wraps
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Final
 
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_FOUND, Api
+from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, NOT_PIPE17, Api, NoGrant
 from app.gateways.vendors.pipe17.connection.connector_settings import merged
 from app.gateways.vendors.pipe17.connection.integration_record import (
     OFF_STATUSES,
@@ -30,8 +29,8 @@ from app.gateways.vendors.pipe17.connection.integration_record import (
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.wire_objects import read
 
-PATH: Final = "/integrations/{id}"
-MAPPING_PATH: Final = "/mappings/{id}"
+PATH: Final = "/integrations"
+MAPPINGS: Final = "/mappings"
 
 CONNECTED: Final = "connected"
 ERROR: Final = "error"
@@ -45,30 +44,32 @@ RETRY_S: Final = 30.0
 SPARE_S: Final = 4.0
 """Reporting our state and reading field mappings are left out of a call that has less time than this."""
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 log = logging.getLogger(__name__)
+
+
+class FlowOff(Unavailable):
+    """A flow that does not run now, so that nothing was done."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(SWITCHED_OFF, message, retry_after_s=retry_after_s)
 
 
 class Integration:
     """One integration as the gateway sees it.  Thread-safe; asks Pipe17 lazily and never holds a lock meanwhile."""
 
-    def __init__(self, options: Pipe17Options, api: Api, channel: str, heed_hints: Callable[[], None] | None) -> None:
+    def __init__(self, api: Api, heed_hints: Callable[[], None] | None) -> None:
         self._api = api
-        self._channel = channel
         self._heed_hints = heed_hints  # None where no webhook can come
-        self._id = options.integration_id
-        self._refresh_s = options.integration_refresh_s
-        self._local = options
+        self._id = api.integration_id
+        self._refresh_s = api.options.integration_refresh_s
+        self._local = IntegrationState(api.options)
+        """What counts where nothing can be read."""
         self._lock = threading.Lock()
-        self._read: IntegrationState | None = None if self._id and self._refresh_s else IntegrationState(self._local)
+        self._read = None if self._id and self._refresh_s else self._local
         self._due_at = 0.0
         self._is_refreshing = False
         self._no_grant: dict[Flow, str] = {}
-        self._on_trial: set[Flow] = set()
-        """Flows that had no grant and are tried again since the last refresh."""
-        self._log = OnceLog(channel)
+        self._log = OnceLog(api.channel)
         self._may_report = True
 
     def settings(self, call: Call) -> Pipe17Options:
@@ -83,23 +84,21 @@ class Integration:
     def using(self, flow: Flow, call: Call) -> Iterator[Pipe17Options]:
         """The settings, for as long as the flow is used.
 
-        Raises `Unavailable` SWITCHED_OFF, surely not done, while the flow is off; a 403 inside switches it
-        off until the next refresh and goes on as the error it is.
+        Raises `FlowOff` while the flow is off; a 403 inside switches it off until the next refresh and goes on as the
+        error it is.
         """
         current = self._current(call)
         if why := self._why(flow, current):
-            message = f"the flow '{flow}' is off: {why}"
-            raise Unavailable(SWITCHED_OFF, message, retry_after_s=min(OFF_REFRESH_S, self._refresh_s))
+            raise FlowOff(f"the flow '{flow}' is off: {why}", retry_after_s=min(OFF_REFRESH_S, self._refresh_s))
         try:
             yield current.settings
-        except Misconfigured as error:
-            if error.code == FORBIDDEN and self._id:
-                self._switch_off(flow, error)
+        except NoGrant as error:
+            if self._id:
+                self._no_grant[flow] = f"Pipe17 gave no grant ({error.code}): {error.message}"
+                self._log.flow(flow, self._no_grant[flow])
             raise
-        if flow in self._on_trial:
-            with self._lock:
-                self._on_trial.discard(flow)
-            self._log_flows(current)
+        if self._log.why_off.get(flow):
+            self._log.flow(flow, self._why(flow, self._last))  # It had no grant, and was tried again.
 
     def lacks_grant(self, flow: Flow) -> bool:
         """Whether Pipe17 answered 403 to this flow since the last refresh."""
@@ -121,8 +120,7 @@ class Integration:
 
     @property
     def _last(self) -> IntegrationState:
-        with self._lock:
-            return self._read or IntegrationState(self._local)
+        return self._read or self._local
 
     def look(self, call: Call) -> IntegrationState:
         """Read it now and report nothing to Pipe17; its `record` is None where it is not shown.
@@ -141,9 +139,11 @@ class Integration:
         """
         for entity, uuid in record.mappings.items():
             try:
-                yield entity, count_rules(self._api.read_one(MAPPING_PATH, "mapping", uuid, call))
+                yield entity, count_rules(self._api.read_one(MAPPINGS, uuid, call))
             except GatewayError as error:
-                log.info("channel %s: pipe17's mapping of %s cannot be read (%s)", self._channel, entity, error.code)
+                log.info(
+                    "channel %s: pipe17's mapping of %s cannot be read (%s)", self._api.channel, entity, error.code
+                )
                 yield entity, None
 
     def report(self, problem: str, call: Call) -> None:
@@ -155,18 +155,18 @@ class Integration:
             record = self._read.record if self._read else None
             may_report = self._may_report
         if problem and self._log.is_news(f"problem: {problem}"):
-            log.warning("channel %s: pipe17's integration cannot work: %s", self._channel, problem)
+            log.warning("channel %s: pipe17's integration cannot work: %s", self._api.channel, problem)
         status = ERROR if problem else CONNECTED
         if record is None or record.status in OFF_STATUSES or not may_report or call.deadline.left_s() < SPARE_S:
             return
         if (record.status, record.error_text if problem else "") == (status, problem):
             return
         try:
-            self._api.write("PUT", PATH, {"status": status, "errorText": problem}, call, ids={"id": self._id})
+            self._api.change(PATH, self._id, {"status": status, "errorText": problem}, call)
         except GatewayError as error:
             with self._lock:
                 self._may_report = False
-            log.info("channel %s: our state '%s' is not sent to pipe17 (%s)", self._channel, status, error.code)
+            log.info("channel %s: our state '%s' is not sent to pipe17 (%s)", self._api.channel, status, error.code)
             return
         with self._lock:
             if self._read is not None and self._read.record is record:
@@ -197,7 +197,7 @@ class Integration:
         except GatewayError as error:
             if before is None:
                 raise
-            log.info("channel %s: pipe17's integration cannot be read now (%s)", self._channel, error.code)
+            log.info("channel %s: pipe17's integration cannot be read now (%s)", self._api.channel, error.code)
             with self._lock:
                 self._due_at = self._api.now() + min(RETRY_S, self._refresh_s)
             return before
@@ -206,10 +206,11 @@ class Integration:
         with self._lock:
             self._read = found
             self._due_at = requested_at + pause_s
-            self._on_trial |= set(self._no_grant)
-            self._no_grant.clear()
             self._may_report = True
-        self._log_flows(found)
+        # What has no grant is tried again, and counts as off until that has succeeded.
+        for flow in TICKS:
+            self._log.flow(flow, self._why(flow, found))
+        self._no_grant.clear()
         if found.record is not None and not is_off:
             self._log_mappings(found.record, call)
             if found.record.status != ERROR:
@@ -218,23 +219,23 @@ class Integration:
 
     def _ask(self, before: IntegrationState | None, call: Call) -> IntegrationState:
         """Raises a `GatewayError` where asking again may help."""
+        record: IntegrationRecord | None = None
         try:
-            row = self._api.read_one(PATH, "integration", self._id, call)
+            row = self._api.read_one(PATH, self._id, call)
         except (Misconfigured, Refused) as error:
-            if error.code in ("HTTP_401", "NOT_PIPE17", "REDIRECTED"):
+            if error.code in ("HTTP_401", NOT_PIPE17, "REDIRECTED"):
                 raise
-            self._log.warn(f"pipe17 does not let its integration be read ({error.code}); channels.toml alone counts")
-            return IntegrationState(self._local)
-        if row is None:
-            if before is not None and (before.record is not None or before.is_gone):
+            why = f"does not let its integration be read ({error.code})"
+        else:
+            if row is None and before is not None and (before.record is not None or before.is_gone):
                 return IntegrationState(before.settings, is_gone=True)
-            self._log.warn(f"pipe17 shows no such integration ({NOT_FOUND}); channels.toml alone counts")
-            return IntegrationState(self._local)
-        record = read(IntegrationRecord, row)
+            record = read(IntegrationRecord, row)
+            is_shown = "its integration in a form that cannot be read"
+            why = f"shows {is_shown if row is not None else f'no such integration ({NOT_FOUND})'}"
         if record is None:
-            self._log.warn("pipe17 shows its integration in a form that cannot be read; channels.toml alone counts")
-            return IntegrationState(self._local)
-        settings, problems = merged(self._local, record.values)
+            self._log.warn(f"pipe17 {why}; channels.toml alone counts")
+            return self._local
+        settings, problems = merged(self._api.options, record.values)
         for problem in problems:
             self._log.warn(f"a setting of the integration in pipe17 is left out: {problem}")
         return IntegrationState(settings, record, problems=tuple(problems))
@@ -242,39 +243,10 @@ class Integration:
     def _why(self, flow: Flow, current: IntegrationState) -> str:
         return current.why_off[flow] or self._no_grant.get(flow, "")
 
-    def _switch_off(self, flow: Flow, error: Misconfigured) -> None:
-        with self._lock:
-            self._no_grant[flow] = f"Pipe17 gave no grant ({error.code}): {error.message}"
-            self._on_trial.discard(flow)
-        self._log_flows(self._last)
-
-    def _log_flows(self, current: IntegrationState) -> None:
-        for flow in TICKS:
-            self._log.flow(flow, self._why(flow, current), is_on_trial=flow in self._on_trial)
-
     def _log_mappings(self, record: IntegrationRecord, call: Call) -> None:
         if call.deadline.left_s() < SPARE_S or not self._log.is_news("mappings " + " ".join(record.mappings.values())):
             return
         for entity, count in self.field_mappings(record, call):
             if count:
                 message = "channel %s: pipe17 has %s field mapping rules for %s; this server does not apply them"
-                log.info(message, self._channel, count, entity)
-
-
-def using(
-    flow: Flow,
-) -> Callable[[Callable[Concatenate[Any, Pipe17Options, P], R]], Callable[Concatenate[Any, P], R]]:
-    """A method that runs inside `using` of its object's `integration`.
-
-    It gets the settings before its own arguments, of which the `Call` is the last.
-    """
-
-    def decorate(method: Callable[Concatenate[Any, Pipe17Options, P], R]) -> Callable[Concatenate[Any, P], R]:
-        @wraps(method)
-        def within(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-            with self.integration.using(flow, args[-1]) as settings:
-                return method(self, settings, *args, **kwargs)
-
-        return within
-
-    return decorate
+                log.info(message, self._api.channel, count, entity)

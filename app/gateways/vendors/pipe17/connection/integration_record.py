@@ -6,7 +6,6 @@ It is read tolerantly: nothing of it may stop the traffic for its form alone.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -132,31 +131,29 @@ log = logging.getLogger(__name__)
 
 
 class OnceLog:
-    """Thread-safe."""
+    """Writes a sentence once; used by every thread, of which two may write one together."""
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
-        self._lock = threading.Lock()
         self._written: set[str] = set()
-        self._why_off: dict[Flow, str] = {}
+        self.why_off: dict[Flow, str] = {}
+        """Why a flow is off as it was logged last, "" for one that is on again."""
 
     def is_news(self, sentence: str) -> bool:
         """True the first time."""
-        with self._lock:
-            is_news = sentence not in self._written
-            self._written.add(sentence)
+        is_news = sentence not in self._written
+        self._written.add(sentence)
         return is_news
 
     def warn(self, sentence: str) -> None:
         if self.is_news(sentence):
             log.warning("channel %s: %s", self._channel, sentence)
 
-    def flow(self, flow: Flow, why: str, *, is_on_trial: bool) -> None:
-        """A flow that is off, once for each reason, and that it is on again unless it is only on trial."""
-        with self._lock:
-            if why == self._why_off.get(flow, "") or (is_on_trial and not why):
-                return
-            self._why_off[flow] = why
+    def flow(self, flow: Flow, why: str) -> None:
+        """A flow that is off, once for each reason, and that it is on again."""
+        if why == self.why_off.get(flow, ""):
+            return
+        self.why_off[flow] = why
         if why:
             log.warning("channel %s: pipe17: the flow '%s' is off: %s", self._channel, flow, why)
         else:

@@ -13,13 +13,14 @@ from app.errors import GatewayError, Misconfigured
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api
 from app.gateways.vendors.pipe17.connection.integration import Integration
-from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
 from app.gateways.wire_objects import Id, Text, wire
 
 NEVER: Final = float("-inf")
 
 PATH: Final = "/locations"
+
+NO_LOCATIONS: Final = "Pipe17 has no active location for this channel; see integration_id and locations"
 
 log = logging.getLogger(__name__)
 
@@ -67,19 +68,16 @@ class Served:
 class Locations:
     """Reads the list at most every ten minutes, and never when the operator named the locations."""
 
-    def __init__(self, options: Pipe17Options, api: Api, integration: Integration, channel: str) -> None:
+    def __init__(self, api: Api, integration: Integration) -> None:
         self._api = api
         self._integration = integration
-        self._channel = channel
-        self._integration_id = options.integration_id
-        self._facilities = options.facilities
         self._lock = threading.Lock()
         self._listed: Served | None = None
         self._requested_at = NEVER
         self._configured: Served | None = None
-        if options.locations:
-            by_facility = {name_key(name): location_id for name, location_id in options.locations.items()}
-            facility_of = {location_id: name for name, location_id in reversed(list(options.locations.items()))}
+        if places := api.options.locations:
+            by_facility = {name_key(name): location_id for name, location_id in places.items()}
+            facility_of = {location_id: name for name, location_id in reversed(list(places.items()))}
             self._configured = Served(tuple(sorted(set(by_facility.values()))), by_facility, facility_of)
 
     @property
@@ -91,7 +89,8 @@ class Locations:
         """Whether a request, in whatever state, was routed to this channel; decided without a call."""
         if self._configured is not None:
             return shipment.location_id in self._configured.ids
-        return not self._integration_id or shipment.fulfillment_integration_id in ("", self._integration_id)
+        own = self._api.integration_id
+        return not own or shipment.fulfillment_integration_id in ("", own)
 
     @property
     def own_filter(self) -> Mapping[str, str]:
@@ -106,11 +105,10 @@ class Locations:
         if served is None or (self._configured is None and age_s > KEPT_S):
             served = self._ask(call, served)
         served = served.only(allowed)
-        if not served.ids:
-            message = "Pipe17 has no active location for this channel; see integration_id and locations"
-            self._integration.report(message, call)
-            raise Misconfigured("NO_LOCATIONS", message)
-        self._integration.report("", call)
+        problem = "" if served.ids else NO_LOCATIONS
+        self._integration.report(problem, call)
+        if problem:
+            raise Misconfigured("NO_LOCATIONS", problem)
         return served
 
     def is_filtered_out(self, facility: str) -> bool:
@@ -131,13 +129,13 @@ class Locations:
         if self._configured is not None:
             return self._configured
         active = [location for location in locations if location.is_active]
-        if self._integration_id:
-            active = [item for item in active if item.fulfillment_integration_id == self._integration_id]
+        if own := self._api.integration_id:
+            active = [item for item in active if item.fulfillment_integration_id == own]
         elif len({item.fulfillment_integration_id for item in active}) > 1:
             log.warning(
                 "channel %s: the active locations of pipe17 belong to several integrations and all are "
                 "served; set integration_id or locations",
-                self._channel,
+                self._api.channel,
             )
         return Served(tuple(sorted(item.location_id for item in active)), *self.paired(active))
 
@@ -165,7 +163,7 @@ class Locations:
         by_name = {name_key(item.name): item.location_id for item in locations if times[name_key(item.name)] == 1}
         facility_of = {item.location_id: item.name for item in locations}
         by_facility = dict(by_name)
-        for facility, name in reversed(list(self._facilities.items())):
+        for facility, name in reversed(list(self._api.options.facilities.items())):
             location_id = by_name.get(name_key(name))
             if location_id and name_key(facility) not in by_name:
                 by_facility[name_key(facility)] = location_id

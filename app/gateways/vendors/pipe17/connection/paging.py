@@ -105,12 +105,9 @@ def changed(
 
 def _placed(row: Any, newest_ms: int) -> Placed | None:
     """A row without a usable time stands where it was found; one without an id cannot be named at all."""
-    shipment = read(Shipment, row)
-    if shipment is not None:
-        at_ms = shipment.created_ms
-        return (newest_ms if at_ms is None else at_ms), shipment
-    state = read(RequestState, row)
-    return None if state is None else (newest_ms, state)
+    state = read(Shipment, row) or read(RequestState, row)
+    at_ms = state.created_ms if isinstance(state, Shipment) else None
+    return None if state is None else (newest_ms if at_ms is None else at_ms, state)
 
 
 def _is_new(item: Placed, seen: set[str]) -> bool:

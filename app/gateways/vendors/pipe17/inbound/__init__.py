@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from flask import Blueprint, Response, request
 
 from app.gateways.capabilities import Gateway
+from app.gateways.vendors.pipe17 import Pipe17Gateway
 from app.gateways.vendors.pipe17.connection.hints import ADDRESS, Hints
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.records.database import DatabaseUnavailable
 
 PATH = f"{ADDRESS}<key>"

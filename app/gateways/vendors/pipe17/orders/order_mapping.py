@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from app.domain.attributes import numbered
 from app.domain.orders import Address as OrderAddress
 from app.domain.orders import Attribute, HeldBack, Order, OrderLine, OrderSketch, SketchLine
-from app.errors import Misconfigured
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
+from app.gateways.vendors.pipe17.connection.api import Api, NoGrant
 from app.gateways.vendors.pipe17.options import Pipe17Options, SkuMapping
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, Address, Line, Shipment
 from app.gateways.vendors.pipe17.products.product_cache import ProductCache
@@ -146,31 +145,27 @@ class OrderSkus:
     Used by every thread that reads orders.
     """
 
-    def __init__(self, api: Api, products: ProductCache, integration_id: str, channel: str) -> None:
+    def __init__(self, api: Api, products: ProductCache) -> None:
         self._api = api
         self._products = products
-        self._integration_id = integration_id
-        self._channel = channel
         self._withheld_until = float("-inf")
 
-    def partner_skus(self, pipe17_skus: Collection[str], mapping: SkuMapping, call: Call) -> Mapping[str, str]:
+    def partner_skus(self, shipments: Iterable[Shipment], mapping: SkuMapping, call: Call) -> Mapping[str, str]:
         """RetailOps' SKU by Pipe17's, where they differ; a pair of the setting goes before a product's own row.
 
         A bare key has no row of its own.  Raises a `GatewayError` when products cannot be read just now, for an
         order under a wrong SKU would be worse than a late one; a key that may never read them has the pairs only.
         """
-        found = {sku: mapping.to_partner[sku] for sku in pipe17_skus if sku in mapping.to_partner}
-        others = [sku for sku in pipe17_skus if sku and sku not in found]
-        if not self._integration_id or self._api.now() < self._withheld_until:
+        skus = dict.fromkeys(line.sku for shipment in shipments for line in shipment.lines)
+        found = {sku: mapping.to_partner[sku] for sku in skus if sku in mapping.to_partner}
+        if not self._api.integration_id or self._api.now() < self._withheld_until:
             return found
         try:
-            products = self._products.find(others, call)
-        except Misconfigured as error:
-            if error.code != FORBIDDEN:
-                raise
+            products = self._products.find([sku for sku in skus if sku and sku not in found], call)
+        except NoGrant:
             if self._withheld_until < 0:
                 message = "channel %s: pipe17 does not let products be read; SKUs are translated by the setting alone"
-                log.warning(message, self._channel)
+                log.warning(message, self._api.channel)
             self._withheld_until = self._api.now() + WITHHELD_S
             return found
         return found | {sku: item.own.sku for sku, item in products.items() if item and item.own and item.own.sku}

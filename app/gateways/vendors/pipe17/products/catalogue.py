@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -12,8 +15,8 @@ from app.domain.catalogue import ProductChange, ProductSent
 from app.errors import GatewayError, Refused, Unavailable
 from app.gateways.calls import Call, read_note
 from app.gateways.capabilities import CatalogueSink
-from app.gateways.vendors.pipe17.connection.api import Api, post_each
-from app.gateways.vendors.pipe17.connection.integration import Integration, using
+from app.gateways.vendors.pipe17.connection.api import TOKEN, Api
+from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
 from app.gateways.vendors.pipe17.products.product_cache import PATH
@@ -28,8 +31,8 @@ from app.gateways.vendors.pipe17.products.publishing import (
     units_of,
 )
 from app.gateways.wire_objects import Json
-
-ONE: Final = "/products/{id}"
+from app.records import catalogue_sync
+from app.records.database import Database
 
 MOST_FAILURES: Final = 3
 """Products in a row that Pipe17 may fail on before the others wait: more of them are no fault of one product."""
@@ -39,60 +42,49 @@ MOST_FAILURES: Final = 3
 class Products(CatalogueSink):
     """Sends products.  Used by one sender at a time (R13); what is so already at Pipe17 is not sent again."""
 
-    _options: Pipe17Options
     _api: Api
-    integration: Integration
+    _integration: Integration
     _known: KnownProducts
-    _notes_with: Callable[[bytes], list[bytes]]
-    """Finds the notes of other products that hold these bytes."""
+    _database: Database | None
 
     batch = 100
 
-    @using("catalog")
-    def push(self, settings: Pipe17Options, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
+    def push(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         """A result for every product all of whose SKUs are settled; the others stay due.
 
         Raises a `GatewayError` when not one product could be settled.
         """
-        sendings = [Sending(change, read_note(change.sent, Note) or {}) for change in changes]
-        units = list(units_of(sendings))
-        for unit in units:
-            unit.sending.is_open = True
-        try:
-            self._send(units, settings, call)
-        except GatewayError:
-            if all(sending.is_open for sending in sendings):
-                raise
-        return [sending.result() for sending in sendings if not sending.is_open]
+        with self._integration.using("catalog", call) as settings:
+            sendings = [Sending(change, read_note(change.sent, Note) or {}) for change in changes]
+            units = list(units_of(sendings))
+            for unit in units:
+                unit.sending.is_open = True
+            try:
+                self._send(units, settings, call)
+            except GatewayError:
+                if all(sending.is_open for sending in sendings):
+                    raise
+            return [sending.result() for sending in sendings if not sending.is_open]
 
     def _send(self, units: Sequence[Unit], settings: Pipe17Options, call: Call) -> None:
         matches = self._known.find({unit.sku for unit in units}, settings.skus, call, is_fresh=True)
-        by_sending: dict[int, list[Unit]] = {}
-        missing: dict[Unit, None] = {}
-        unsure: set[int] = set()
-        for unit in units:
-            by_sending.setdefault(id(unit.sending), []).append(unit)
-            match = matches[unit.sku]
-            if match.product is None and not match.is_sure and unit.is_enabled:
-                unsure.add(id(unit.sending))
-            elif match.product is None and unit.is_enabled:
-                missing[unit] = None
+        lacking = [unit for unit in units if matches[unit.sku].product is None and unit.is_enabled]
+        unsure = {unit.sending for unit in lacking if not matches[unit.sku].is_sure}
+        absent = [unit for unit in lacking if unit.sending not in unsure]
         left = set(unsure)
         failure: GatewayError | None = None
-        if missing:
-            absent = [unit for unit in missing if id(unit.sending) not in unsure]
-            try:
-                matches |= self._create(absent, settings, call)
-            except Unavailable as error:
-                failure = _of_one(error)
-                left |= {id(unit.sending) for unit in absent if not unit.is_settled}
+        try:
+            matches |= self._create(absent, settings, call)
+        except Unavailable as error:
+            failure = _of_one(error)
+            left |= {unit.sending for unit in absent if not unit.is_settled}
         in_a_row = 0
-        for key, own in by_sending.items():
-            if key in left:
+        for sending, own in groupby(units, attrgetter("sending")):
+            if sending in left:
                 continue
             try:
                 for unit in own:
-                    if unit not in missing or matches[unit.sku].product is not None:
+                    if not unit.is_settled:
                         self._send_one(unit, matches[unit.sku], settings, call)
             except Unavailable as error:
                 failure = _of_one(error)
@@ -101,10 +93,10 @@ class Products(CatalogueSink):
                     break
             else:
                 in_a_row = 0
-                own[0].sending.is_open = False
+                sending.is_open = False
         if failure is not None:
             raise failure
-        if unsure and len(unsure) == len(by_sending):
+        if unsure and all(unit.sending in unsure for unit in units):
             raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
 
     # A product that is there
@@ -115,12 +107,12 @@ class Products(CatalogueSink):
             unit.settle(None)  # Switched off here and unknown there.
             return
         own = product.own
-        if unit.item is None and own is not None and last is not None and _is_anothers(own.ext_product_id, last):
-            return
+        if unit.item is None and own and last and own.ext_product_id not in ("", last.ext_product_id):
+            return  # A product of RetailOps' other than the one we sent has the row now.
         if last is None and own is not None and own.status == UNPUBLISHED and unit.is_enabled:
             last = self._sent_elsewhere(unit.sku)
         status, state = status_for(own, last, unit.product_id, is_enabled=unit.is_enabled)
-        change = row_change(self._options.integration_id, unit.sku, match, own, status, unit.product_id)
+        change = row_change(self._api.integration_id, unit.sku, match, own, status, unit.product_id)
         fields, mark = self._own_fields(unit, product.owner, last, settings)
         if change or fields:
             try:
@@ -134,7 +126,12 @@ class Products(CatalogueSink):
 
     def _sent_elsewhere(self, sku: str) -> LastSent | None:
         """What is noted of a SKU with the product that had it before, and gave it up."""
-        for note in self._notes_with(msgspec.json.encode(sku) + b":["):
+        if self._database is None:
+            return None
+        part = msgspec.json.encode(sku) + b":["
+        with self._database.read() as connection:
+            notes = catalogue_sync.notes_with(connection, self._api.channel, TOKEN, part)
+        for note in notes:
             last = (read_note(note, Note) or {}).get(sku)
             if last is not None and last.state == "off":
                 return last
@@ -142,7 +139,7 @@ class Products(CatalogueSink):
 
     def _own_fields(self, unit: Unit, owner: str, last: LastSent | None, settings: Pipe17Options) -> tuple[Json, str]:
         """What else is to be written to a product we made ourselves, and the digest that says what was."""
-        is_ours = owner == self._options.integration_id and settings.create_products
+        is_ours = owner == self._api.integration_id and settings.create_products
         if unit.item is None or not unit.is_enabled or not is_ours:
             return {}, last.fields if last else ""
         fields = fields_of(unit.item, unit.parent_id)
@@ -154,41 +151,39 @@ class Products(CatalogueSink):
         """Another integration's product takes our own row and nothing else, which is no error (contract 1.6)."""
         body = {**fields, **({MAPPED: change} if change else {})}
         try:
-            self._api.write("PUT", ONE, body, call, ids={"id": product_id})
+            self._api.change(PATH, product_id, body, call)
         except Refused:
             if not fields:
                 raise
             if change:
-                self._api.write("PUT", ONE, {MAPPED: change}, call, ids={"id": product_id})
+                self._api.change(PATH, product_id, {MAPPED: change}, call)
 
     # A product that is not there
 
     def _create(self, units: Sequence[Unit], settings: Pipe17Options, call: Call) -> dict[str, Match]:
         """Create what may be created; a refused one that turns out to be there is sent like any other."""
-        if not settings.create_products:
+        if not units or not settings.create_products:
             for unit in units:
                 missing = settings.skus.pipe17_sku(unit.sku)
                 unit.refuse("Pipe17 has no product of this SKU, and creating products is switched off", missing)
             return {}
-        bodies = []
-        for unit in units:
-            assert unit.item is not None
-            name = settings.skus.pipe17_sku(unit.sku)
-            fields = fields_of(unit.item, unit.parent_id)
-            row = mapped(self._options.integration_id, PUBLISHED, unit.product_id, unit.sku if name != unit.sku else "")
-            bodies.append({"sku": name, **fields, MAPPED: row})
+        row_of = partial(mapped, self._api.integration_id, PUBLISHED)
+        names = [settings.skus.pipe17_sku(unit.sku) for unit in units]
+        fields = [fields_of(unit.item, unit.parent_id) for unit in units if unit.item is not None]
+        bodies = [
+            {"sku": name, **stated, MAPPED: row_of(unit.product_id, "" if name == unit.sku else unit.sku)}
+            for unit, name, stated in zip(units, names, fields, strict=True)
+        ]
         refused: dict[Unit, str] = {}
-        batch = self._options.bulk_batch
         try:
-            for place, reason in post_each(self._api, PATH, "product", bodies, ["sku"], call, batch=batch):
-                unit, body = units[place], bodies[place]
+            for place, reason in self._api.post_each(PATH, bodies, ["sku"], call):
+                unit = units[place]
                 if reason:
                     refused[unit] = reason
                 else:
-                    mark = digest({name: value for name, value in body.items() if name not in ("sku", MAPPED)})
-                    unit.settle(LastSent(str(body["sku"]), unit.product_id, "published", mark))
+                    unit.settle(LastSent(names[place], unit.product_id, "published", digest(fields[place])))
         finally:
-            self._known.forget(str(body["sku"]) for body in bodies)
+            self._known.forget(names)
         if not refused:
             return {}
         again = self._known.find({unit.sku for unit in refused}, settings.skus, call, is_fresh=True)
@@ -203,8 +198,3 @@ def _of_one(error: Unavailable) -> Unavailable:
     if not error.code.startswith("HTTP_5"):
         raise error
     return error
-
-
-def _is_anothers(ext_product_id: str, last: LastSent) -> bool:
-    """True when a product of RetailOps' other than the one we sent has the row now."""
-    return ext_product_id not in ("", last.ext_product_id)

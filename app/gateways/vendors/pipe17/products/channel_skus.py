@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Collection
+from typing import Final, NamedTuple
 
 from app.domain import moments
 from app.errors import GatewayError
@@ -21,18 +22,27 @@ OVERLAP_S: Final = 600.0
 """How far back each later search looks beyond the newest change seen."""
 
 
+class _Named(NamedTuple):
+    """A product that has another name on our side; the order is by age."""
+
+    created_ms: int
+    product_id: str
+    sku: str
+    our_sku: str
+    is_carrying: bool
+    """True where its own row says our SKU."""
+
+
 class ChannelSkus:
     """Every product that has another name on our side: read once, some pages at a time, and later what has changed."""
 
-    def __init__(self, api: Api, integration_id: str, cache: ProductCache) -> None:
+    def __init__(self, api: Api, cache: ProductCache) -> None:
         self._api = api
-        self._integration_id = integration_id
         self._cache = cache
-        self._carrying: dict[str, dict[str, tuple[int, str]]] = {}
-        """By our SKU each product that carries it: when it was made and its SKU, by its id."""
-        self._by_product: dict[str, str] = {}
-        self._blanked: dict[str, dict[str, str]] = {}
-        """By our SKU without blanks at its ends the SKU, by its id, of each product whose name has such blanks."""
+        self._alike: dict[str, dict[str, _Named]] = {}
+        """By our SKU without blanks at its ends the products of that name, by id."""
+        self._keys: dict[str, str] = {}
+        """Where each of them stands there, by its id."""
         self._newest_ms = 0
         self._since = ""
         self._skip: int | None = 0
@@ -43,12 +53,14 @@ class ChannelSkus:
 
     def carrying(self, sku: str) -> list[str]:
         """Pipe17's SKUs of the products that carry our SKU, the oldest product first."""
-        found = self._carrying.get(sku, {})
-        return [name for _, _, name in sorted((made_ms, key, name) for key, (made_ms, name) in found.items())]
+        return [item.sku for item in sorted(self._named(sku)) if item.is_carrying and item.our_sku == sku]
 
     def but_for_blanks(self, sku: str) -> list[str]:
         """Pipe17's SKUs of the products that we call so but for blanks at the ends."""
-        return sorted(self._blanked.get(sku.strip(), {}).values())
+        return sorted(item.sku for item in self._named(sku) if item.our_sku != item.our_sku.strip())
+
+    def _named(self, sku: str) -> Collection[_Named]:
+        return self._alike.get(sku.strip(), {}).values()
 
     def outdate(self) -> None:
         """The next search reads what has changed since the last one."""
@@ -84,7 +96,7 @@ class ChannelSkus:
         params = {"order": "createdAt", **({"updatedSince": self._since} if self._since else {})}
         requested_at = self._api.now()
         page = self._api.page(PATH, params, call, skip=skip, count=WALK_PAGE)
-        products = [item for row in page.rows if (item := read_product(row, self._integration_id))]
+        products = [item for row in page.rows if (item := read_product(row, self._api.integration_id))]
         fresh = {product.product_id for product in products} - self._seen
         self._seen |= fresh
         self._cache.keep(products, requested_at)
@@ -97,18 +109,14 @@ class ChannelSkus:
             self._read_at = self._api.now()
 
     def _keep(self, product: Product) -> None:
-        before = self._by_product.pop(product.product_id, None)
-        if before is not None:
-            self._carrying[before].pop(product.product_id, None)
-            if not self._carrying[before]:
-                del self._carrying[before]
-        name = product.our_sku
-        for alike in self._blanked.values():
-            alike.pop(product.product_id, None)
-        if name != name.strip():
-            self._blanked.setdefault(name.strip(), {})[product.product_id] = product.sku
-        if product.own is not None and product.own.sku:
-            made = (product.created_ms or 0, product.sku)
-            self._carrying.setdefault(product.own.sku, {})[product.product_id] = made
-            self._by_product[product.product_id] = product.own.sku
         self._newest_ms = max(self._newest_ms, product.updated_ms or 0)
+        before = self._keys.pop(product.product_id, None)
+        if before is not None:
+            del self._alike[before][product.product_id]
+            if not self._alike[before]:
+                del self._alike[before]
+        name, is_carrying = product.our_sku, product.own is not None and product.own.sku != ""
+        if is_carrying or name != name.strip():
+            named = _Named(product.created_ms or 0, product.product_id, product.sku, name, is_carrying)
+            self._alike.setdefault(name.strip(), {})[product.product_id] = named
+            self._keys[product.product_id] = name.strip()

@@ -43,10 +43,11 @@ def _named(sku: str, mapping: SkuMapping) -> str:
 class KnownProducts:
     """What one key sees of the products.  Used by one sender of facts at a time (R13)."""
 
-    def __init__(self, api: Api, integration_id: str, cache: ProductCache) -> None:
-        self._integration_id = integration_id
+    def __init__(self, api: Api, cache: ProductCache) -> None:
+        self._has_rows = bool(api.integration_id)
+        """False for a bare key, of which no product says anything."""
         self._cache = cache
-        self._channel_skus = ChannelSkus(api, integration_id, cache)
+        self._channel_skus = ChannelSkus(api, cache)
         self._sent_alone: dict[str, str] = {}
         """SKUs that were matched before all products had been searched for others that carry them, and their match."""
 
@@ -57,7 +58,7 @@ class KnownProducts:
 
         `others`: also the further products that carry each SKU.  Raises a `GatewayError`.
         """
-        is_searched = others and bool(self._integration_id) and self._is_searched(call, may_fail=False)
+        is_searched = others and self._has_rows and self._is_searched(call, may_fail=False)
         named = {sku: _named(sku, mapping) for sku in skus}
         products = self._cache.find([name for name in named.values() if name], call, is_fresh=is_fresh)
         found: dict[str, Match] = {}
@@ -73,7 +74,7 @@ class KnownProducts:
             found |= self._by_channel_sku(unclear, named, products, mapping, call, is_searched=is_searched)
         if others:
             found = {sku: self._with_others(sku, match, mapping, call) for sku, match in found.items()}
-            if self._integration_id and not is_searched:
+            if self._has_rows and not is_searched:
                 self._sent_alone |= {sku: match.pipe17_sku for sku, match in found.items()}
         return found
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from cachetools import TLRUCache
 
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api, unreadable
+from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api
 from app.gateways.vendors.pipe17.products.product_rows import Product, read_product, spelling
 
 PATH: Final = "/products"
@@ -37,9 +37,8 @@ class _Answer(NamedTuple):
 class ProductCache:
     """The products that one key sees.  Thread-safe; two threads may ask for one product at a time."""
 
-    def __init__(self, api: Api, integration_id: str) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self._integration_id = integration_id
         self._lock = threading.Lock()
         self._answers: TLRUCache[str, _Answer] = TLRUCache(CACHE_SIZE, _believed_until, timer=api.now)
         self._times_forgotten = 0
@@ -80,9 +79,9 @@ class ProductCache:
         spellings = {spelling(sku) for sku in skus}
         found: dict[str, Product] = {}
         for rows in self._api.pages(PATH, {"sku": ",".join(skus)}, call):
-            for product in filter(None, (read_product(row, self._integration_id) for row in rows)):
+            for product in filter(None, (read_product(row, self._api.integration_id) for row in rows)):
                 if spelling(product.sku) not in spellings:
-                    raise unreadable(PATH)
+                    raise self._api.unreadable(PATH)
                 found[product.sku] = product
             if found.keys() >= set(skus):
                 break

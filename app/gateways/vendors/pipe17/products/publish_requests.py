@@ -15,7 +15,7 @@ from app.gateways.vendors.pipe17.connection import paging
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.connection.locations import Locations
-from app.gateways.vendors.pipe17.options import Pipe17Options, SkuMapping
+from app.gateways.vendors.pipe17.options import SkuMapping
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts
 from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import TO_BE_PUBLISHED, TO_BE_UNPUBLISHED, Product, read_product
@@ -30,7 +30,6 @@ class PublishRequests(Poll):
     Used by one sender of facts at a time (R13); no fact is sent again to find out which obstacles are gone.
     """
 
-    _options: Pipe17Options
     _api: Api
     _integration: Integration
     _known: KnownProducts
@@ -39,7 +38,7 @@ class PublishRequests(Poll):
     _takes_catalogue: bool
 
     def __post_init__(self) -> None:
-        self.every_s = self._options.product_poll_minutes * 60.0
+        self.every_s = self._api.options.product_poll_minutes * 60.0
 
     def since(
         self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call
@@ -63,7 +62,7 @@ class PublishRequests(Poll):
         return PollResult(tuple(filter(None, names)), found.until_ms, found.is_all, gone, collided)
 
     def _changed(self, row: Any) -> tuple[str, int | None, Product] | None:
-        product = read_product(row, self._options.integration_id)
+        product = read_product(row, self._api.integration_id)
         return None if product is None else (product.product_id, product.updated_ms, product)
 
     def _gone(

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
+from app.domain.catalogue import Item, ProductChange, ProductSent, Refusal
 from app.domain.facts import Obstacle
 from app.gateways.vendors.pipe17.products import product_rows
 from app.gateways.vendors.pipe17.products.known_products import Match
@@ -72,7 +72,7 @@ def row_change(
     return mapped(integration_id, status, number, channel_sku)
 
 
-@dataclass
+@dataclass(eq=False)
 class Sending:
     """A change, and what has become of it so far."""
 
@@ -122,28 +122,25 @@ class Unit:
 
 def units_of(sendings: Sequence[Sending]) -> Iterator[Unit]:
     """Every SKU to be looked at: those RetailOps has, and those it had when they were sent last."""
-    current = [(sending, list(_stated(sending))) for sending in sendings]
+    current = [(sending, list(stated_units(sending))) for sending in sendings]
     held = {unit.sku for _, units in current for unit in units}
     for sending, units in current:
         yield from units
-        own = {unit.sku for unit in units}
         for sku, last in sending.before.items():
-            # A SKU that another product of this very push has now is sent with that one.
-            if sku in own or sku in held:
-                continue
+            if sku in held:
+                continue  # Also where another product of this very push has it now: it is sent with that one.
             if last.state == "off":
                 sending.note[sku] = last
             else:
                 yield Unit(sending, sku, None, last.ext_product_id)
 
 
-def _stated(sending: Sending) -> Iterator[Unit]:
-    product: Product | None = sending.change.product
-    if product is None:
-        return
-    seen = set()
-    for unit in product.units:
-        if unit.sku and unit.sku not in seen:
-            seen.add(unit.sku)
-            product_id = unit.product_id or product.item.product_id
-            yield Unit(sending, unit.sku, unit, product_id, product.item.product_id)
+def stated_units(sending: Sending) -> Iterator[Unit]:
+    """Every SKU that RetailOps has, once."""
+    product = sending.change.product
+    first: dict[str, Item] = {}
+    for item in product.units if product else ():
+        first.setdefault(item.sku, item)
+    for sku, item in first.items():
+        if product and sku:
+            yield Unit(sending, sku, item, item.product_id or product.item.product_id, product.item.product_id)

@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.errors import Misconfigured, Refused
+from app.errors import Refused
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, KEPT_S, Api, unreadable
+from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api, NoGrant
 from app.gateways.vendors.pipe17.products.product_cache import batches
 from app.gateways.wire_objects import Id, Switch, Text, Units, read_all, wire
 
@@ -72,7 +72,7 @@ def held_stock(api: Api, skus: Collection[str], location_ids: Collection[str], c
         requested = {sku.casefold() for sku in some}
         for record in api.objects(PATH, StockRecord, {"sku": ",".join(some), **places}, call, count=ROWS):
             if record.sku.casefold() not in requested:
-                raise unreadable(PATH)
+                raise api.unreadable(PATH)
             if record.is_physical:
                 found[record.key] = record
     return found
@@ -124,8 +124,6 @@ class UntrackedStock:
                 if number == MOST_PAGES:
                     self.is_all = False
                     break
-        except (Misconfigured, Refused) as error:
-            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
-                raise
+        except (NoGrant, Refused) as error:
             log.info("pipe17 does not show which stock records are locked (%s)", error.code)
         return frozenset(found)

@@ -7,23 +7,22 @@ warehouse reports (contract 4.1).
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockSent
 from app.domain.stock_levels import OWN_STOCK
-from app.errors import GatewayError, Misconfigured, Refused, Unavailable
-from app.gateways.calls import Call
+from app.errors import GatewayError, Refused, Unavailable
+from app.gateways.calls import Call, read_note
 from app.gateways.capabilities import StockSink
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api, post_each
-from app.gateways.vendors.pipe17.connection.integration import Integration, using
+from app.gateways.vendors.pipe17.connection.api import Api, NoGrant
+from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, unread
 from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, UntrackedStock, held_stock
-from app.gateways.vendors.pipe17.stock.stock_rows import Row, Sending, StockRows, in_words, lock_subject, noted
+from app.gateways.vendors.pipe17.stock.stock_rows import Note, Row, Sending, StockRows
 from app.gateways.wire_objects import Id, Json, Text, wire, write
 
 MISSING_EVERY_S: Final = 30.0
@@ -47,9 +46,8 @@ class Ingest(Level):
 class Stock(StockSink):
     """Sends levels.  Used by one sender at a time (R13)."""
 
-    _options: Pipe17Options
     _api: Api
-    integration: Integration
+    _integration: Integration
     _locations: Locations
     _known: KnownProducts
     _untracked: UntrackedStock
@@ -59,47 +57,41 @@ class Stock(StockSink):
     by_location = True
 
     def __post_init__(self) -> None:
-        self._rows = StockRows(self._options, self._locations)
-        self._batch = self._options.bulk_batch
+        self._rows = StockRows(self._api.options, self._locations)
 
     def in_words(self, sent: bytes) -> Mapping[str, str]:
-        return in_words(sent)
+        parts = ("on hand", "of them not for sale", "coming in")
+        named = {place: zip(figures, parts, strict=False) for place, figures in (read_note(sent, Note) or {}).items()}
+        return {place: ", ".join(f"{n} {part}" for n, part in pairs if n is not None) for place, pairs in named.items()}
 
-    @using("inventory")
-    def push(self, settings: Pipe17Options, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+    def push(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
         """A result for every SKU Pipe17 has answered for; the others stay due and are sent again whole.
 
         A SKU that Pipe17 does not track or has locked is skipped.  Every location of a SKU is sent, also one whose
         figures equal the note; the inventory mode "delta" leaves out those that Pipe17 has as they were sent last.
         Raises a `GatewayError` when not one SKU could be settled.
         """
-        refused = [change.sku for change in changes if change.was_refused]
-        if refused:
-            self._forget(refused, settings)
-        served = self._served(changes, call)
-        matches = self._matches([change.sku for change in changes], settings, call)
-        sure = [change for change in changes if matches[change.sku].is_sure]
-        if not sure:
-            raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
-        locked = self._untracked.of(served.ids, call)
-        sendings: list[Sending] = []
-        rows: list[Row] = []
-        for change in sure:
-            sending, own = self._free_rows(change, matches, served, locked)
-            sendings.append(sending)
-            rows += own
-        if settings.inventory_mode == "delta":
-            rows = self._differing(rows, call)
-        for row in rows:
-            row.sending.missing.add(row.key)
-        try:
-            self._send(rows, call)
-        except GatewayError:
-            settled = [sending for sending in sendings if not sending.missing]
-            if not settled:
-                raise
-            return [sending.result() for sending in settled]
-        return [sending.result() for sending in sendings]
+        with self._integration.using("inventory", call) as settings:
+            refused = [change.sku for change in changes if change.was_refused]
+            if refused:
+                self._forget(refused, settings)
+            served = self._served(changes, call)
+            matches = self._matches([change.sku for change in changes], settings, call)
+            sure = [change for change in changes if matches[change.sku].is_sure]
+            if not sure:
+                raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
+            sendings = self._sendings(sure, matches, served, call)
+            if settings.inventory_mode == "delta":
+                self._leave_out_held(sendings, call)
+            rows = [row for sending in sendings for row in sending.rows]
+            events = [self._event(row) for row in rows]
+            try:
+                for place, reason in self._api.post_each(PATH, events, ("sku", "locationId"), call):
+                    rows[place].settle(reason)
+            except GatewayError:
+                if all(sending.rows for sending in sendings):
+                    raise
+            return [sending.result() for sending in sendings if not sending.rows]
 
     def _forget(self, skus: Sequence[str], settings: Pipe17Options) -> None:
         """What was read before these were refused is read anew."""
@@ -119,34 +111,26 @@ class Stock(StockSink):
             served = self._locations.served(call)
         return served
 
-    def _differing(self, rows: Sequence[Row], call: Call) -> list[Row]:
-        """Those whose figure Pipe17 has not, or was not sent last; all of them where the key may not read stock."""
-        alike = [row for row in rows if row.sending.note.get(row.location_id) == noted(row.figure)]
-        alike = [row for row in alike if row.pipe17_sku == row.sending.pipe17_sku and not row.is_gone]
+    def _leave_out_held(self, sendings: Sequence[Sending], call: Call) -> None:
+        """Leaves out figures that Pipe17 has as they were sent last; none where the key may not read stock."""
+        alike = [row for sending in sendings for row in sending.rows if row.is_as_sent_last]
         if not alike:
-            return list(rows)
+            return
         try:
             held = held_stock(self._api, [row.pipe17_sku for row in alike], {row.location_id for row in alike}, call)
-        except (Misconfigured, Refused) as error:
-            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
-                raise
-            return list(rows)
-        same = {id(row) for row in alike if (record := held.get(row.key)) and record.has(row.figure)}
-        return [row for row in rows if id(row) not in same]
+        except (NoGrant, Refused):
+            return
+        same = {row for row in alike if (record := held.get(row.key)) and record.has(row.figure)}
+        for sending in sendings:
+            sending.rows = [row for row in sending.rows if row not in same]
 
-    def _free_rows(
-        self, change: StockChange, matches: Mapping[str, Match], served: Served, locked: Collection[tuple[str, str]]
-    ) -> tuple[Sending, list[Row]]:
-        """What is to be sent of a SKU, without records that Pipe17 has locked."""
-        sending, every = self._rows.of(change, matches[change.sku], served)
-        own = [row for row in every if row.key not in locked]
-        sending.is_skipped |= len(own) < len(every)
-        sending.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in every if row.key in locked]
-        return sending, own
+    def _sendings(
+        self, changes: Sequence[StockChange], matches: Mapping[str, Match], served: Served, call: Call
+    ) -> list[Sending]:
+        locked = self._untracked.of(served.ids, call)
+        return [self._rows.of(change, matches[change.sku], served, locked) for change in changes]
 
-    def expected(
-        self, changes: Sequence[StockChange], settings: Pipe17Options, call: Call
-    ) -> list[tuple[Sending, list[Row]]]:
+    def expected(self, changes: Sequence[StockChange], settings: Pipe17Options, call: Call) -> list[Sending]:
         """What Pipe17 holds once it has these levels; nothing is sent.  Raises a `GatewayError`."""
         served = self._served(changes, call)
         skus = [change.sku for change in changes]
@@ -154,16 +138,13 @@ class Stock(StockSink):
         if not self._is_blind:
             self._known.search_all(call)  # Of a SKU that several products carry all have to be known.
             matches = self._matches(skus, settings, call)
-        locked = self._untracked.of(served.ids, call)
-        return [self._free_rows(change, matches, served, locked) for change in changes]
+        return self._sendings(changes, matches, served, call)
 
     def _matches(self, skus: Sequence[str], settings: Pipe17Options, call: Call) -> Mapping[str, Match]:
         """Without leave to read products nothing is skipped and only the setting's pairs count."""
         try:
             found = self._known.find(skus, settings.skus, call, others=True)
-        except (Misconfigured, Refused) as error:
-            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
-                raise
+        except (NoGrant, Refused) as error:
             if not self._is_blind:
                 log.warning("pipe17 does not show its products (%s): stock is sent for every SKU", error.code)
             self._is_blind = True
@@ -171,13 +152,7 @@ class Stock(StockSink):
         self._is_blind = False
         return found
 
-    def _send(self, rows: Sequence[Row], call: Call) -> None:
-        events = [self._event(row) for row in rows]
-        names = ("sku", "locationId")
-        for place, reason in post_each(self._api, PATH, "inventory", events, names, call, batch=self._batch):
-            rows[place].settle(reason)
-
     def _event(self, row: Row) -> Json:
         vendor_sku = row.sending.sku if row.sending.sku != row.pipe17_sku else ""
         level = (row.figure.on_hand, row.figure.unavailable, row.figure.future)
-        return write(Ingest(*level, row.pipe17_sku, row.location_id, "ingest", self._options.ptype, vendor_sku))
+        return write(Ingest(*level, row.pipe17_sku, row.location_id, "ingest", self._api.options.ptype, vendor_sku))

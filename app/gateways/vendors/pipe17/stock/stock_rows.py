@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -25,28 +25,26 @@ Note = dict[str, list[int | None]]
 Without any figure Pipe17 may have whatever an earlier attempt sent there."""
 
 
-def in_words(sent: bytes) -> dict[str, str]:
-    """A note for people, by location id."""
-    parts = ("on hand", "of them not for sale", "coming in")
-    named = {place: zip(figures, parts, strict=False) for place, figures in (read_note(sent, Note) or {}).items()}
-    return {place: ", ".join(f"{n} {part}" for n, part in pairs if n is not None) for place, pairs in named.items()}
-
-
-@dataclass
+@dataclass(eq=False, repr=False)
 class Sending:
     """What is to be sent of one SKU, and what has become of it so far."""
 
     sku: str
     pipe17_sku: str
     note: Note
-    missing: set[tuple[str, str]] = field(default_factory=set)
-    """Pipe17's SKUs and location ids it has not answered for yet."""
+    rows: list[Row] = field(default_factory=list)
+    """Those Pipe17 has not answered for yet."""
     refusals: list[str] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)
     is_product_known: bool = True
     is_skipped: bool = False
     """True if some of it is skipped because Pipe17 locks or does not track the product."""
     attention: str = ""
+
+    def refuse(self, reason: str, *obstacles: Obstacle) -> None:
+        """`obstacles` are what is to be gone before it is worth another try."""
+        self.refusals.append(reason)
+        self.obstacles += obstacles
 
     def result(self) -> StockSent:
         sentences = "; ".join(dict.fromkeys(self.refusals))
@@ -61,7 +59,7 @@ class Sending:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Row:
     """One figure on its way."""
 
@@ -76,15 +74,21 @@ class Row:
     def key(self) -> tuple[str, str]:
         return self.pipe17_sku, self.location_id
 
+    @property
+    def is_as_sent_last(self) -> bool:
+        """Whether the note says this very figure, of the product that has the stock."""
+        is_own = self.pipe17_sku == self.sending.pipe17_sku and not self.is_gone
+        return is_own and self.sending.note.get(self.location_id) == noted(self.figure)
+
     def settle(self, reason: str) -> None:
         """Pipe17 has answered for it: with the reason of a refusal, or "" where it has the figure now."""
-        sending = self.sending
-        sending.missing.discard(self.key)
+        sending, is_own = self.sending, self.pipe17_sku == self.sending.pipe17_sku
+        sending.rows.remove(self)
         if reason:
-            sending.refusals.append(reason if self.pipe17_sku == sending.pipe17_sku else f"{self.pipe17_sku}: {reason}")
+            sending.refuse(reason if is_own else f"{self.pipe17_sku}: {reason}")
             if not sending.is_product_known:
                 sending.obstacles += [Obstacle("product", name) for name in (sending.sku, sending.pipe17_sku)]
-        elif self.pipe17_sku != sending.pipe17_sku:
+        elif not is_own:
             return  # The note is about the product that has the stock.
         elif self.is_gone:
             sending.note.pop(self.location_id, None)
@@ -101,29 +105,38 @@ class StockRows:
         self._owns_locations = bool(options.integration_id or options.locations)
         """False for a bare key that may be shown locations of others as well."""
 
-    def of(self, change: StockChange, match: Match, served: Served) -> tuple[Sending, list[Row]]:
+    def of(self, change: StockChange, match: Match, served: Served, locked: Collection[tuple[str, str]]) -> Sending:
+        """What is to be sent of a SKU; `locked` are the records, by SKU and location id, that Pipe17 has locked."""
         sending = Sending(change.sku, match.pipe17_sku, self._note(change, served))
         sending.is_product_known = match.product is not None
         if match.product is not None and match.product.is_locked:
             sending.is_skipped = True
             sending.obstacles.append(Obstacle("lock", match.pipe17_sku))
-            return sending, []
-        if not match.pipe17_sku:
-            sending.refusals.append("the product of this SKU at Pipe17 has another SKU at RetailOps")
-            sending.obstacles.append(Obstacle("product", change.sku))
-            return sending, []
-        if not change.level.details and change.level.quantity_available > 0 and not change.level.is_nowhere:
-            sending.refusals.append("its units are stated without the facilities that hold them")
-            return sending, []
+        elif not match.pipe17_sku:
+            reason = "the product of this SKU at Pipe17 has another SKU at RetailOps"
+            sending.refuse(reason, Obstacle("product", change.sku))
+        elif not change.level.details and change.level.quantity_available > 0 and not change.level.is_nowhere:
+            sending.refuse("its units are stated without the facilities that hold them")
+        else:
+            own = self._own_rows(sending, change, served)
+            rows = own + self._rows_of_others(sending, match, own, served)
+            sending.rows = [row for row in rows if row.key not in locked]
+            sending.is_skipped = len(sending.rows) < len(rows)
+            sending.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in rows if row.key in locked]
+        return sending
+
+    def _own_rows(self, sending: Sending, change: StockChange, served: Served) -> list[Row]:
+        """Of the product that has the stock."""
         totals = self._by_location(sending, change.level.details, served)
         gone = set(sending.note) - set(totals)
         if self._owns_locations and not change.level.details:
             gone |= set(served.ids)
-        sku = match.pipe17_sku
-        own = [Row(sending, sku, place, totals[place]) for place in sorted(totals)]
         emptied = sorted(gone & set(served.ids))
-        own += [Row(sending, sku, place, self._nothing(sending, place), is_gone=True) for place in emptied]
-        return sending, own + self._rows_of_others(sending, match, own, served)
+        sku = sending.pipe17_sku
+        return [
+            *(Row(sending, sku, place, totals[place]) for place in sorted(totals)),
+            *(Row(sending, sku, place, self._nothing(sending, place), is_gone=True) for place in emptied),
+        ]
 
     def _rows_of_others(self, sending: Sending, match: Match, own: Sequence[Row], served: Served) -> list[Row]:
         """Products that carry the same channel SKU would sell the same units: they have 0, or all have the figure."""
@@ -172,9 +185,10 @@ class StockRows:
                 shelf[location_id] = (on_hand + total, unavailable + total - detail.available)
         if self._options.inflight_location in shelf:
             coming.setdefault(self._options.inflight_location, 0)
+        coming = {place: max(units, 0) for place, units in coming.items()}
         return {
-            location_id: self._figure(*on_shelf(*shelf.get(location_id, (0, 0))), _floored(coming.get(location_id)))
-            for location_id in (*shelf, *(place for place in coming if place not in shelf))
+            location_id: self._figure(*on_shelf(*shelf.get(location_id, (0, 0))), coming.get(location_id))
+            for location_id in dict.fromkeys((*shelf, *coming))
         }
 
     def _place(self, sending: Sending, detail: StockDetail, served: Served) -> str:
@@ -185,13 +199,9 @@ class StockRows:
         location_id = served.find(detail.place)
         if location_id is None and not self._locations.is_filtered_out(detail.place):
             kind = "vendor" if is_external else "facility"
-            sending.refusals.append(f"{kind} '{detail.place}' is no location of Pipe17 that this channel serves")
-            sending.obstacles.append(Obstacle("location", name_key(detail.place)))
+            reason = f"{kind} '{detail.place}' is no location of Pipe17 that this channel serves"
+            sending.refuse(reason, Obstacle("location", name_key(detail.place)))
         return location_id or ""
-
-
-def _floored(units: int | None) -> int | None:
-    return None if units is None else max(units, 0)
 
 
 def lock_subject(pipe17_sku: str, location_id: str) -> str:

@@ -1,31 +1,39 @@
-"""Fulfilments and their trackings: made once and never changed, so each is searched for before it is made (R24)."""
+"""Fulfilments: made once and never changed, so each is searched for before it is made (R24).
+
+A correction of a package's number, carrier and date goes into a tracking beside its fulfilment.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from app.domain.commands import Completion, Package, PackageLine
+from app.domain.events import Association, Event, about
 from app.domain.moments import ms_if_any, to_ms
 from app.errors import Refused, Unavailable
-from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import DUPLICATE, Api
+from app.gateways.calls import Accepted, Call
+from app.gateways.vendors.pipe17.connection.api import Api, NoGrant
+from app.gateways.vendors.pipe17.connection.integration import FlowOff, Integration
 from app.gateways.vendors.pipe17.orders.shipments import Line
 from app.gateways.wire_objects import Figure, Id, ListedId, Moment, Parts, Text, wire, write
 
 PATH: Final = "/fulfillments"
 TRACKINGS: Final = "/trackings"
-TRACKING: Final = "/trackings/{id}"
 
 LONGEST_ORDER: Final = 64
 """An order's id stands in our numbers as it is up to so many characters; they are documented as 16."""
 
 KILOGRAM: Final = "kg"
 REJECTED: Final = "rejected"
+
+NO_GRANT: Final = "this key may not write trackings"
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,11 @@ class Tracking:
     tracking_number: str = wire(Id("trackingNumber"))
     carrier: str = wire(Text("shippingCarrier"))
     shipped_at: datetime | None = wire(Moment("actualShipDate"))
+
+
+def about_package(package: Package) -> tuple[Association, ...]:
+    """What an event about a package names."""
+    return about("shipment_id", package.retailops_shipment_id) or about("order_refnum", package.order_refnum)
 
 
 def fulfillment(package: Package, pipe17_skus: Mapping[str, str]) -> Fulfillment:
@@ -110,11 +123,12 @@ def _lines(lines: Sequence[PackageLine], pipe17_skus: Mapping[str, str]) -> tupl
     )
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Fulfilments:
     """What one key sees and makes of them."""
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    _api: Api
+    _integration: Integration
 
     def find(self, shipment_id: str, number: str, call: Call) -> Fulfillment | None:
         """Our fulfilment of a request by our own number of it; the same number of another request is not ours."""
@@ -126,21 +140,54 @@ class Fulfilments:
         return self.find(package.order_refnum, number_of(package.order_refnum, package.key), call)
 
     def make(self, fulfillment: Fulfillment, call: Call) -> bool:
-        """False when Pipe17 has it already.
+        """False when Pipe17 has it already.  Raises as `Api.make_once` does."""
+        find = partial(self.find, fulfillment.shipment_id, fulfillment.ext_fulfillment_id, call)
+        return self._api.make_once(PATH, fulfillment, "fulfilment", find, call) is None
 
-        Raises `Unavailable` while Pipe17 says that the number is taken and does not show by which fulfilment (R24).
+    def correct(self, package: Package, call: Call) -> Accepted:
+        """Number, carrier and date go into a tracking; what else differs from the fulfilment is a warning.
+
+        Where one part is carried and another is not, there is an event for both; one also says that the grant is
+        missing.  Raises `Unavailable` while Pipe17 does not show the fulfilment, which may have been made a moment ago.
         """
-        try:
-            self._api.make(PATH, fulfillment, call)
-        except Refused as error:
-            if error.code != DUPLICATE:
-                raise
-            if self.find(fulfillment.shipment_id, fulfillment.ext_fulfillment_id, call) is None:
-                raise duplicate_unseen("fulfilment") from error
-            return False
-        return True
+        is_sent, reason = self._corrected(package, call)
+        if not reason:
+            return Accepted()
+        named = about_package(package)
+        message = f"the package was registered before and Pipe17 cannot change it: {reason}"
+        events = [Event("warning", "CANNOT_CORRECT", message, named)]
+        if is_sent:
+            message = "the package was registered before; its number, carrier and ship date at Pipe17 are corrected"
+            events.insert(0, Event("info", "SHIPMENT_CORRECTED", message, named))
+        return Accepted(tuple(events))
 
-    def trackings(self, fulfillment_id: str, call: Call) -> Iterator[Tracking]:
+    def _corrected(self, package: Package, call: Call) -> tuple[bool, str]:
+        """Whether a tracking was written, and what Pipe17 has otherwise than the package says; "" for nothing.
+
+        A key without the grant is no error (R24).
+        """
+        with self._integration.using("fulfillments", call):
+            made = self.find_package(package, call)
+        if made is None or not made.fulfillment_id:
+            raise Unavailable("FULFILLMENT_NOT_SHOWN", "pipe17 does not show the fulfilment of this package yet")
+        if not package.tracking_number or not (package.carrier_name or made.carrier):
+            return False, "it has no tracking number or no carrier"
+        try:
+            with self._integration.using("trackings", call):
+                is_sent = self._track(package, made, call)
+        except Refused as error:
+            return False, f"Pipe17 refused the tracking ({error.code})"
+        except NoGrant:
+            return False, NO_GRANT
+        except FlowOff:
+            if not self._integration.lacks_grant("trackings"):
+                raise
+            return False, NO_GRANT
+        frozen = _frozen(made, package)
+        kept = f"only number, carrier and ship date can be sent; it keeps the earlier {frozen}" if frozen else ""
+        return is_sent, kept
+
+    def _trackings(self, fulfillment_id: str, call: Call) -> Iterator[Tracking]:
         """What Pipe17 was sent of a fulfilment's way since it was made."""
         shown = self._api.objects(TRACKINGS, Tracking, {"fulfillmentId": fulfillment_id}, call)
         return (item for item in shown if item.tracking_id and item.fulfillment_id == fulfillment_id)
@@ -150,15 +197,15 @@ class Fulfilments:
         made = self.find_package(package, call)
         if made is None:
             return False
-        return any(_says(item, package, made) for item in self.trackings(made.fulfillment_id, call))
+        return any(_says(item, package, made) for item in self._trackings(made.fulfillment_id, call))
 
-    def track(self, package: Package, made: Fulfillment, call: Call) -> bool:
+    def _track(self, package: Package, made: Fulfillment, call: Call) -> bool:
         """Send the package's number, carrier and date; False where Pipe17 shows them already.
 
         The fulfilment itself is frozen (contract 2.7), so they go into a tracking beside it: the one that is
         there, or a new one.
         """
-        known = list(self.trackings(made.fulfillment_id, call))
+        known = list(self._trackings(made.fulfillment_id, call))
         stands: Tracking | Fulfillment = known[-1] if known else made
         if _says(stands, package, made):
             return False
@@ -168,9 +215,9 @@ class Fulfilments:
             shipped_at=package.shipped_at,
         )
         if known:
-            self._api.write("PUT", TRACKING, write(tracking), call, ids={"id": known[-1].tracking_id})
+            self._api.change(TRACKINGS, known[-1].tracking_id, write(tracking), call)
         else:
-            self._api.write("POST", TRACKINGS, write(replace(tracking, fulfillment_id=made.fulfillment_id)), call)
+            self._api.post(TRACKINGS, write(replace(tracking, fulfillment_id=made.fulfillment_id)), call)
         return True
 
 
@@ -181,7 +228,13 @@ def _says(stands: Tracking | Fulfillment, package: Package, made: Fulfillment) -
     return stands.tracking_number == package.tracking_number and stands.carrier == carrier and is_dated
 
 
-def duplicate_unseen(kind: str) -> Unavailable:
-    """The error for a number that is taken by something Pipe17 does not show yet: surely nothing was done."""
-    message = f"pipe17 has our number of this {kind} already and does not show the {kind} yet"
-    return Unavailable("DUPLICATE_NOT_SHOWN", message)
+def _frozen(made: Fulfillment, package: Package) -> str:
+    """What the fulfilment says otherwise and no tracking can hold, by name; "" for nothing."""
+    units = Counter[str]()
+    for line in package.lines:
+        units[line.line_refnum] += line.quantity
+    has_other_class = package.carrier_class_name not in ("", made.carrier_class)
+    has_other_weight = made.weight_unit == KILOGRAM and made.weight not in (None, package.weight_kg)
+    has_other_units = bool(made.units) and made.units != units
+    named = {"service class": has_other_class, "weight": has_other_weight, "contents": has_other_units}
+    return " and ".join(name for name, is_other in named.items() if is_other)

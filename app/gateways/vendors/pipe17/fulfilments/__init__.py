@@ -1,1 +1,0 @@
-"""Packages, corrections of their tracking, and completed requests."""
