@@ -220,7 +220,7 @@ class Stage:
             with suppress(requests.RequestException):
                 if requests.get(url, timeout=2).status_code == 200:
                     return
-            time.sleep(0.1)
+            time.sleep(0.02)
         raise AssertionError(f"the {name} did not start: {self.log_tail(name)}")
 
     # Killing
