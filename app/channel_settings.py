@@ -29,6 +29,14 @@ CATALOG_PATHS = (
 )  # fmt: skip
 
 
+NAME_RULE = "must be 1 to 63 lower-case letters, digits and hyphens, the first no hyphen"
+
+
+def _number() -> mf.Integer:
+    """A number of RetailOps'."""
+    return mf.Integer(strict=True, validate=mv.Range(0, 2**63 - 1))
+
+
 class VendorSettings(Protocol):
     """How the settings of one vendor are declared and judged; `gateways.vendor.Vendor` says what each part means."""
 
@@ -53,11 +61,11 @@ class Channel:
     """One RetailOps channel: who it is, which keys may call it, where its orders and facts go."""
 
     name: str = option(
-        mf.String(validate=mv.Regexp(r"^[a-z0-9][a-z0-9-]{0,62}$")),
+        mf.String(validate=mv.Regexp(r"^[a-z0-9][a-z0-9-]{0,62}\Z", error=NAME_RULE)),
         "Name of the channel in commands, addresses and logs: lower-case letters, digits, hyphens.",
     )
-    client_id: int = option(mf.Integer(strict=True), "RetailOps' client_id, the account number.")
-    channel_id: int = option(mf.Integer(strict=True), "RetailOps' channel_info.id.")
+    client_id: int = option(_number(), "RetailOps' client_id, the account number.")
+    channel_id: int = option(_number(), "RetailOps' channel_info.id.")
     auth_keys: tuple[str, ...] = option(
         mf.List(mf.String(), validate=mv.Length(min=1, max=2)),
         "One or two live keys of RetailOps for this channel; two while a key is being replaced.",
@@ -111,7 +119,7 @@ class Channel:
         default=True,
     )
     former_name: tuple[str, ...] = option(
-        OneOrMore(mf.String(validate=mv.Regexp(r"^[a-z0-9][a-z0-9-]{0,62}(~[0-9]+)?\Z"))),
+        OneOrMore(mf.String(validate=mv.Regexp(r"^[a-z0-9][a-z0-9-]{0,62}(~[0-9]+)?\Z", error=NAME_RULE))),
         "Name or names this channel had before: its records go on under the new name.  May stay for good.",
         default=(),
     )

@@ -27,6 +27,9 @@ def read_channels(
     except tomllib.TOMLDecodeError as error:
         faults.append(f"{place}: not TOML: {error}")
         return ()
+    except RecursionError:
+        faults.append(f"{place}: its lists or tables are nested too deeply")
+        return ()
     tables = document.pop("channel", [])
     faults.extend(f"{place}: unknown top-level key '{key}'; only [[channel]] is known" for key in document)
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
@@ -47,7 +50,9 @@ def _channel(
     name = table.get("name")
     here = f"{place}: channel '{name}'" if isinstance(name, str) else f"{place}: channel number {position}"
     found: list[str] = []
-    table = _expanded(table, here, env, found)
+    unset: list[str] = []
+    table = _expanded(table, here, env, found, unset)
+    missing = len(found)
     own = {key: value for key, value in table.items() if key not in vendors}
     channel = read_table(Channel, own, here, found)
     if channel is not None:
@@ -58,7 +63,9 @@ def _channel(
                 "the real key; use the real numbers or set allow_fixture_pair = true"
             )
     tables = _vendor_tables(table, here, vendors, found)
-    faults.extend(found)
+    # What a variable that is not set left empty breaks further rules, which are not worth saying.
+    of_unset = tuple(place + end for place in unset for end in ":.")
+    faults.extend(found[:missing] + [fault for fault in found[missing:] if not fault.startswith(of_unset)])
     if found or channel is None:
         return None
     return replace(
@@ -113,29 +120,43 @@ def _vendor_tables(table: Mapping[str, Any], here: str, vendors: Vendors, faults
             "(set orders = false in the other's table)"
         )
     for token in vendors:
-        if token in table and token not in tokens:
+        if token in table and token not in tokens and isinstance(named, list):
             faults.append(f"{here}: table '{token}' is given but gateways does not name it")
         elif token in table and not isinstance(table[token], dict):
             faults.append(f"{here}.{token}: must be a table")
     return tables
 
 
-def _expanded(value: Any, here: str, env: Mapping[str, str], faults: list[str]) -> Any:
-    """`${NAME}` in any text of the table becomes the variable; a missing one is a fault."""
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_NEARLY_A_VARIABLE = re.compile(r"\$\{|\A(\$[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%)\Z")
+
+
+def _expanded(
+    value: Any, place: str, env: Mapping[str, str], faults: list[str], unset: list[str], owner: str = ""
+) -> Any:
+    """`${NAME}` in any text of the table becomes the variable; a missing one is a fault, and its place is in `unset`.
+
+    `owner` is the channel, where `place` lies deeper.
+    """
+    owner = owner or place
     if isinstance(value, dict):
-        return {key: _expanded(item, here, env, faults) for key, item in value.items()}
+        return {key: _expanded(item, f"{place}.{key}", env, faults, unset, owner) for key, item in value.items()}
     if isinstance(value, list):
-        return [_expanded(item, here, env, faults) for item in value]
+        return [_expanded(item, place, env, faults, unset, owner) for item in value]
     if not isinstance(value, str):
         return value
+    if _NEARLY_A_VARIABLE.search(_VARIABLE.sub("", value)):
+        faults.append(f"{place}: a variable is written as ${{NAME}}, of letters, digits and underscores")
+        unset.append(place)
 
     def variable(match: re.Match[str]) -> str:
         name = match.group(1)
         if not env.get(name):
-            faults.append(f"{here} names ${{{name}}}, which is not set")
+            faults.append(f"{owner} names ${{{name}}}, which is not set")
+            unset.append(place)
         return env.get(name, "")
 
-    return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", variable, value)
+    return _VARIABLE.sub(variable, value)
 
 
 def _collisions(channels: list[Channel], place: str, vendors: Vendors) -> list[str]:

@@ -117,7 +117,8 @@ def load_database_url(environ: Mapping[str, str] | None = None) -> str:
     """Where the database is, for commands that need no channel.  Raises `SettingsFault`."""
     env = os.environ if environ is None else environ
     faults: list[str] = []
-    is_production = _one_of(env, "APP_ENV", ENVIRONMENTS, _usual_environment(env), faults) == "production"
+    app_env = _one_of(env, "APP_ENV", ENVIRONMENTS, _usual_environment(env), faults)
+    is_production = app_env == "production" and not faults
     address = _database_url(env, is_production, faults)
     if faults:
         raise SettingsFault(faults)
@@ -132,7 +133,7 @@ def load(environ: Mapping[str, str] | None = None, *, vendors: Vendors) -> Setti
     env = os.environ if environ is None else environ
     faults: list[str] = []
     app_env = _one_of(env, "APP_ENV", ENVIRONMENTS, _usual_environment(env), faults)
-    is_production = app_env == "production"
+    is_production = app_env == "production" and not faults
     deliveries = _one_of(env, "DELIVERIES", ("inline", "worker"), "inline", faults)
     web_concurrency = _whole(env, "WEB_CONCURRENCY", 2, 1, 64, faults)
     processes = web_concurrency + (deliveries == "worker")
@@ -213,11 +214,19 @@ def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int,
 
 def _public_url(env: Mapping[str, str], faults: list[str]) -> str:
     value = env.get("PUBLIC_URL", "").rstrip("/")
-    if value:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
-            faults.append("PUBLIC_URL: must be http(s)://host[:port] without a path")
+    if value and not _is_origin(value):
+        faults.append("PUBLIC_URL: must be http(s)://host[:port] without path, user or password")
     return value
+
+
+def _is_origin(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    is_web = parts.scheme in ("http", "https") and bool(host) and parts.username is None
+    return is_web and not re.search(r"[\s\\?#]", address) and not parts.path
 
 
 def _database_url(env: Mapping[str, str], is_production: bool, faults: list[str]) -> str:
@@ -263,10 +272,12 @@ def _channels_text(env: Mapping[str, str], is_production: bool, faults: list[str
         return "CHANNELS", env["CHANNELS"]
     path = channels_file(env)
     try:
-        return path.name, path.read_text(encoding="utf-8")
+        return path.name, path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         if is_production or env.get("CHANNELS_FILE"):
-            faults.append(f"{path.name}: no such file; set CHANNELS_FILE or CHANNELS")
-    except (OSError, UnicodeDecodeError) as error:
-        faults.append(f"{path.name}: cannot be read: {type(error).__name__}")
+            faults.append(f"{path}: no such file; set CHANNELS_FILE or CHANNELS")
+    except UnicodeDecodeError:
+        faults.append(f"{path}: is no text in UTF-8")
+    except OSError as error:
+        faults.append(f"{path}: cannot be read: {error.strerror}")
     return path.name, None

@@ -7,6 +7,7 @@ import pytest
 from app import settings
 from app.errors import SettingsFault
 from app.gateways import VENDORS
+from app.options import explain
 
 CHANNEL = """
 [[channel]]
@@ -100,3 +101,11 @@ def test_p20_tokens_of_the_console_are_kept_out_of_the_log() -> None:
     loaded = settings.load({"APP_ENV": "development", "CHANNELS": channels, **tokens}, vendors=VENDORS)
     assert {TOKEN, READ_TOKEN, "token-of-the-channel-001"} <= set(loaded.secrets())
     assert all(token not in repr(loaded) for token in (TOKEN, READ_TOKEN, "token-of-the-channel-001"))
+
+
+def test_of_a_table_what_is_required_stands_first_and_what_is_its_own_before_what_it_inherits() -> None:
+    names = [item.name for item in explain(VENDORS["rally"].options, None)]
+    required, own, of_any_shop, of_any_key = "organization_id", "base_url", "currency", "patience_s"
+    assert [name for name in names if name in (required, own, of_any_shop, of_any_key)] == [
+        required, own, of_any_shop, of_any_key,
+    ]  # fmt: skip

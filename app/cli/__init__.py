@@ -9,6 +9,8 @@ import ast
 import atexit
 import gc
 import importlib
+import os
+import sys
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -76,6 +78,19 @@ class Commands(click.Group):
         except Exception as error:
             return _unloadable(cmd_name, error)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from difflib import get_close_matches  # only for a command that is mistyped
+
+            meant = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not meant:
+                raise
+            raise click.UsageError(f"No such command '{args[0]}'. Did you mean '{meant[0]}'?", ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sentences = {name: sentence for name, (_, sentence) in COMMANDS.items()}
         sentences |= {token: _first_sentence(token) for token in OF_VENDORS}
@@ -142,4 +157,6 @@ def cli() -> None:
 def main() -> None:
     """Entry of the console script."""
     atexit.register(gc.freeze)  # at its end Python would walk through all that is loaded, for 0.2 s
+    if sys.stdout is None:  # closed by who started us, as `>&-` does: the exit code is what is left to say
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     cli(prog_name="channel")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from app.cli.choosing import channel_option, limit_option, moment, period_options
-from app.cli.records import key_of, records, scope_of, shown_channel
+from app.cli.records import key_of, name_if_known, records, scope_of, shown_channel
 from app.cli.showing import row_json, when
 from app.cli.timelines import orders_with, show_timeline, timeline_json, timelines_of
 from app.clock import utc_now
@@ -44,10 +44,19 @@ def callbacks() -> None:
     """See each callback of RetailOps, its answer, and the calls to vendors that followed."""
 
 
+def _callback(ctx: click.Context, param: click.Parameter, name: str) -> str:
+    if not name:
+        return name
+    # Imported only now: it compiles every schema.
+    from app.contract.schemas import load_contract
+
+    return name_if_known("callback", name.removesuffix("_v1"), load_contract().callbacks)
+
+
 @callbacks.command("list")
 @click.option("--order", default="", help="Only callbacks about this order, by any number of it.")
 @click.option("--channel", default="", help="Only this channel; also: unconfigured, dry_run.")
-@click.option("--callback", default="", help="Only this callback, such as order_cancel.")
+@click.option("--callback", default="", callback=_callback, help="Only this callback, such as order_cancel.")
 @click.option("--outcome", default="", help="Only this outcome: success, or an event's or a fault's code.")
 @period_options("Answered")
 @limit_option(50)

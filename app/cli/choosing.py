@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from app.cli.records import key_of
+from app.cli.records import key_of, name_if_known
 from app.clock import utc_now
+from app.gateways import VENDORS
 from app.records.delivery_rows import DeliveryFilter
 from app.terminal import Command
 
@@ -38,6 +39,29 @@ gateway_option = click.option(
 )
 
 
+class Number(click.IntRange):
+    """The number of what is kept here, such as a call; `whose` says of what."""
+
+    def __init__(self, whose: str) -> None:
+        super().__init__(min=1)
+        self._whose = whose
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            self.fail(f"'{value}' is no number of a {self._whose}, such as 12", param, ctx)
+
+
+def vendor_option(help: str) -> Callable[[Command], Command]:
+    """--vendor, which restricts a list; a name that no vendor has is named on standard error."""
+    return click.option("--vendor", default="", callback=_vendor, help=help)
+
+
+def _vendor(ctx: click.Context, param: click.Parameter, name: str) -> str:
+    return name_if_known("vendor", name, list(VENDORS))
+
+
 def limit_option(
     default: int, meaning: str = "How many, newest first.", most: int | None = 10_000
 ) -> Callable[[Command], Command]:
@@ -63,7 +87,7 @@ def call_filters(states: Sequence[str]) -> Callable[[Command], Command]:
 
     def add(command: Command) -> Command:
         order = click.option("--order", default="", help="Only calls for this order (the channel's number).")
-        vendor = click.option("--vendor", default="", help="Only calls to this vendor, such as pipe17.")
+        vendor = vendor_option("Only calls to this vendor, such as pipe17.")
         state = click.option("--state", "states", multiple=True, type=click.Choice(states), help="May be repeated.")
         return order(channel_option(vendor(state(period_options("Owed")(command)))))
 

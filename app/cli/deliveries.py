@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from app.cli.choosing import call_filters, chosen_calls, limit_option
+from app.cli.choosing import Number, call_filters, chosen_calls, limit_option
 from app.cli.delivery_actions import confirm, drop, retry
 from app.cli.late import event_lines
 from app.cli.records import records, shown_channel
@@ -116,7 +116,7 @@ def _page(database: Database, which: DeliveryFilter, after: str) -> Page[LateEve
 
 
 @deliveries.command()
-@click.argument("delivery_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("delivery_id", metavar="ID", type=Number("call"))
 @json_option
 def show(delivery_id: int, as_json: bool) -> None:
     """Everything about one call: its command, its attempts, what was said, and what it waits for.

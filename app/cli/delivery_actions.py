@@ -10,7 +10,7 @@ import click
 from sqlalchemy import Row
 
 from app.cli.acting import Act, operator_act
-from app.cli.choosing import call_filters, chosen_calls
+from app.cli.choosing import Number, call_filters, chosen_calls
 from app.cli.late import event_number
 from app.cli.records import records, shown_channel
 from app.cli.vendors import build
@@ -25,7 +25,7 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), help="At most
 
 
 @click.command()
-@click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(min=1))
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=Number("call"))
 @call_filters(OPEN_STATES)
 @limit_option
 @click.option("--even-if-done", is_flag=True, help="Send again what may have been done and cannot be looked up.")
@@ -69,7 +69,7 @@ def drop(ids: tuple[str, ...], limit: int | None, act: Act, **chosen: Any) -> No
 
 
 @click.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.IntRange(min=1))
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=Number("call"))
 @click.option("--refnum", default="", help="The vendor's own number of what it did; RetailOps is sent a refund's.")
 @operator_act(needs_reason=True)
 def confirm(ids: tuple[int, ...], refnum: str, act: Act) -> None:

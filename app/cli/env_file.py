@@ -20,9 +20,11 @@ def read_env_file() -> None:
     Read again, what came from the file before is replaced.  Raises `SettingsFault` when it cannot be read.
     """
     try:
-        values = dotenv_values(ENV_FILE, interpolate=False, encoding="utf-8") if ENV_FILE.exists() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsFault([f"{ENV_FILE}: cannot be read: {type(error).__name__}"]) from error
+        values = dotenv_values(ENV_FILE, interpolate=False, encoding="utf-8-sig") if ENV_FILE.exists() else {}
+    except UnicodeDecodeError as error:
+        raise SettingsFault([f"{ENV_FILE}: is no text in UTF-8"]) from error
+    except OSError as error:
+        raise SettingsFault([f"{ENV_FILE}: cannot be read: {error.strerror}"]) from error
     for name in _from_file:
         os.environ.pop(name, None)
     _from_file.clear()

@@ -52,6 +52,8 @@ def find(number: str, channel: str, as_json: bool) -> None:
 
     Exit code 1 when nothing has it.
     """
+    if not number.strip():
+        raise click.BadParameter("it is blank", param_hint="ANYTHING")
     with records() as (_, database):
         scope = scope_of(channel)
         hits = find_number(database, scope, number)

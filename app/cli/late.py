@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from app.cli.acting import Act, operator_act
-from app.cli.choosing import channel_option, limit_option
+from app.cli.choosing import channel_option, limit_option, vendor_option
 from app.cli.records import key_of, records, shown_channel
 from app.cli.showing import row_json, when
 from app.operations import acts
@@ -24,7 +24,7 @@ def late() -> None:
 
 @late.command("list")
 @channel_option
-@click.option("--vendor", default="", help="Only what concerns this vendor, such as pipe17.")
+@vendor_option("Only what concerns this vendor, such as pipe17.")
 @click.option("--all", "shows_all", is_flag=True, help="Those that were dismissed, too.")
 @limit_option(50)
 @json_option

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 
 import click
 
@@ -15,6 +15,7 @@ from app.records import channels
 from app.records.channels import Names
 from app.records.database import Database, UnfitDatabase
 from app.settings import Settings
+from app.terminal import warn
 
 
 @contextmanager
@@ -24,16 +25,18 @@ def records() -> Iterator[tuple[Settings, Database]]:
     Its channels have the keys of their records.  Raises `SettingsFault` when either cannot be used.
     """
     configured = settings.load(vendors=VENDORS)
-    database = Database(configured.database_url)
-    try:
+    with closing(Database(configured.database_url)) as database:
         database.prepare()
         remember_names(database)
+        click.get_current_context().meta[_CONFIGURED] = [channel.name for channel in configured.channels]
         yield registration.resolve(configured, database), database
-    finally:
-        database.close()
 
 
 _NAMES = "app.cli.records.names"
+_CONFIGURED = "app.cli.records.configured"
+
+_NO_CHANNEL = ("unconfigured", "dry_run")
+"""What stands in the place of a channel's name at callbacks of none."""
 
 
 def remember_names(database: Database) -> Names:
@@ -50,9 +53,26 @@ def remember_names(database: Database) -> Names:
 
 
 def key_of(name: str) -> str:
-    """The key of the records that a channel's name means, a former name too; "" for "", which means all."""
-    found = click.get_current_context().meta.get(_NAMES)
-    return found.keys.get(name, name) if found else name
+    """The key of the records that a channel's name means, a former name too; "" for "", which means all.
+
+    A name that no channel has or had is named on standard error, so that a typing error does not look like "nothing".
+    """
+    meta = click.get_current_context().meta
+    found, configured = meta.get(_NAMES), meta.get(_CONFIGURED, [])
+    if not found or name in found.keys:
+        return found.keys[name] if found else name
+    known = configured or sorted(set(found.shown.values()))
+    name_if_known("channel", name, known, also=[*found.shown, *_NO_CHANNEL])
+    return name
+
+
+def name_if_known(what: str, name: str, known: Collection[str], also: Collection[str] = ()) -> str:
+    """The name a list is restricted to; one that is neither known nor among `also` is named on standard error."""
+    said = click.get_current_context().meta.setdefault(f"{__name__}.unknown", set())
+    if name and name not in known and name not in also and (what, name) not in said:
+        said.add((what, name))
+        warn(f"there is no {what} '{name}'; known: {', '.join(known) or 'none'}")
+    return name
 
 
 def shown_channel(key: str) -> str:

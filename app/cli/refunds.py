@@ -10,7 +10,7 @@ import click
 
 from app.channel.money import rounded
 from app.cli.acting import Act, operator_act
-from app.cli.choosing import channel_option, limit_option
+from app.cli.choosing import Number, channel_option, limit_option
 from app.cli.db import database_alone
 from app.cli.records import key_of, remember_names, shown_channel
 from app.cli.showing import row_json
@@ -128,7 +128,7 @@ def _moment(moment: datetime | None) -> str:
 
 
 @refunds.command()
-@click.argument("refund_id", metavar="ID", type=int)
+@click.argument("refund_id", metavar="ID", type=Number("refund"))
 @operator_act(needs_reason=True)
 def release(refund_id: int, act: Act) -> None:
     """Let go of what refund ID holds up.

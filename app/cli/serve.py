@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from pathlib import Path
 
 import click
@@ -36,6 +38,7 @@ def serve(host: str, port: int | None, reload: bool) -> None:
     stopping = stop_signal()
     watched = _Watched()
     configured = _configured(port)
+    _look_for_room(host, configured.port)
     url = _url(host, configured)
     server = _started(url)
     try:
@@ -51,6 +54,23 @@ def serve(host: str, port: int | None, reload: bool) -> None:
         server.stop()
     if not stopping.is_set():
         raise click.ClickException("the server ended by itself; its last lines above say why")
+
+
+def _look_for_room(host: str, port: int) -> None:
+    """Raises `click.ClickException` where the port cannot be had: gunicorn would try for seconds, and what listens
+    there would be taken for the server meanwhile."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise click.ClickException(
+                f"port {port} is in use: end what listens there (an earlier `channel serve`?), or choose another with"
+                " --port N"
+            ) from error
+        raise click.ClickException(f"--host or --port: {error.strerror}") from error
 
 
 def _url(host: str, configured: Settings) -> str:

@@ -39,8 +39,8 @@ def build(configured: Settings, database: Database) -> Built:
     return built
 
 
-def channel_named(configured: Settings, name: str, vendor: str = "") -> Channel:
-    """The channel, which has this vendor among its gateways.
+def channel_named(configured: Settings, name: str, vendor: str = "", hint: str = "GATEWAY") -> Channel:
+    """The channel, which has this vendor among its gateways; `hint` is what the command line calls the vendor.
 
     Raises `click.BadParameter` for a channel that channels.toml does not have, or one without that vendor.
     """
@@ -48,7 +48,7 @@ def channel_named(configured: Settings, name: str, vendor: str = "") -> Channel:
         if channel.name == name:
             if vendor and vendor not in channel.gateways:
                 known = ", ".join(channel.gateways)
-                raise click.BadParameter(f"channel '{name}' has {known}, not '{vendor}'", param_hint="--gateway")
+                raise click.BadParameter(f"channel '{name}' has {known}, not '{vendor}'", param_hint=hint)
             for fault in channel.set_aside:
                 warn(f"'{name}' is set aside, so nothing is sent for it: {fault}")
             return channel

@@ -13,7 +13,7 @@ import marshmallow.fields as mf
 import marshmallow.validate as mv
 
 from app.domain.countries import country_code
-from app.options import option, switch
+from app.options import Table, option, switch
 
 MAX_AMOUNT = Decimal("999999999")
 
@@ -91,10 +91,7 @@ def schema_of(declared: type[Any]) -> type[marshmallow.Schema]:
     """The marshmallow schema that reads one of these tables."""
     fields = {item.name: item.metadata["field"] for item in dataclasses.fields(declared)}
 
-    class Reader(marshmallow.Schema.from_dict(fields)):  # type: ignore[misc]
-        class Meta:
-            unknown = marshmallow.RAISE
-
+    class Reader(Table.from_dict(fields)):  # type: ignore[misc]
         @marshmallow.post_load
         def make(self, values: Mapping[str, Any], **_: Any) -> Any:
             return declared(**values)

@@ -55,6 +55,27 @@ def test_p38_find_says_what_a_number_is_and_shows_the_order_where_it_is_of_one(
     assert channel.json("find", "nobody-has-this", exit_code=1) == {"query": "nobody-has-this", "hits": []}
 
 
+def test_p38_a_word_that_nothing_has_is_said_and_does_not_look_like_nothing_to_do(channel: CommandLine) -> None:
+    for command, said in (
+        (("deliveries", "list", "--channel", "frist"), "there is no channel 'frist'; known: first"),
+        (("callbacks", "list", "--channel", "frist"), "there is no channel 'frist'; known: first"),
+        (("refunds", "list", "--channel", "frist"), "there is no channel 'frist'; known: first"),
+        (("deliveries", "list", "--vendor", "pipe71"), "there is no vendor 'pipe71'; known: pipe17"),
+        (("callbacks", "list", "--callback", "order_cancle"), "there is no callback 'order_cancle'; known:"),
+        (("deliveries", "show", "n7"), "'n7' is no number of a call"),
+        (("deliveries", "retry", "0"), "'0' is no number of a call"),
+        (("pause", "first", "rally", "--reason", "x", "--yes"), "for GATEWAY: channel 'first' has pipe17"),
+        (("find", "  "), "for ANYTHING: it is blank"),
+        (("fnid", "7"), "No such command 'fnid'. Did you mean 'find'?"),
+    ):
+        assert said in channel(*command).stderr, command
+    for command in (
+        ("callbacks", "list", "--channel", "dry_run"),
+        ("callbacks", "list", "--callback", "order_pull_v1"),
+    ):
+        assert channel(*command).stderr == ""
+
+
 def test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_of_each_moment(
     channel: CommandLine, orders: list[dict[str, Any]]
 ) -> None:

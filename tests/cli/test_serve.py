@@ -34,6 +34,9 @@ def test_serve_runs_the_real_server_and_takes_a_changed_file(tmp_path: Path) -> 
                 return "away"
 
         assert fanout() == "no_fanout"
+        second = channel(tmp_path, "serve", "--port", str(port))
+        assert (second.returncode, second.stdout) == (1, ""), "it takes what listens there for itself"
+        assert second.stderr.startswith(f"Error: port {port} is in use")
         right = file.read_text()
         file.write_text(right + '\nunknown_key = "x"\n')
         time.sleep(1.5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from click.testing import CliRunner, Result
 from app import cli
 from app.channel_settings import Channel
 from app.gateways import VENDORS
+from app.options import read_table
 from app.settings import ENVIRONMENT_HELP
 from tests.command_line import unset_ours
 
@@ -120,6 +123,52 @@ def test_p23_what_is_missing_or_cannot_be_read_is_named(env: dict[str, str], nam
     for name in named:
         assert name in result.stderr
     assert CANARY not in result.output
+
+
+def test_p23_whatever_value_a_key_cannot_have_is_answered_with_the_rule_in_words_of_the_file() -> None:
+    declared = [Channel, *(VENDORS[token].options for token in VENDORS)]
+    wrong = (None, True, -5, 1.5, "", "?", [], [None], ["?"], [[]], [{}], [{"colour": 1}], {}, {"colour": []}, date.min)
+    faults: list[str] = []
+    for table in declared:
+        for item in fields(table):
+            for value in wrong:
+                read_table(table, {item.name: value, "colour": value}, "", faults)
+    rules = {fault.partition(": ")[2] for fault in faults}
+    assert all(re.match("must |is missing$|is no setting here", rule) for rule in rules), rules
+    assert len(rules) > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ('nam = "x"', "number 1.nam: is no setting here; did you mean name?"),
+        ("client_id = -1", "client_id: must be 0 or more and at most"),
+        ('gateways = "pipe17"\n[channel.pipe17]', "gateways: must be a list"),
+        ('shop_url = "${SHOP-URL}"', "shop_url: a variable is written as ${NAME}"),
+        ('shop_url = "$SHOP_URL"', "shop_url: a variable is written as ${NAME}"),
+        ('auth_keys = ["${NOWHERE_SET}"]', "names ${NOWHERE_SET}, which is not set"),
+        (f"colour = {'[' * 5000}{']' * 5000}", "nested too deeply"),
+    ],
+)
+def test_p23_one_mistake_in_the_file_is_one_fault_that_says_how_it_is_written(text: str, rule: str) -> None:
+    faults = msgspec.json.decode(run("--json", APP_ENV="development", CHANNELS=f"[[channel]]\n{text}").stdout)["faults"]
+    [found] = [fault for fault in faults if not fault.endswith(": is missing")]
+    assert rule in found
+
+
+def test_p23_a_file_as_any_editor_saves_it_is_read_or_named_with_what_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere.toml"
+    for encoding, fault in (("utf-8-sig", ""), ("utf-16", "is no text in UTF-8")):
+        file.write_text("# Käse\r\n", encoding=encoding)
+        result = run(APP_ENV="development", CHANNELS_FILE=str(file))
+        assert (result.exit_code, f"{file}: {fault}" in result.stderr) == ((2, True) if fault else (0, False))
+
+
+def test_p23_an_unknown_app_env_is_one_fault_and_an_address_with_a_password_is_none_to_be_public() -> None:
+    assert run(APP_ENV="prod").stderr == "channel: APP_ENV: must be one of production, development, demo\n"
+    for address in (f"https://user:{CANARY}@shop.example", "http://[::1", "https://shop.example:99999", "https://a b"):
+        result = run(APP_ENV="development", PUBLIC_URL=address)
+        assert "PUBLIC_URL: must be http(s)://host[:port]" in result.stderr and CANARY not in result.output
 
 
 def test_a_faulty_configuration_as_json_holds_all_faults_and_no_value() -> None:

@@ -8,11 +8,11 @@ import marshmallow.fields as mf
 import marshmallow.validate as mv
 
 from app.options import option, secure_address, switch
-from app.transport import learned_rate
+from app.transport.learned_rate import KeyCalls
 
 
 @dataclass(frozen=True)
-class ExampleShopOptions:
+class ExampleShopOptions(KeyCalls):
     """Every setting has a meaning for people, and a default where there is a sensible one."""
 
     account_id: str = option(
@@ -35,8 +35,3 @@ class ExampleShopOptions:
         "ship_service_code that RetailOps is sent for an order that names no shipping service.",
         default="STANDARD",
     )
-    patience_s: float = learned_rate.patience_s()
-    requests_per_s: float = learned_rate.requests_per_s()
-    rate_max: float = learned_rate.rate_max()
-    rate_growth: float = learned_rate.rate_growth()
-    rate_cut: float = learned_rate.rate_cut()

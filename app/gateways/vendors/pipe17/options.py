@@ -11,7 +11,7 @@ import marshmallow.fields as mf
 import marshmallow.validate as mv
 
 from app.options import CurrencyCode, option, secure_address, switch
-from app.transport import learned_rate
+from app.transport.learned_rate import KeyCalls, parallel_calls
 
 BASE_URL = "https://api-v3.pipe17.com/api/v3"
 """Production (contract 1.1); the vendor's own sandbox is https://api-v3.develop.pipe17.com/api/v3."""
@@ -56,7 +56,7 @@ class SkuMapping:
 
 
 @dataclass(frozen=True)
-class Pipe17Options:
+class Pipe17Options(KeyCalls):
     """The table `[channel.pipe17]`; some of it an administrator can set at Pipe17 instead (`connector_settings`)."""
 
     api_key: str = option(
@@ -203,12 +203,7 @@ class Pipe17Options:
         "arrive; no create is repeated before, and later calls for the same order wait for it.",
         default=60.0,
     )
-    patience_s: float = learned_rate.patience_s()
-    requests_per_s: float = learned_rate.requests_per_s()
-    rate_max: float = learned_rate.rate_max()
-    rate_growth: float = learned_rate.rate_growth()
-    rate_cut: float = learned_rate.rate_cut()
-    parallel_calls: int = learned_rate.parallel_calls(1)
+    parallel_calls: int = parallel_calls(1)
 
     @cached_property
     def skus(self) -> SkuMapping:

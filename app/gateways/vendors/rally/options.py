@@ -9,7 +9,7 @@ import marshmallow.validate as mv
 
 from app.options import option, secure_address, switch
 from app.storefront.options import ShopOptions, page
-from app.transport import learned_rate
+from app.transport.learned_rate import KeyCalls, parallel_calls
 
 BASE_URL = "https://api.onrally.com/connector-api/v1/"
 """Production (contract 1.1); Rally's own sandbox is https://api.sandbox.onrally.com/connector-api/v1/."""
@@ -27,7 +27,7 @@ def _path() -> mf.String:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RallyOptions(ShopOptions):
+class RallyOptions(ShopOptions, KeyCalls):
     """The table `[channel.rally]`."""
 
     api_key: str = option(
@@ -106,12 +106,7 @@ class RallyOptions(ShopOptions):
         "Largest body Rally may send, in bytes.",
         default=1024 * 1024,
     )
-    requests_per_s: float = learned_rate.requests_per_s()
-    rate_max: float = learned_rate.rate_max()
-    rate_growth: float = learned_rate.rate_growth()
-    rate_cut: float = learned_rate.rate_cut()
-    parallel_calls: int = learned_rate.parallel_calls(0)
-    patience_s: float = learned_rate.patience_s()
+    parallel_calls: int = parallel_calls(0)
 
     @property
     def hmac_secrets(self) -> tuple[str, ...]:

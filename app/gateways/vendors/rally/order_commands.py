@@ -6,11 +6,11 @@ So every call but a refund may be repeated, and a late one sends the newest stat
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from sqlalchemy import Connection
 
 from app.domain.commands import (
-    COMMANDS,
     Acknowledgement,
     Cancellation,
     CommandBody,
@@ -31,6 +31,12 @@ from app.storefront.order_progress import shown_state
 from app.storefront.order_store import OrderState, StoredOrder
 from app.storefront.refund_rows import refunded_of
 
+_SAFE: Final = (
+    "acknowledge_order", "submit_shipment", "correct_shipment", "cancel_order", "complete_order", "update_order",
+    "settle_payment",
+)  # fmt: skip
+"""Commands that send Rally the order as it stands, or its status."""
+
 
 class RallyCommands(CommandTarget, MoneyMover):
     """The commands of one merchant, those of money among them."""
@@ -47,7 +53,7 @@ class RallyCommands(CommandTarget, MoneyMover):
         # Rally has no read for refunds, so one of unknown outcome waits for a person (R11).
         repeat = Verb("safe" if options.refund_repeat == "same_id" else "never")
         self.verbs = {
-            **dict.fromkeys(COMMANDS, Verb("safe")),
+            **dict.fromkeys(_SAFE, Verb("safe")),
             **dict.fromkeys(("return_order", "refund_payment"), repeat),
             "credit_payment": replace(repeat, decided_by="vendor"),
             "record_return": NotOurs("info", "NOT_APPLICABLE", "Rally is told of a return with its refund"),

@@ -29,7 +29,7 @@ def _seconds(low: float, high: float) -> mf.Float:
 
 
 @dataclass(frozen=True)
-class RetailRocketOptions:
+class RetailRocketOptions(learned_rate.LearnedRate):
     """The table `[channel.retailrocket]`."""
 
     partner_id: str = option(
@@ -158,8 +158,6 @@ class RetailRocketOptions:
     )
     rate_max: float = learned_rate.rate_max()
     products_rate_max: float = learned_rate.rate_max("products_per_s")
-    rate_growth: float = learned_rate.rate_growth()
-    rate_cut: float = learned_rate.rate_cut()
     # Contract 1.3, R29.
     single_call_s: float = option(_seconds(0.05, 5), "Longest wait for a single call, in seconds.", default=0.5)
     batch_call_s: float = option(
