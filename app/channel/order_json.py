@@ -112,7 +112,7 @@ def order_json(order: Order) -> dict[str, Any]:
             "phone_number": order.phone_number,
         },
         "order_items": [_line(line, currency) for line in order.lines],
-        "payment_transactions": [_payment(payment, currency) for payment in order.payments] if order.payments else _NONE,
+        "payment_transactions": [_payment(each, currency) for each in order.payments] if order.payments else _NONE,
         "attributes": _attributes(order.attributes),
         "tags": list(dict.fromkeys(order.tags)) if order.tags else _NONE,
         "gift_message": order.gift_message,
