@@ -4,3 +4,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 """The project's folder."""
+
+UPSTREAM = ROOT.parent / "shared" / "reference" / "retailops" / "master"
+"""What the SDK has published, where it lies beside the project; only for comparison."""

@@ -8,9 +8,10 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+if TYPE_CHECKING:  # most runs of tests open no page
+    from playwright.sync_api import Browser, Page
 
 AXE = "axe-core@4.14.1"
 
@@ -56,6 +57,8 @@ def chromium() -> str:
 @contextmanager
 def running_browser() -> Iterator[Browser]:
     """A browser for the length of the block.  Raises `NoBrowser`."""
+    from playwright.sync_api import expect, sync_playwright
+
     program = chromium()
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
@@ -69,6 +72,8 @@ def running_browser() -> Iterator[Browser]:
 
 def shown(page: Page) -> str:
     """What a page shows now, for the report of a test that failed."""
+    from playwright.sync_api import Error
+
     try:
         return f"{page.url}\n{page.title()}\n{page.evaluate('document.body.innerText')[:SHOWN]}"
     except Error as error:

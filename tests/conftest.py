@@ -10,11 +10,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser
 
 from app import create_app, settings, terminal
 from app.contract.schemas import Contract, load_contract
@@ -32,7 +31,10 @@ from tests.postgres import NoPostgres, PostgresServer, running_postgres
 from tests.retailops import Caller
 from tests.sandboxes import Sandbox
 from tests.system.go_verifier import GoVerifier, NoGo
-from tests.tiers import SLOW, turn
+from tests.tiers import SLOW, is_left_out, turn
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +111,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection(session: pytest.Session) -> None:
     process = getattr(session.config, "workerinput", None)
     if process is not None and session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
-        made_once.import_a_share(int(process["workerid"].removeprefix("gw")), process["workercount"])
+        marks = session.config.option.markexpr
+        paths = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if not is_left_out(path, marks)]
+        made_once.import_all(paths[int(process["workerid"].removeprefix("gw")) :: process["workercount"]])
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return is_left_out(collection_path, config.option.markexpr) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

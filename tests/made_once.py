@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +22,13 @@ def keep_for_the_run() -> None:
     engines.create_engine = partial(engines.create_engine, execution_options={"compiled_cache": _CompiledStatements()})  # type: ignore[attr-defined]
 
 
-def import_a_share(number: int, of: int) -> None:
-    """Import this process's share of the test modules, before all processes of a run import all of them.
+def import_all(paths: Iterable[Path]) -> None:
+    """Import some of the test modules, before all processes of a run import all of them.
 
     On a fresh clone pytest compiles a test module at its first import, which takes longer than all else of collecting;
     in one common order every process would compile every module.
     """
-    for path in sorted((ROOT / "tests").rglob("test_*.py"))[number::of]:
+    for path in paths:
         # What cannot be imported is reported when it is collected.
         with suppress(Exception, pytest.skip.Exception):
             importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))

@@ -79,6 +79,7 @@ class PostgresServer:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._administrator: psycopg.Connection | None = None
         self._numbers = count(1)
         self._version = 0
         self._run(
@@ -100,8 +101,8 @@ class PostgresServer:
         give_up_at = time.monotonic() + 30
         while True:
             try:
-                with psycopg.connect(self.url("postgres"), connect_timeout=2) as connection:
-                    self._version = connection.info.server_version
+                self._administrator = psycopg.connect(self.url("postgres"), connect_timeout=2, autocommit=True)
+                self._version = self._administrator.info.server_version
                 return
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > give_up_at:
@@ -110,6 +111,9 @@ class PostgresServer:
 
     def stop(self, *, is_crash: bool = False) -> None:
         """End it and every connection; a crash leaves the recovery to the next start."""
+        if self._administrator is not None:
+            self._administrator.close()
+            self._administrator = None
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT if is_crash else signal.SIGINT)
             self._process.wait(30)
@@ -149,8 +153,8 @@ class PostgresServer:
                 self._administer("drop database {} with (force)", name)
 
     def _administer(self, statement: str, *names: str) -> None:
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+        assert self._administrator is not None
+        self._administrator.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
     def _run(self, program: str, *args: str) -> None:
         done = subprocess.run(

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import ROOT
+
 LEFT_BEHIND = (".git", ".venv", "venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", "instance")
 
 
@@ -689,6 +690,25 @@ FAULTS = (
         "(ports or {}).get(int(found[0]), found[0])",
         "found[0]",
         ("tests/cli/test_sandbox.py::test_p41_from_nothing_to_an_order_of_a_checkout_played_on_the_page",),
+    ),
+    Fault(
+        "demo-goes-on-after-a-step-that-did-not-hold",
+        "P41",
+        "app/cli/demo/playing.py",
+        "        if not played[-1].held:\n            break\n",
+        "",
+        ("tests/cli/demo/test_playing.py::test_p41_a_step_that_does_not_hold_is_the_last_and_says_what_was_seen",),
+    ),
+    Fault(
+        "demo-takes-a-failure-for-done",
+        "P41",
+        "app/cli/demo/playing.py",
+        "expect(not is_failed and not reply",
+        "expect(not reply",
+        (
+            "tests/cli/demo/test_playing.py::"
+            "test_p41_an_answer_that_retailops_would_throw_away_or_that_fails_does_not_hold",
+        ),
     ),
     Fault(
         "send-under-a-lease-that-ends",

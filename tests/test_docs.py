@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import ROOT
+
 DOCS = ROOT / "app" / "docs"
 EXPLAIN = DOCS / "explain"
 

@@ -16,10 +16,10 @@ import pytest
 from app.channel.actions import command_of
 from app.domain.commands import COMMANDS, Refund
 from app.gateways import EXAMPLE, VENDORS
+from tests import ROOT
 from tests.seeded_faults import FAULTS
 from tests.tiers import LONGEST, SLOW
 
-ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 
 

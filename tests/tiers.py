@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from tests import ROOT
+
 SLOW = (
     "callbacks/test_large_bodies.py",
     "callbacks/test_openapi_fuzz.py",
@@ -24,6 +28,7 @@ SLOW = (
     "cli/test_new_gateway.py",
     "cli/test_sandbox.py",
     "cli/test_serve.py",
+    "cli/test_server_process.py",
     "cli/test_work.py",
     "cli/verify/",
     "console/test_browser.py",
@@ -51,18 +56,26 @@ SLOW = (
 
 LONGEST = (
     "system/test_install.py", "system/test_chaos.py", "docs/test_start_pages.py", "system/test_postgres.py",
-    "system/test_memory.py", "cli/test_sandbox.py", "cli/test_new_gateway.py", "system/test_rolling.py",
+    "system/test_memory.py", "system/test_scenarios.py", "cli/test_new_gateway.py", "system/test_rolling.py",
     "callbacks/test_routes.py", "channel/test_refunds.py", "gateways/test_conformance.py",
     "channel/test_order_life.py", "system/test_vendor_illness.py", "gateways/vendors/rally/test_money.py",
     "gateways/vendors/rally/test_gateway.py", "channel/test_texts_and_entries.py", "system/test_stopped_and_wrong.py",
     "domain/test_json_bodies.py", "callbacks/test_openapi_fuzz.py", "console/test_pages.py",
     "records/test_trouble.py", "system/test_connections.py", "gateways/vendors/rally/test_edges.py", "test_house.py",
     "channel/test_known_outcomes.py", "test_walks.py", "channel/test_order_memory.py", "console/test_browser.py",
-    "system/test_kill.py", "sandbox/vendors/rally/test_shop.py", "transport/test_rates.py", "system/test_pause.py",
-    "channel/test_reservations.py",
+    "system/test_kill.py", "cli/test_serve.py", "sandbox/vendors/rally/test_shop.py", "transport/test_rates.py",
+    "system/test_pause.py", "channel/test_reservations.py",
 )  # fmt: skip
 """Files that take long, the longest first, those that mostly wait between those that work; xdist keeps this order
 (pyproject.toml)."""
+
+
+def is_left_out(path: Path, marks: str) -> bool:
+    """Whether a file or folder of tests need not be read: it is slow as a whole, and pytest's `-m` is "not slow"."""
+    if marks != "not slow" or not path.is_relative_to(ROOT / "tests"):
+        return False
+    place = path.relative_to(ROOT / "tests").as_posix() + ("/" if path.is_dir() else "")
+    return any(place.startswith(slow) for slow in SLOW if "::" not in slow)
 
 
 def turn(place: str) -> int:

@@ -10,10 +10,12 @@ from typing import Any
 def eventually(look: Callable[[], Any], patience_s: float = 45.0, found: Callable[[], Any] = lambda: "") -> Any:
     """Wait for the background to get there, also on a machine that is busy with other things.
 
+    It looks often at first and less and less often: most of what is waited for takes milliseconds.
     `found` is what there is instead, for the report of a test that fails.
     """
-    give_up_at = time.monotonic() + patience_s
+    give_up_at, pause_s = time.monotonic() + patience_s, 0.005
     while not (seen := look()):
         assert time.monotonic() < give_up_at, f"it did not happen in time; there is {found()}"
-        time.sleep(0.05)
+        time.sleep(pause_s)
+        pause_s = min(1.5 * pause_s, 0.05)
     return seen

@@ -73,8 +73,7 @@ def show(as_json: bool) -> None:
     A shell can take it from there: `export NEW_KEY="$(channel auth-key show)"`.
     """
     stored = find_key()
-    if stored.is_exposed:
-        warn(f"{stored.file} can be read by other users; chmod 600 it")
+    stored.warn_if_exposed()
     for fault in key_rules(stored.key):
         warn(f"{stored.file}: {fault}")
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import IO
 
 import click
@@ -28,7 +29,7 @@ from app.cli.verify.show import Progress
 from app.cli.verify.target import Target
 from app.contract.files import FIXTURES, SCHEMAS
 from app.contract.schemas import load_contract
-from app.terminal import console, json_option, print_cells, print_json
+from app.terminal import console, json_option, print_cells, print_json, warn
 
 
 @click.command(cls=GoFlags)
@@ -85,9 +86,8 @@ def certify(
     out.quiet = as_json
     doubts = address_doubts(base_url)
     for doubt in doubts:
-        click.echo(f"channel: {doubt}", err=True)
-    target = Target(retailops_url.rstrip("/"), timeout_s, flag="--retailops-url")
-    try:
+        warn(doubt)
+    with closing(Target(retailops_url.rstrip("/"), timeout_s, flag="--retailops-url")) as target:
         given_key = _api_key(ctx, api_key, api_key_file)
         is_word = given_key.isascii() and given_key.isprintable()
         rule = "--api-key-in-header: a header holds printable ASCII only; that key has other characters"
@@ -101,8 +101,6 @@ def certify(
         outcome = ask_retailops(
             target, given_key, stored.key, base_url, integration_name, chosen, key_in_header=api_key_in_header
         )
-    finally:
-        target.close()
     if not as_json:
         _show(outcome, integration_name, out)
     else:
@@ -133,8 +131,7 @@ def _usable_key() -> StoredKey:
     faults = key_rules(stored.key)
     if faults:
         raise NoKey(f"{stored.file}: {'; '.join(faults)}; `channel auth-key generate --replace` makes a good one")
-    if stored.is_exposed:
-        click.echo(f"channel: {stored.file} can be read by other users; chmod 600 it", err=True)
+    stored.warn_if_exposed()
     return stored
 
 
@@ -154,13 +151,10 @@ def _verified(base_url: str, actions: list[str], stored: StoredKey, out: Console
     """The pre-flight, with the fixtures RetailOps has too: the first of every callback."""
     plan = make_plan(SCHEMAS, FIXTURES, "")
     cases = tuple(case for case in plan.cases if case.callback in actions and case.is_first_of_callback)
-    target = Target(base_url, 15.0)
     first = Plan(cases, ())
-    try:
-        with Progress(out, first, f"{Secret(stored.key).masked(base_url)} with the key in {stored.file}") as progress:
-            report = run(first, target, stored.key, progress.count)
-    finally:
-        target.close()
+    title = f"{Secret(stored.key).masked(base_url)} with the key in {stored.file}"
+    with closing(Target(base_url, 15.0)) as target, Progress(out, first, title) as progress:
+        report = run(first, target, stored.key, progress.count)
     progress.sum_up(report)
     return report
 

@@ -7,7 +7,7 @@ import queue
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -100,18 +100,15 @@ def _report(configured: Settings, channels: Sequence[Channel]) -> Report:
 def _records(database: Database | None) -> Iterator[Database]:
     """What gateways are lent: the database, or in its absence an empty one that is forgotten afterwards."""
     if database is not None:
-        try:
+        with closing(database):
             yield database
-        finally:
-            database.close()
         return
-    with tempfile.TemporaryDirectory(prefix="channel-check-") as folder:
-        empty = Database(f"sqlite:///{Path(folder) / 'empty.db'}")
-        try:
-            empty.upgrade()
-            yield empty
-        finally:
-            empty.close()
+    with (
+        tempfile.TemporaryDirectory(prefix="channel-check-") as folder,
+        closing(Database(f"sqlite:///{Path(folder) / 'empty.db'}")) as empty,
+    ):
+        empty.upgrade()
+        yield empty
 
 
 # What is shown

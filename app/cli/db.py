@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import click
 
@@ -25,10 +25,8 @@ def database_alone() -> Iterator[Database]:
         raise SettingsFault(
             ["DATABASE_URL: cannot be read; it looks like postgresql://user:password@host/name"]
         ) from error
-    try:
+    with closing(database):
         yield database
-    finally:
-        database.close()
 
 
 @click.group()

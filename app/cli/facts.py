@@ -116,7 +116,7 @@ def _send(
                 question = "Send all that again?"
             if act.may_go_on(question):
                 found = {item.gateway: fact_acts.send(database, act.operator, item, now) for item in chosen}
-        shown = [{"vendor": token, **_as_json(item)} for token, item in found.items()]
+        shown = [{"vendor": token, **send_again_json(item)} for token, item in found.items()]
         if act.is_dry_run:
             for of_vendor, item in zip(shown, found.values(), strict=True):
                 stated: list[StatedLevel] = []
@@ -146,7 +146,8 @@ def _takers(subject: Subject, built: Built, channel: Channel, vendor: str) -> li
     return found
 
 
-def _as_json(item: SendAgain) -> dict[str, Any]:
+def send_again_json(item: SendAgain) -> dict[str, Any]:
+    """SKUs that are pending again, and those that were left, for programs."""
     return {"pending": item.owed, "moved": item.moved, "unknown": item.unknown}
 
 

@@ -12,13 +12,12 @@ import msgspec
 
 from app.channel_settings import Channel
 from app.cli import COMMANDS
+from app.cli.sandbox import FIRST_PORT
 from app.gateways import EXAMPLE, REGISTRY
 from app.sandbox import vendors
 from app.terminal import json_option, print_json
 
 ROOT = Path(__file__).resolve().parents[2]
-
-FIRST_PORT = 5100
 
 NAME = re.compile(r"[a-z][a-z0-9_]{1,19}")
 """A token is a folder, a table in channels.toml, a log field and a metric label; lines have room for 20 characters."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -22,15 +23,14 @@ def of_public_url(public_url: str) -> Finding:
         target = Target(public_url, PUBLIC_S, flag="PUBLIC_URL")
     except BadAddress as error:
         return Finding(name, "attention", f"{error}")
-    try:
-        answer = target.send("GET", "/healthz")
-        is_ours = answer.status == 200 and read_object(answer.body).get("status") == "ok"
-    except NoAnswer as error:
-        return Finding(name, "attention", f"PUBLIC_URL does not answer from here: {error}")
-    except NotAnObject:
-        is_ours = False
-    finally:
-        target.close()
+    with closing(target):
+        try:
+            answer = target.send("GET", "/healthz")
+            is_ours = answer.status == 200 and read_object(answer.body).get("status") == "ok"
+        except NoAnswer as error:
+            return Finding(name, "attention", f"PUBLIC_URL does not answer from here: {error}")
+        except NotAnObject:
+            is_ours = False
     if not is_ours:
         said = f"PUBLIC_URL answered {answer.status} to GET /healthz, and not as this server does"
         return Finding(name, "attention", said)
@@ -44,14 +44,12 @@ def of_address(found: Finding) -> Finding:
     parts = urlsplit(found.address)
     if found.secret:
         found = replace(found, address=found.address.replace(found.secret, "***"), secret="")
-    target = Target(f"{parts.scheme}://{parts.netloc}", PUBLIC_S, flag="PUBLIC_URL")
-    try:
-        status = target.send("HEAD", parts.path).status
-        why = "" if status == 200 else f"it answered {status}"
-    except NoAnswer as error:
-        why = str(error)
-    finally:
-        target.close()
+    with closing(Target(f"{parts.scheme}://{parts.netloc}", PUBLIC_S, flag="PUBLIC_URL")) as target:
+        try:
+            status = target.send("HEAD", parts.path).status
+            why = "" if status == 200 else f"it answered {status}"
+        except NoAnswer as error:
+            why = str(error)
     if not why:
         return replace(found, sentence=f"{found.sentence}; it can be fetched from here")
     return replace(found, state="attention", sentence=f"{found.sentence}; it cannot be fetched from here: {why}")

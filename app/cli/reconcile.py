@@ -14,7 +14,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.acting import Act, operator_act
 from app.cli.choosing import gateway_option, limit_option
-from app.cli.facts import MOVED
+from app.cli.facts import MOVED, send_again_json
 from app.cli.reconcile_tables import UNITS, show_result
 from app.cli.records import records
 from app.cli.showing import plural, row_json
@@ -165,8 +165,5 @@ def _as_json(item: Compared) -> dict[str, Any]:
         "skipped_skus": result.skipped,
         "refused_skus": result.refused,
         "unreadable_skus": result.unreadable,
-        "sent": {
-            name: {"pending": sent.owed, "moved": sent.moved, "unknown": sent.unknown}
-            for name, sent in (("stock", item.stock), ("catalogue", item.catalogue))
-        },
+        "sent": {"stock": send_again_json(item.stock), "catalogue": send_again_json(item.catalogue)},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import click
 
@@ -25,14 +25,11 @@ def records() -> Iterator[tuple[Settings, Database]]:
     Its channels have the keys of their records.  Raises `SettingsFault` when either cannot be used.
     """
     configured = settings.load(vendors=VENDORS)
-    database = Database(configured.database_url)
-    try:
+    with closing(Database(configured.database_url)) as database:
         database.prepare()
         remember_names(database)
         click.get_current_context().meta[_CONFIGURED] = [channel.name for channel in configured.channels]
         yield registration.resolve(configured, database), database
-    finally:
-        database.close()
 
 
 _NAMES = "app.cli.records.names"

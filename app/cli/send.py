@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, get_args
 from urllib.parse import urlsplit
@@ -104,14 +105,12 @@ def send(
         target = Target(url.rstrip("/"), timeout_s, flag="--to" if to else url)
     except BadAddress as error:
         raise click.UsageError(str(error), ctx) from None
-    try:
+    with closing(target):
         body = _body(callback, file, caller)
         for change in changes:
             apply_change(body, change)
         _ask(ctx, callback, caller, url, source, is_sure=yes, may_ask=not as_json and file is None)
         verdict = exchange(callback, body, target, url, caller.key)
-    finally:
-        target.close()
     if as_json:
         print_json(verdict)
     else:

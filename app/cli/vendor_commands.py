@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,8 @@ class VendorCommandContext(CommandContext):
 
     @contextmanager
     def records(self, configured: Settings) -> Iterator[tuple[Database, Mapping[str, str]]]:
-        database = Database(configured.database_url)
-        try:
+        with closing(Database(configured.database_url)) as database:
             yield database, remember_names(database).keys
-        finally:
-            database.close()
 
     def records_if_any(self, configured: Settings) -> Database | None:
         return server_checks.open_database(configured.database_url)[1]

@@ -48,10 +48,7 @@ def api_body(*, wrong_type: int = 400, wrong_json: int = 400, has_decimals: bool
     """The JSON body of a call of the vendor's API.  Raises `Failure` with the vendor's own status for each fault."""
     if request.mimetype != "application/json":
         raise Failure(wrong_type, "Content-Type must be application/json")
-    try:
-        return decode(request.get_data()) if has_decimals else msgspec.json.decode(request.get_data())
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Failure(wrong_json, "the body is not JSON") from None
+    return _sent_json(has_decimals, wrong_json)
 
 
 def object_body(*, has_decimals: bool = True) -> Json:
@@ -59,14 +56,18 @@ def object_body(*, has_decimals: bool = True) -> Json:
 
     Settings and fault rules hold seconds, not money: they are read without `Decimal`.  Raises `Failure` 400.
     """
-    raw = request.get_data()
-    try:
-        body = (decode(raw) if has_decimals else msgspec.json.decode(raw)) if raw else {}
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Failure(400, "the body is not JSON") from None
+    body = _sent_json(has_decimals, 400) if request.get_data() else {}
     if not isinstance(body, dict):
         raise Failure(400, "the body must be an object")
     return body
+
+
+def _sent_json(has_decimals: bool, wrong_json: int) -> Any:
+    raw = request.get_data()
+    try:
+        return decode(raw) if has_decimals else msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Failure(wrong_json, "the body is not JSON") from None
 
 
 def readable(content: bytes) -> Any:

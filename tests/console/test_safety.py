@@ -6,7 +6,6 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +16,9 @@ from app.callbacks.application import REQUEST_ID
 from app.caller import ANSWER_AFTER_S
 from app.console import sessions
 from app.console.access import WRONG_TRIES
+from tests import ROOT
 from tests.channels import KEY, channel_table
 from tests.console.stage import CHANNEL_TOKEN, ORIGIN, READ_TOKEN, TOKEN, TOKENS, form_token
-
-ROOT = Path(__file__).resolve().parents[2]
 
 Build = Callable[..., Flask]
 

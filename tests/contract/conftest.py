@@ -9,9 +9,7 @@ import msgspec
 import pytest
 
 from app.contract.schemas import Contract, load_contract
-
-ROOT = Path(__file__).resolve().parents[2]
-UPSTREAM = ROOT.parent / "shared" / "reference" / "retailops" / "master"
+from tests import ROOT, UPSTREAM
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ CHANGES: dict[str, dict[str, Changes]] = {
         },
         "sell_out": {},
         "purchases": {},
-        "hang": {("stock", "sent"): -1, ("stock", "pending"): 1},
+        "hang": {},
     },
 }  # fmt: skip
 """By vendor and step; what is done twice, looked at or refused changes nothing."""

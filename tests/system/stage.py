@@ -25,10 +25,10 @@ from app.records.database import Database
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.retailops import RetailOps
 from app.settings import load_database_url
+from tests import ROOT
 from tests.command_line import without_ours
 from tests.real_server import free_port
 
-ROOT = Path(__file__).resolve().parents[2]
 KEY = "key+of+the+channel+under+fire+01"
 CLIENT_ID, CHANNEL_ID = 1201, 32
 
@@ -220,7 +220,7 @@ class Stage:
             with suppress(requests.RequestException):
                 if requests.get(url, timeout=2).status_code == 200:
                     return
-            time.sleep(0.1)
+            time.sleep(0.02)
         raise AssertionError(f"the {name} did not start: {self.log_tail(name)}")
 
     # Killing

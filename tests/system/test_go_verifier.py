@@ -10,10 +10,9 @@ from typing import Any
 from app.cli.verify.reference import Reference
 from app.cli.verify.sdk_tool import is_its_date_time
 from app.contract.problems import Schema
+from tests import ROOT
 from tests.system.go_verifier import GoVerifier, published_schemas
 
-ROOT = Path(__file__).resolve().parents[2]
-UPSTREAM = ROOT.parent / "shared" / "reference" / "retailops" / "master"
 OWN = (ROOT / "schemas", ROOT / "verifier_fixtures")
 
 

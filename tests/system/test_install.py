@@ -16,9 +16,8 @@ import pytest
 import requests
 
 from app.settings import ENVIRONMENT_HELP
+from tests import ROOT
 from tests.waiting import eventually
-
-ROOT = Path(__file__).resolve().parents[2]
 
 BARE = {
     name: value for name, value in os.environ.items() if name not in {*ENVIRONMENT_HELP, "PYTHONPATH", "VIRTUAL_ENV"}

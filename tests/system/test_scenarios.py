@@ -24,14 +24,13 @@ from app.cli.demo.pipe17 import Pipe17
 from app.cli.demo.scenarios import TABLES, scenarios
 from app.cli.demo.stage import Stage, staged
 from app.sandbox.vendors.rally import ORGANIZATION_ID
+from tests import ROOT, UPSTREAM
 from tests.cli.processes import channel
 from tests.system.chaos.records import await_quiet, opened, refund_entries
 from tests.system.go_verifier import GoVerifier
 from tests.system.scenario_books import CHANGES, Changes, played
 from tests.waiting import eventually
 
-ROOT = Path(__file__).resolve().parents[2]
-UPSTREAM = ROOT.parent / "shared" / "reference" / "retailops" / "master"
 OWN = (ROOT / "schemas", ROOT / "verifier_fixtures")
 
 UNREAL = {

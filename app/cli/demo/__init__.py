@@ -35,6 +35,8 @@ CLICKS = (
 def demo(once: bool, as_json: bool) -> None:
     """Play RetailOps through a whole order life against a real server and sandboxed vendors, on loopback."""
     console = Console(stderr=as_json)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # As Ctrl-C: what it has started is ended by nobody else.
+        signal.signal(number, signal.default_int_handler)
 
     def show(step: Step) -> None:
         console.print(f"  {'held  ' if step.held else 'FAILED'} {step.name}")
@@ -84,8 +86,6 @@ def _stay_up(stage: Stage, console: Console) -> None:
     for command in (f"cd {stage.folder}", *LOOKS):
         console.print(f"  {command}", soft_wrap=True)
     console.print("Press Ctrl-C to stop.")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(0))
     try:
         while stage.is_up():
             time.sleep(0.5)

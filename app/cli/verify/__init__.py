@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,7 +20,7 @@ from app.cli.verify.sdk_tool import Example, collect, judged_by, replay
 from app.cli.verify.show import Progress, verdict_of, write_junit
 from app.cli.verify.target import Target
 from app.contract.files import FIXTURES, SCHEMAS
-from app.terminal import console, json_option, print_json
+from app.terminal import console, json_option, print_json, warn
 
 _ELSEWHERE = {
     "certify": "channel certify",
@@ -134,8 +137,8 @@ def verify(
     out.quiet = as_json
     if not as_sdk_tool and not tests_path.is_dir():
         out.print(f"--tests-path: {tests_path} is no folder, so fixtures are looked for beside the schemas")
-    target = Target(base_url, timeout_s, follows_redirects=as_sdk_tool)
-    try:
+    log: Callable[[str], None] = partial(click.echo, err=True) if verbose else lambda _: None
+    with closing(Target(base_url, timeout_s, follows_redirects=as_sdk_tool)) as target:
         if as_sdk_tool:
             is_published = ctx.get_parameter_source("schema_path") is ParameterSource.DEFAULT
             is_own = is_published and ctx.get_parameter_source("tests_path") is ParameterSource.DEFAULT
@@ -144,10 +147,7 @@ def verify(
             ctx.exit(0 if ok else 1)
         plan = make_plan(schema_path, tests_path, actions)
         with Progress(out, plan, f"{Secret(key).masked(base_url)} with {name}") as progress:
-            log = _write_line if verbose else _nothing
             report = run(plan, target, key, progress.count, jobs=jobs, stop_on_error=stop_on_error, log=log)
-    finally:
-        target.close()
     if junit_file:
         write_junit(report, junit_file)
     progress.sum_up(report, is_whole=show_all, hint="" if show_all else _MORE)
@@ -169,19 +169,10 @@ def _key(use_auth_key: bool) -> tuple[str, str]:
     if not use_auth_key:
         return TEST_KEY, "the SDK's public test key"
     stored = find_key()
-    if stored.is_exposed:
-        _write_line(f"channel: {stored.file} can be read by other users; chmod 600 it")
+    stored.warn_if_exposed()
     if doubt := doubt_of_sdk_tool(stored):
-        _write_line(f"channel: {doubt}")
+        warn(doubt)
     return stored.key, f"the key in {stored.file}"
-
-
-def _write_line(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def _nothing(_: object) -> None:
-    pass
 
 
 def _as_sdk_tool(

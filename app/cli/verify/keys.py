@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.cli.system_user import listed_home
 from app.errors import ChannelError
+from app.terminal import warn
 
 PLACES = ("retailops/integration_auth_token", ".retailops/integration_auth_token")
 """Below the home directory: what the tool's code uses, and what its README says (SDK contract 1.7)."""
@@ -34,10 +35,10 @@ class StoredKey:
     key: str = field(repr=False)
     file: Path
 
-    @property
-    def is_exposed(self) -> bool:
-        """True when the file's mode lets other users of the machine read it."""
-        return bool(stat.S_IMODE(self.file.stat().st_mode) & 0o077)
+    def warn_if_exposed(self) -> None:
+        """Says so when the file's mode lets other users of the machine read it."""
+        if stat.S_IMODE(self.file.stat().st_mode) & 0o077:
+            warn(f"{self.file} can be read by other users; chmod 600 it")
 
 
 def find_key() -> StoredKey:

@@ -19,12 +19,11 @@ from app import cli
 from app.cli.verify.sdk_tool import Example, collect, replay
 from app.cli.verify.target import Target
 from app.sandbox.server import serve
-from tests import ROOT
+from tests import ROOT, UPSTREAM
 from tests.cli.verify import zoo
 from tests.cli.verify.zoo import KEY, ZOO, Animal
 from tests.system.go_verifier import GoVerifier, published_schemas
 
-UPSTREAM = ROOT.parent / "shared" / "reference" / "retailops" / "master"
 PATH = "/api/channel"
 
 

@@ -12,10 +12,8 @@ import pytest
 from flask import Flask
 
 from app.sandbox.server import serve
-from tests import ROOT, channels
+from tests import ROOT, UPSTREAM, channels
 from tests.cli.verify.servers import BASE, SCHEMAS, Change, Wrong, reply_to_good_key, run, tokens
-
-UPSTREAM = ROOT.parent / "shared" / "reference" / "retailops" / "master"
 
 
 def reasons(report: dict[str, Any]) -> str:

@@ -7,8 +7,8 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+from tests import ROOT
 from tests.system.releases import LAST_RELEASE, PARTS
-from tests.system.stage import ROOT
 
 
 def unpacked(commit: str, folder: Path) -> Path:

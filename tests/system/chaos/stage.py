@@ -18,11 +18,12 @@ import requests
 from app.contract.schemas import load_contract
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH, ORGANIZATION_ID
 from app.sandbox.vendors.retailops import RetailOps
+from tests import ROOT
 from tests.real_server import free_port
 from tests.system.chaos.injuries import Injuries
 from tests.system.chaos.overheard import Overheard
 from tests.system.relay import Relay
-from tests.system.stage import CHANNELS, HURRIED_LEASE_S, PATIENCE_S, ROOT, Stage
+from tests.system.stage import CHANNELS, HURRIED_LEASE_S, PATIENCE_S, Stage
 
 TILL_KEY = "key+of+the+till+under+fire+00001"
 TILL_ID = 33

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from app.contract.published import NOT_PUBLISHED, published_answer
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 SOURCE = Path(__file__).with_name("main.go")
 
 GOPATHS = (None, "/usr/share/gocode")
