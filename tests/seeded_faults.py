@@ -2509,6 +2509,22 @@ FAULTS = (
         ("tests/channel/test_texts_and_entries.py::test_p34_a_bad_weight_item_or_package_costs_itself",),
     ),
     Fault(
+        "money-above-what-named-units-cost-is-booked-as-tax-of-others",
+        "P19",
+        "app/channel/returned_money.py",
+        "self._tax if self._goods else left.tax",
+        "left.tax",
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_rows_of_a_return_say_what_retailops_says",),
+    ),
+    Fault(
+        "money-for-goods-of-no-line-is-booked-as-tax",
+        "P19",
+        "app/channel/returned_money.py",
+        "self._goods or self._of_any_line(money - tax.stated - shipping.stated, reason)",
+        "self._goods",
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_rows_of_a_return_say_what_retailops_says",),
+    ),
+    Fault(
         "of-a-package-stated-twice-one-is-lost-without-a-word",
         "P34",
         "app/channel/shipments.py",
