@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -101,14 +102,12 @@ def replacing(
     channel, source = order.channel, order.source
     if not shipped.stated or not carries_out(source, VERB):
         return None
-    twins = [
-        item
-        for item in payload
-        if item.package.retailops_shipment_id == shipped.package.retailops_shipment_id
-        and _units(known, item.stated) == _units(known, shipped.stated)
-    ]
-    others = {item.package.key for item in twins} - {shipped.package.key}
     alike = [parcel for parcel in known.parcels if _holds(known, parcel, shipped.stated)]
+    if not alike:
+        return None
+    # One more than there may be is enough to know: of thousands of packages each would else be compared with each.
+    twins = list(islice(_twins(known, shipped, payload), len(alike) + 1))
+    others = {item.package.key for item in twins} - {shipped.package.key}
     candidates = [parcel for parcel in alike if parcel.label_key not in others]
     is_one_shipment = len({parcel.retailops_shipment_id for parcel in alike}) == 1
     if not candidates or not is_one_shipment or len(twins) != len(alike):
@@ -126,6 +125,18 @@ def replacing(
     )
     named = _named(package)
     return Plan([Event("warning", "LABEL_REPLACED", message, named)], [_owed(source, parcel, package, named)])
+
+
+def _twins(order: KnownOrder, shipped: StatedPackage, payload: Sequence[StatedPackage]) -> Iterator[StatedPackage]:
+    """The packages of its shipment, itself among them, that hold the same units."""
+    units = _units(order, shipped.stated)
+    for item in payload:
+        if (
+            item.package.retailops_shipment_id == shipped.package.retailops_shipment_id
+            and sum(line.quantity for line in item.stated) == units.total()
+            and _units(order, item.stated) == units
+        ):
+            yield item
 
 
 def _owed(source: Gateway, before: Parcel, package: Package, named: tuple[Association, ...]) -> Owed:
