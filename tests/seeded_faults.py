@@ -1630,6 +1630,16 @@ FAULTS = (
         ("tests/channel/test_order_memory.py::test_p11_the_same_units_under_a_new_number_replace_the_label",),
     ),
     Fault(
+        "a-carrier-that-cannot-be-read-takes-away-the-one-before",
+        "P34",
+        "app/storefront/kept_orders.py",
+        "carrier=parcel.carrier or before.carrier",
+        "carrier=parcel.carrier",
+        (
+            "tests/gateways/vendors/rally/test_completions.py::test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so",
+        ),
+    ),
+    Fault(
         "each-of-many-packages-is-compared-with-each",
         "P7",
         "app/channel/labels.py",
