@@ -1640,6 +1640,14 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-return-under-a-number-nobody-has-is-passed-over",
+        "P34",
+        "app/channel/returned_goods.py",
+        "    if not name.refnum:\n        return True\n",
+        "    if not name.refnum:\n        return False\n",
+        ("tests/channel/test_order_memory.py::test_p34_a_number_nobody_has_or_several_have_changes_nothing",),
+    ),
+    Fault(
         "each-of-many-packages-is-compared-with-each",
         "P7",
         "app/channel/labels.py",

@@ -311,6 +311,13 @@ def test_p34_a_number_nobody_has_or_several_have_changes_nothing(retailops: Call
         assert event["associations"] == [{"identifier_type": "order_id", "identifier": str(number)}]
         shipped = retailops.ask("order_shipment_submit", retailops_order_id=number, shipment={"packages": None})
         assert codes(shipped, "error") == [code]
+        returned = {"retailops_return_id": 1, "items": [item(first, 0, 1)]}
+        given_back = retailops.ask("order_returned", order={"retailops_order_id": number}, **{"return": returned})
+        assert codes(given_back, "error") == [code]
+        changed = {"retailops_order_id": number, "order_items": [item(first, 0, 0)]}
+        assert codes(retailops.ask("order_update", order=changed), "error") == [code]
+        done = retailops.ask("order_complete", order={"retailops_order_id": number})
+        assert (done["status"], codes(done, "error")) == ("fail", [code])
     assert {status(empty, order) for order in (first, second)} == {"sentToFulfillment"}
     for unnamed in ({}, {"retailops_order_id": 0}, {"channel_order_refnum": " ", "retailops_order_id": "null"}):
         assert codes(retailops.ask("order_cancel", order=unnamed), "error") == ["INVALID_REQUIRED"]
