@@ -96,8 +96,8 @@ def replacing(
 ) -> Plan | None:
     """Give a registered package this one's label, where this one can only be a new label for it; else None.
 
-    Its units equal those of exactly one registered package.  Several equal packages of one shipment are replaced
-    together, in their order, by as many packages of one new shipment.
+    Fewer than its units are open, and they equal those of exactly one registered package.  Several equal packages of
+    one shipment are replaced together, in their order, by as many packages of one new shipment.
     """
     channel, source = order.channel, order.source
     if not shipped.stated or not carries_out(source, VERB):
@@ -120,7 +120,7 @@ def replacing(
     package = shipped.package
     parcels.relabel(connection, channel, order.refnum, parcel.key, digest(package, source), package.key)
     message = (
-        "the same units were registered before under another number, and none of them is open: "
+        "the same units were registered before under another number, and not as many are open: "
         f"the label of that package is replaced at {source.token}"
     )
     named = _named(package)
