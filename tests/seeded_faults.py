@@ -1630,6 +1630,35 @@ FAULTS = (
         ("tests/channel/test_order_memory.py::test_p11_the_same_units_under_a_new_number_replace_the_label",),
     ),
     Fault(
+        "a-carrier-that-cannot-be-read-takes-away-the-one-before",
+        "P34",
+        "app/storefront/kept_orders.py",
+        "carrier=parcel.carrier or before.carrier",
+        "carrier=parcel.carrier",
+        (
+            "tests/gateways/vendors/rally/test_completions.py::test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so",
+        ),
+    ),
+    Fault(
+        "a-return-under-a-number-nobody-has-is-passed-over",
+        "P34",
+        "app/channel/returned_goods.py",
+        "    if not name.refnum:\n        return True\n",
+        "    if not name.refnum:\n        return False\n",
+        ("tests/channel/test_order_memory.py::test_p34_a_number_nobody_has_or_several_have_changes_nothing",),
+    ),
+    Fault(
+        "each-of-many-packages-is-compared-with-each",
+        "P7",
+        "app/channel/labels.py",
+        "islice(_twins(known, shipped, payload), len(alike) + 1)",
+        "_twins(known, shipped, payload)",
+        (
+            "tests/channel/test_order_memory.py"
+            "::test_p11_two_equal_boxes_get_two_new_labels_and_one_alone_is_no_replacement",
+        ),
+    ),
+    Fault(
         "label-of-any-equal-box",
         "P11",
         "app/channel/labels.py",
@@ -2507,6 +2536,22 @@ FAULTS = (
         "            elif part.is_refusing:\n",
         "            elif part.place:\n",
         ("tests/channel/test_texts_and_entries.py::test_p34_a_bad_weight_item_or_package_costs_itself",),
+    ),
+    Fault(
+        "money-above-what-named-units-cost-is-booked-as-tax-of-others",
+        "P19",
+        "app/channel/returned_money.py",
+        "self._tax if self._goods else left.tax",
+        "left.tax",
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_rows_of_a_return_say_what_retailops_says",),
+    ),
+    Fault(
+        "money-for-goods-of-no-line-is-booked-as-tax",
+        "P19",
+        "app/channel/returned_money.py",
+        "self._goods or self._of_any_line(money - tax.stated - shipping.stated, reason)",
+        "self._goods",
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_rows_of_a_return_say_what_retailops_says",),
     ),
     Fault(
         "of-a-package-stated-twice-one-is-lost-without-a-word",
