@@ -3367,6 +3367,22 @@ FAULTS = (
         ("tests/callbacks/test_large_bodies.py::test_p7_a_body_that_took_too_long_to_read_is_not_written",),
     ),
     Fault(
+        "judge-only-the-first-of-many-rows",
+        "P15",
+        "app/contract/requests.py",
+        "is_valid({**body, self._entries: []}) and all(map(judge, pieces))",
+        "is_valid({**body, self._entries: rows[:AT_ONCE]})",
+        ("tests/contract/test_bodies.py::test_p15_many_rows_are_judged_as_few_are",),
+    ),
+    Fault(
+        "lose-the-end-of-a-long-list",
+        "P15",
+        "app/domain/json_bodies.py",
+        "            del left[-AT_ONCE:]\n",
+        "            del left[-AT_ONCE - 1 :]\n",
+        ("tests/domain/test_json_bodies.py::test_p15_a_long_body_is_read_as_any_other",),
+    ),
+    Fault(
         "search-a-body-at-once",
         "P15",
         "app/domain/json_bodies.py",

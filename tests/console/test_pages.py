@@ -176,6 +176,19 @@ def test_p40_what_was_wrong_with_a_body_is_shown_by_place_and_rule_wherever_its_
     assert f"<code>{places[0]}</code> breaks <code>type</code>" in timeline and places[1] not in timeline
 
 
+def test_p40_a_moment_of_the_timeline_says_nothing_twice(retailops: Caller, ada: Person) -> None:
+    [order, *_] = retailops.pull()
+    refnum = order["channel_order_refnum"]
+    retailops.ask("order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": 7}])
+    for number in ("1Z1", "1Z2"):
+        retailops.ship(order, tracking_number=number)
+    retailops.app.extensions["works"].journal.flush()
+    moments = re.findall(r"<li>.*?</li>", ada.page(f"orders/first/{refnum}"), re.DOTALL)
+    said = [re.findall(r"[A-Z_]{10,}|[a-z][\w ]{30,}", re.sub(r"<[^>]+>", "", moment)) for moment in moments]
+    assert "SHIPMENT_CORRECTED" in [words for each in said for words in each]
+    assert [words for each in said for words in set(each) if each.count(words) > 1] == []
+
+
 def leaves(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return [leaf for item in value.values() for leaf in leaves(item)]

@@ -33,8 +33,6 @@ LONGEST_ORDER: Final = 64
 KILOGRAM: Final = "kg"
 REJECTED: Final = "rejected"
 
-NO_GRANT: Final = "this key may not write trackings"
-
 
 @dataclass(frozen=True)
 class Fulfillment:
@@ -140,9 +138,9 @@ class Fulfilments:
         return self.find(package.order_refnum, number_of(package.order_refnum, package.key), call)
 
     def make(self, fulfillment: Fulfillment, call: Call) -> bool:
-        """False when Pipe17 has it already.  Raises as `Api.make_once` does."""
+        """False when Pipe17 has it already.  Raises as `Api.make` does."""
         find = partial(self.find, fulfillment.shipment_id, fulfillment.ext_fulfillment_id, call)
-        return self._api.make_once(PATH, fulfillment, "fulfilment", find, call) is None
+        return self._api.make(PATH, fulfillment, "fulfilment", find, call) is None
 
     def correct(self, package: Package, call: Call) -> Accepted:
         """Number, carrier and date go into a tracking; what else differs from the fulfilment is a warning.
@@ -177,12 +175,10 @@ class Fulfilments:
                 is_sent = self._track(package, made, call)
         except Refused as error:
             return False, f"Pipe17 refused the tracking ({error.code})"
-        except NoGrant:
-            return False, NO_GRANT
-        except FlowOff:
-            if not self._integration.lacks_grant("trackings"):
+        except (NoGrant, FlowOff) as error:
+            if isinstance(error, FlowOff) and not self._integration.lacks_grant("trackings"):
                 raise
-            return False, NO_GRANT
+            return False, "this key may not write trackings"
         frozen = _frozen(made, package)
         kept = f"only number, carrier and ship date can be sent; it keeps the earlier {frozen}" if frozen else ""
         return is_sent, kept

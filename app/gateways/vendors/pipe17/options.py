@@ -205,11 +205,6 @@ class Pipe17Options(KeyCalls):
     )
     parallel_calls: int = parallel_calls(1)
 
-    @property
-    def bulk_batch(self) -> int | None:
-        """Records in one POST of many; None where each is posted by itself."""
-        return self.ingest_batch if self.bulk_post == "array" else None
-
     @cached_property
     def skus(self) -> SkuMapping:
         """`sku_mapping` in both directions."""

@@ -101,19 +101,18 @@ class Pipe17Commands(CommandTarget):
     def submit_shipment(self, package: Package, call: Call) -> Accepted:
         """One fulfilment per package; none can be changed, so it is looked for before it is made (R24)."""
         with self._integration.using("fulfillments", call) as settings:
+            if self._fulfilments.find_package(package, call) is None:
+                try:
+                    if self._fulfilments.make(fulfillment(package, settings.skus.to_pipe17), call):
+                        return Accepted()
+                except Refused as error:
+                    message = (
+                        f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
+                        "or its lines may have fewer units open"
+                    )
+                    raise Refused("FULFILLMENT_REFUSED", message) from error
             event = Event("info", "ALREADY_REGISTERED", "Pipe17 has this package already", about_package(package))
-            already = Accepted((event,))
-            if self._fulfilments.find_package(package, call):
-                return already
-            try:
-                is_new = self._fulfilments.make(fulfillment(package, settings.skus.to_pipe17), call)
-            except Refused as error:
-                message = (
-                    f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
-                    "or its lines may have fewer units open"
-                )
-                raise Refused("FULFILLMENT_REFUSED", message) from error
-            return Accepted() if is_new else already
+            return Accepted((event,))
 
     def correct_shipment(self, package: Package, call: Call) -> Accepted:
         """See `Fulfilments.correct`."""
@@ -179,7 +178,7 @@ class Pipe17Commands(CommandTarget):
         """True while a return is to be made at Pipe17; also while all is switched off there, for then it waits."""
         if not self._integration.settings(call).create_returns:
             return False
-        return not self._integration.why_off("returns", call) or self._integration.is_switched_off()
+        return not self._integration.why_off("returns", call) or bool(self._integration.last.why_all_off)
 
     def record_return(self, goods: ReturnedGoods, call: Call) -> Accepted:
         """Write what came back; a key or a setting that does not allow it holds nothing up (contract 4.1)."""
@@ -204,7 +203,7 @@ class Pipe17Commands(CommandTarget):
         except NoGrant:
             pass
         except FlowOff:
-            if self._integration.is_switched_off():
+            if self._integration.last.why_all_off:
                 raise
 
     def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:

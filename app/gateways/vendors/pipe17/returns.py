@@ -91,7 +91,7 @@ class Returns:
     def write(self, goods: ReturnedGoods, order: Shipment, call: Call) -> Accepted:
         """Raises `Refused` when Pipe17 takes neither the return nor the receipt.
 
-        Raises `FlowOff` where a receipt is called for and the key may make none, and as `Api.make_once` does.
+        Raises `FlowOff` where a receipt is called for and the key may make none, and as `Api.make` does.
         """
         known = self.find(goods, call)
         if known is None:
@@ -146,9 +146,9 @@ class Returns:
             lines = tuple(GoodsLine(line.sku, line.quantity) for line in _lines(goods))
             receipt = Receipt(number, expected, order.ext_order_id, order.location_id, lines)
             with self._receipts(call):
-                return self._api.make_once(RECEIPTS, receipt, "return", find, call)
+                return self._api.make(RECEIPTS, receipt, "return", find, call)
         made = Return("", number, order.ext_order_id, RECEIVED, order.location_id, _lines(goods))
-        return self._api.make_once(RETURNS, made, "return", find, call)
+        return self._api.make(RETURNS, made, "return", find, call)
 
     def _expected(self, goods: ReturnedGoods, order: Shipment, call: Call) -> str:
         """The id of the one return by somebody else that waits for these goods, or ""."""

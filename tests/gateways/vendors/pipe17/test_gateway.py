@@ -205,6 +205,11 @@ def test_named_orders_come_in_whatever_state_and_what_cannot_be_an_id_costs_no_c
     assert gateway.orders.fetch_named(["", "a\x00", "..", "x" * 256], call("question")) == []
     assert pipe17.calls("GET /shipments/{id}") == 4
 
+    # An address holds 1,800 characters of ids, whoever asks for them.
+    long = [f"{number:0>250}" for number in range(20)]
+    assert gateway.orders.fetch_named(long, call("question")) == [] and pipe17.calls("GET /shipments") == 1 + 3
+    assert gateway.holdings.orders(long, call("question")) == {} and pipe17.calls("GET /shipments") == 1 + 3 + 3
+
 
 def test_an_order_is_known_by_its_lines_and_an_unknown_one_is_none(pipe17: Sandbox) -> None:
     gateway = connect(pipe17)

@@ -135,20 +135,14 @@ class Api:
         """The body of a successful POST.  Raises a `GatewayError`."""
         return self._send("POST", path, call, body=encode(body))
 
-    def make(self, path: str, made: Any, call: Call) -> None:
-        """POST one object.  Raises `Refused` also for a failed item in a list (contract 1.6)."""
-        results = self.post(path, write(made), call).get(path[1:])
-        if isinstance(results, list) and any(map(_has_failed, results)):
-            raise Refused("ITEM_FAILED", f"pipe17 refused POST {path}")
+    def make(self, path: str, made: Any, kind: str, find: Callable[[], T], call: Call) -> T | None:
+        """POST one object that has a number of ours: None, or what `find` finds where that number is taken already.
 
-    def make_once(self, path: str, made: Any, kind: str, find: Callable[[], T], call: Call) -> T | None:
-        """As `make`, of what has a number of ours: None, or what `find` finds where that number is taken already.
-
-        `kind` is the word for it in a message.  Raises `Unavailable` DUPLICATE_NOT_SHOWN, surely not done, while
-        Pipe17 does not show by what it is taken (R24).
+        `kind` is the word for it in a message.  Raises `Refused` also for a failed item in a list (contract 1.6), and
+        `Unavailable` DUPLICATE_NOT_SHOWN, surely not done, while Pipe17 does not show by what it is taken (R24).
         """
         try:
-            self.make(path, made, call)
+            results = self.post(path, write(made), call).get(path[1:])
         except Refused as error:
             if error.code != DUPLICATE:
                 raise
@@ -157,6 +151,8 @@ class Api:
                 message = f"pipe17 has our number of this {kind} already and does not show the {kind} yet"
                 raise Unavailable("DUPLICATE_NOT_SHOWN", message) from error
             return found
+        if isinstance(results, list) and any(map(_has_failed, results)):
+            raise Refused("ITEM_FAILED", f"pipe17 refused POST {path}")
         return None
 
     def post_each(
@@ -167,14 +163,14 @@ class Api:
         Of many in one call, unless the settings say one by one; `names` are the fields that tell the records apart.
         Raises a `GatewayError` where the rest has no answer.
         """
-        batch = self.options.bulk_batch
-        size = batch or 1
+        is_array = self.options.bulk_post == "array"
+        size = self.options.ingest_batch if is_array else 1
         waiting = deque(range(at, min(at + size, len(records))) for at in range(0, len(records), size))
         while waiting:
             places = waiting.popleft()
             some = [records[place] for place in places]
             try:
-                body = self.post(path, some if batch else some[0], call)
+                body = self.post(path, some if is_array else some[0], call)
             except Refused as error:
                 if len(some) == 1:
                     yield places[0], error.message

@@ -31,7 +31,7 @@ def health(api: Api, integration: Integration, locations: Locations, call: Call)
         api.read("/locations", call, params={"count": 1})
         if call.deadline.left_s() >= SPARE_S:
             found += _settings(api.options, integration, call)
-            found += (*_ship_codes(api.options, integration.last_settings), *_grants(api, call))
+            found += (*_ship_codes(api.options, integration.last.settings), *_grants(api, call))
         if call.deadline.left_s() >= SPARE_S:
             found += (*_locations(api.options, integration, locations, call), INVENTORY_ENGINE)
     except GatewayError as error:
@@ -72,7 +72,7 @@ def _locations(options: Pipe17Options, integration: Integration, locations: Loca
     """Whether the locations this channel is to serve exist and route to it; a wrong one makes every pull empty."""
     shown = {location.location_id: location for location in locations.every(call)}
     served = locations.served_among(list(shown.values()))
-    settings = integration.last_settings
+    settings = integration.last.settings
     named = {f"the location of facility '{name}' in locations": place for name, place in options.locations.items()}
     named |= {f"location '{place}' of location_filter": place for place in sorted(settings.location_filter)}
     if options.inflight_location:

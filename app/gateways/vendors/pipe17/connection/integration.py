@@ -98,28 +98,20 @@ class Integration:
                 self._log.flow(flow, self._no_grant[flow])
             raise
         if self._log.why_off.get(flow):
-            self._log.flow(flow, self._why(flow, self._last))  # It had no grant, and was tried again.
+            self._log.flow(flow, self._why(flow, self.last))  # It had no grant, and was tried again.
 
     def lacks_grant(self, flow: Flow) -> bool:
         """Whether Pipe17 answered 403 to this flow since the last refresh."""
         return flow in self._no_grant
 
-    def is_switched_off(self) -> bool:
-        """Whether the whole integration was off when it was read last, so that what waits may still be due."""
-        return bool(self._last.why_all_off)
-
     def permissions(self) -> dict[str, str]:
         """By flow why it is off, "" where it is on, by what was read last; no call is made."""
-        current = self._last
+        current = self.last
         return {flow: self._why(flow, current) for flow in TICKS}
 
     @property
-    def last_settings(self) -> Pipe17Options:
+    def last(self) -> IntegrationState:
         """What counted when it was read last; no call is made."""
-        return self._last.settings
-
-    @property
-    def _last(self) -> IntegrationState:
         return self._read or self._local
 
     def look(self, call: Call) -> IntegrationState:
@@ -230,8 +222,9 @@ class Integration:
             if row is None and before is not None and (before.record is not None or before.is_gone):
                 return IntegrationState(before.settings, is_gone=True)
             record = read(IntegrationRecord, row)
-            is_shown = "its integration in a form that cannot be read"
-            why = f"shows {is_shown if row is not None else f'no such integration ({NOT_FOUND})'}"
+            why = "shows its integration in a form that cannot be read"
+            if row is None:
+                why = f"shows no such integration ({NOT_FOUND})"
         if record is None:
             self._log.warn(f"pipe17 {why}; channels.toml alone counts")
             return self._local

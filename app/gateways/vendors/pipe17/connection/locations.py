@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from app.errors import GatewayError, Misconfigured
@@ -47,7 +47,7 @@ class Served:
 
     ids: tuple[str, ...]
     by_facility: Mapping[str, str]
-    facility_of: Mapping[str, str] = field(default_factory=dict)
+    facility_of: Mapping[str, str]
     """RetailOps' facility by location id."""
 
     def find(self, facility: str) -> str | None:

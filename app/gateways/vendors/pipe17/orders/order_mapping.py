@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -139,16 +140,16 @@ def _shown(value: str | datetime | None) -> str:
     return value.astimezone(UTC).isoformat(timespec="seconds") if isinstance(value, datetime) else value or ""
 
 
+@dataclass(eq=False, repr=False)
 class OrderSkus:
     """What RetailOps calls the goods of a request; Pipe17 translates no SKU for API-based integrations (contract 4.1).
 
     Used by every thread that reads orders.
     """
 
-    def __init__(self, api: Api, products: ProductCache) -> None:
-        self._api = api
-        self._products = products
-        self._withheld_until = float("-inf")
+    _api: Api
+    _products: ProductCache
+    _withheld_until: float = float("-inf")
 
     def partner_skus(self, shipments: Iterable[Shipment], mapping: SkuMapping, call: Call) -> Mapping[str, str]:
         """RetailOps' SKU by Pipe17's, where they differ; a pair of the setting goes before a product's own row.

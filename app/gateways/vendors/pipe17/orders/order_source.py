@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -56,11 +56,15 @@ class Pipe17Orders(OrderSource):
                 params = {**params, "since": moments.moment_text(max(since_ms - 1, 0))}
             transfers: list[str] = []
             for chunk in paging.in_order(self._api.pages(SHIPMENTS, params, call), until_ms):
-                unread = [(ms, item.shipment_id) for ms, item in chunk if not isinstance(item, Shipment)]
-                requests = [(ms, item) for ms, item in chunk if isinstance(item, Shipment)]
-                transfers += [item.shipment_id for _, item in requests if not item.is_sale]
-                due = [(ms, item) for ms, item in requests if item.is_sale and self._is_due(item, served, until_ms)]
-                if found := self._candidates(unread, due, served, settings, call):
+                unread, due = [], []
+                for at_ms, shipment in chunk:
+                    if not isinstance(shipment, Shipment):
+                        unread.append(_unread(shipment.shipment_id, at_ms))
+                    elif not shipment.is_sale:
+                        transfers.append(shipment.shipment_id)
+                    elif self._is_due(shipment, served, until_ms):
+                        due.append((at_ms, shipment))
+                if found := unread + self._candidates(due, served, settings, call):
                     yield found
             if transfers:
                 ids = ", ".join(transfers)
@@ -86,7 +90,7 @@ class Pipe17Orders(OrderSource):
         with self._unless_off(call), self._integration.using("orders", call) as settings:
             found, unread = self._read_named(list(dict.fromkeys(filter(is_possible_id, refnums))), call)
             ours = [(item.created_ms or 0, item) for item in found if item.is_sale and self._locations.is_ours(item)]
-            return self._candidates([(0, item) for item in unread], ours, self._locations.known, settings, call)
+            return unread + self._candidates(ours, self._locations.known, settings, call)
         return []
 
     def find_order(self, refnum: str, call: Call) -> OrderSketch | None:
@@ -125,42 +129,41 @@ class Pipe17Orders(OrderSource):
         own = refnum if is_called_off and self._locations.is_ours(shipment) else ""
         return refnum, moments.ms_if_any(shipment.updated_at), own
 
-    def _read_named(self, ids: Sequence[str], call: Call) -> tuple[list[Shipment], list[str]]:
-        """The requests, and the ids of those that cannot be read.
+    def _read_named(self, ids: Sequence[str], call: Call) -> tuple[list[Shipment], list[Candidate]]:
+        """The requests, and those that cannot be read.
 
         Raises `BrokenReply` where that is true of all of a few.
         """
         found: list[Shipment] = []
-        unread: list[str] = []
+        unread: list[Candidate] = []
         is_few = len(ids) <= FEW
         for refnum in ids:
             if is_few or "," in refnum:  # A list leaves it out.
                 try:
                     found += filter(None, [self._requests.find(refnum, call)])
                 except BrokenReply:
-                    unread.append(refnum)
+                    unread.append(_unread(refnum, 0))
         if is_few and unread and not found:
             raise self._api.unreadable(SHIPMENTS, is_one=True)
         for state, shipment in () if is_few else self._requests.listed(ids, call):
             if shipment is not None:
                 found.append(shipment)
             else:
-                unread.append(state.shipment_id)
+                unread.append(_unread(state.shipment_id, 0))
         return found, unread
 
     def _candidates(
-        self,
-        unread: Collection[tuple[int, str]],
-        shipments: Sequence[tuple[int, Shipment]],
-        served: Served | None,
-        settings: Pipe17Options,
-        call: Call,
+        self, shipments: Sequence[tuple[int, Shipment]], served: Served | None, settings: Pipe17Options, call: Call
     ) -> list[Candidate]:
-        """By milliseconds of creation the ids of those that cannot be read, and the others."""
+        """The requests, each with its milliseconds of creation, as orders."""
         partner_skus = self._skus.partner_skus([shipment for _, shipment in shipments], settings.skus, call)
         facility_of: Mapping[str, str] = served.facility_of if served else {}
-        found = [Candidate(refnum, at_ms, HeldBack(refnum, UNREADABLE)) for at_ms, refnum in unread]
+        found = []
         for at_ms, shipment in shipments:
             order = to_order(shipment, settings, partner_skus, facility_of.get(shipment.location_id, ""))
             found.append(Candidate(shipment.shipment_id, at_ms, order))
         return found
+
+
+def _unread(refnum: str, at_ms: int) -> Candidate:
+    return Candidate(refnum, at_ms, HeldBack(refnum, UNREADABLE))

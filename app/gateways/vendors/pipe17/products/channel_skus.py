@@ -74,7 +74,10 @@ class ChannelSkus:
         if self._skip is None:
             if self._api.now() - self._read_at < KEPT_S:
                 return True
-            self._begin_again()
+            self._skip = 0
+            self._seen.clear()
+            if self._newest_ms:
+                self._since = moments.moment_text(max(self._newest_ms - int(OVERLAP_S * 1000), 0))
         try:
             for _ in range(LOOK_PAGES):
                 self._read_page(call)
@@ -84,12 +87,6 @@ class ChannelSkus:
             if not self.is_complete:
                 raise
         return self.is_complete
-
-    def _begin_again(self) -> None:
-        self._skip = 0
-        self._seen.clear()
-        if self._newest_ms:
-            self._since = moments.moment_text(max(self._newest_ms - int(OVERLAP_S * 1000), 0))
 
     def _read_page(self, call: Call) -> None:
         skip = self._skip or 0

@@ -73,8 +73,10 @@ class Stock(StockSink):
         """
         with self._integration.using("inventory", call) as settings:
             refused = [change.sku for change in changes if change.was_refused]
-            if refused:
-                self._forget(refused, settings)
+            if refused:  # What was read before is read anew.
+                self._known.forget_refused(refused, settings.skus)
+                self._locations.forget()
+                self._untracked.forget()
             served = self._served(changes, call)
             matches = self._matches([change.sku for change in changes], settings, call)
             sure = [change for change in changes if matches[change.sku].is_sure]
@@ -92,12 +94,6 @@ class Stock(StockSink):
                 if all(sending.rows for sending in sendings):
                     raise
             return [sending.result() for sending in sendings if not sending.rows]
-
-    def _forget(self, skus: Sequence[str], settings: Pipe17Options) -> None:
-        """What was read before these were refused is read anew."""
-        self._known.forget_refused(skus, settings.skus)
-        self._locations.forget()
-        self._untracked.forget()
 
     def _served(self, changes: Sequence[StockChange], call: Call) -> Served:
         """The locations; where a facility is missing they are read anew now and then, for somebody may have made it."""
