@@ -111,6 +111,10 @@ def test_p34_an_update_by_sku_alone_takes_off_the_last_line_first(shop: Shop) ->
         held = shop.at_rally(refnum)["snapshot"]["line_items"]
         assert {line["external_id"]: line["quantity"] for line in held} == expected
         assert sum(line["quantity"] for line in answer["line_items"]) == units
+    # An entry without units leaves open what is meant by the others of its SKU.
+    unsaid = shop.update(refnum, {"order_item_id": 5, "sku": TEE}, {"order_item_id": 6, "sku": TEE, "quantity": 4})
+    assert codes(unsaid) == ["LINE_NOT_CHANGED"]
+    assert [line["quantity"] for line in shop.at_rally(refnum)["snapshot"]["line_items"]] == [1]
     # What was said of another statement is no answer to one that changes nothing.
     stranger = {"order_item_id": 7, "sku": "NOBODYS", "quantity": 1}
     assert "SKU_UNKNOWN" in codes(shop.update(refnum, {"order_item_id": 5, "sku": TEE, "quantity": 2}, stranger))
