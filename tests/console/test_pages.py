@@ -597,6 +597,13 @@ def test_p40_a_page_that_reads_too_long_is_broken_off_and_says_so(
     assert ada.get("hooks").status_code == 200
 
 
+def test_p40_a_page_says_by_what_its_list_is_not_restricted_and_shows_what_it_is(ada: Person) -> None:
+    page = ada.page("callbacks?status=9xx&since=yesterday&slow=very&channel=nobody&outcome=OWED")
+    assert "status, slow, since cannot be read, so nothing is left out by it" in page
+    assert '<option value="nobody" selected>nobody</option>' in page, "a list of nothing looks like one of all channels"
+    assert "cannot be read" not in ada.page("callbacks?status=4&since=2026-02-03T15:00&slow=&channel=first")
+
+
 def test_p5_no_query_breaks_a_page(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:
     filled(retailops, pipe17)
     strange = ["x", "-1", "0", "9" * 30, "a/b", "1-2-3", "\x00", "<b>", "'", "%", "2026-13-01T00:00", "ü" * 300, "NaN"]
