@@ -3671,6 +3671,33 @@ FAULTS = (
         ("tests/console/test_pages.py::test_p40_a_page_that_reads_too_long_is_broken_off_and_says_so",),
         patience_s=40.0,
     ),
+    Fault(
+        "page-says-that-a-vendor-has-what-it-refused",
+        "P40",
+        "app/console/templates/parts.html",
+        "{%- if vendors and not owed and not refused and not uncertain %}",
+        "{%- if vendors and not owed %}",
+        ("tests/console/test_pages.py::test_p40_no_page_says_that_a_vendor_has_what_it_refused",),
+    ),
+    Fault(
+        "overview-takes-certification-for-wrong-numbers",
+        "P40",
+        "app/operations/overview.py",
+        "for item in wrong_pairs(connection, now - timedelta(hours=HOURS)) if not item.is_of_fixtures",
+        "for item in wrong_pairs(connection, now - timedelta(hours=HOURS))",
+        (
+            "tests/cli/test_check.py::"
+            "test_r3_a_pair_nobody_has_is_told_with_its_numbers_and_certification_is_not_mistaken_for_one",
+        ),
+    ),
+    Fault(
+        "a-name-with-a-typing-error-looks-like-nothing-to-do",
+        "P38",
+        "app/cli/records.py",
+        "if name and name not in known and name not in also and (what, name) not in said:",
+        "if False:",
+        ("tests/cli/test_find.py::test_p38_a_word_that_nothing_has_is_said_and_does_not_look_like_nothing_to_do",),
+    ),
 )
 
 
