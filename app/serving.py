@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import sys
 from typing import Any
 
 from gunicorn import glogging as _glogging  # type: ignore[import-untyped]
@@ -76,6 +77,8 @@ def post_worker_init(worker: Any) -> None:
     worker.senders = extensions.get("senders")
     if (works := extensions.get("works")) is not None:
         worker.on_stopping = works.dispatcher.finish
+    # Beside a large body a small request waits this long for the interpreter, three or four times.
+    sys.setswitchinterval(0.001)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -196,13 +196,22 @@ def shortened(text: str, length: int) -> str:
     return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
 
 
+def end_signals() -> list[signal.Signals]:
+    """What a command is asked to end by, beside Ctrl-C: SIGTERM, and SIGHUP, which comes when its terminal is closed.
+
+    Not SIGHUP where whoever started the command has it ignored, as nohup does.
+    """
+    hang_up = getattr(signal, "SIGHUP", None)
+    return [signal.SIGTERM, *([hang_up] if hang_up and signal.getsignal(hang_up) is not signal.SIG_IGN else [])]
+
+
 def stop_signal() -> threading.Event:
-    """Set by SIGINT or SIGTERM from now on, in place of what they usually do.  Main thread only."""
+    """Set by Ctrl-C or an end signal from now on, in place of what they usually do.  Main thread only."""
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
 
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, *end_signals()):
+        signal.signal(number, stop)
     return stopping

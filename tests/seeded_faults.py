@@ -1630,6 +1630,35 @@ FAULTS = (
         ("tests/channel/test_order_memory.py::test_p11_the_same_units_under_a_new_number_replace_the_label",),
     ),
     Fault(
+        "a-carrier-that-cannot-be-read-takes-away-the-one-before",
+        "P34",
+        "app/storefront/kept_orders.py",
+        "carrier=parcel.carrier or before.carrier",
+        "carrier=parcel.carrier",
+        (
+            "tests/gateways/vendors/rally/test_completions.py::test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so",
+        ),
+    ),
+    Fault(
+        "a-return-under-a-number-nobody-has-is-passed-over",
+        "P34",
+        "app/channel/returned_goods.py",
+        "    if not name.refnum:\n        return True\n",
+        "    if not name.refnum:\n        return False\n",
+        ("tests/channel/test_order_memory.py::test_p34_a_number_nobody_has_or_several_have_changes_nothing",),
+    ),
+    Fault(
+        "each-of-many-packages-is-compared-with-each",
+        "P7",
+        "app/channel/labels.py",
+        "islice(_twins(known, shipped, payload), len(alike) + 1)",
+        "_twins(known, shipped, payload)",
+        (
+            "tests/channel/test_order_memory.py"
+            "::test_p11_two_equal_boxes_get_two_new_labels_and_one_alone_is_no_replacement",
+        ),
+    ),
+    Fault(
         "label-of-any-equal-box",
         "P11",
         "app/channel/labels.py",
@@ -2509,6 +2538,22 @@ FAULTS = (
         ("tests/channel/test_texts_and_entries.py::test_p34_a_bad_weight_item_or_package_costs_itself",),
     ),
     Fault(
+        "money-above-what-named-units-cost-is-booked-as-tax-of-others",
+        "P19",
+        "app/channel/returned_money.py",
+        "self._tax if self._goods else left.tax",
+        "left.tax",
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_rows_of_a_return_say_what_retailops_says",),
+    ),
+    Fault(
+        "money-for-goods-of-no-line-is-booked-as-tax",
+        "P19",
+        "app/channel/returned_money.py",
+        "self._goods or self._of_any_line(money - tax.stated - shipping.stated, reason)",
+        "self._goods",
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_rows_of_a_return_say_what_retailops_says",),
+    ),
+    Fault(
         "of-a-package-stated-twice-one-is-lost-without-a-word",
         "P34",
         "app/channel/shipments.py",
@@ -3365,6 +3410,22 @@ FAULTS = (
         "        if not self._deadline.left_s():\n",
         "        if False:\n",
         ("tests/callbacks/test_large_bodies.py::test_p7_a_body_that_took_too_long_to_read_is_not_written",),
+    ),
+    Fault(
+        "judge-only-the-first-of-many-rows",
+        "P15",
+        "app/contract/requests.py",
+        "is_valid({**body, self._entries: []}) and all(map(judge, pieces))",
+        "is_valid({**body, self._entries: rows[:AT_ONCE]})",
+        ("tests/contract/test_bodies.py::test_p15_many_rows_are_judged_as_few_are",),
+    ),
+    Fault(
+        "lose-the-end-of-a-long-list",
+        "P15",
+        "app/domain/json_bodies.py",
+        "            del left[-AT_ONCE:]\n",
+        "            del left[-AT_ONCE - 1 :]\n",
+        ("tests/domain/test_json_bodies.py::test_p15_a_long_body_is_read_as_any_other",),
     ),
     Fault(
         "search-a-body-at-once",

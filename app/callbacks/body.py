@@ -36,7 +36,7 @@ is made, every thread waits, for a quarter of a second."""
 
 _WSGI_INPUT: Final = "wsgi.input"
 
-_read_json = JsonReader().read
+_reader: Final = JsonReader()
 
 
 class _AnyObject(msgspec.Struct):
@@ -224,14 +224,16 @@ def _too_large(limit: int) -> HttpError:
     return HttpError(413, "TOO_LARGE", f"the body is larger than {limit} bytes")
 
 
-def parse(raw: bytes | bytearray) -> dict[str, Any]:
+def parse(
+    raw: bytes | bytearray, read: Callable[[bytes | bytearray], tuple[Any, bool]] = _reader.read
+) -> dict[str, Any]:
     """The JSON object.  Raises `HttpError` 400 for anything else, in bounded time whatever the nesting.
 
     A text or number that cannot be represented costs its own field, but only in a body that names its account and
     channel: anything else that is no JSON is no callback.
     """
     try:
-        parsed, is_mended = _read_json(raw)
+        parsed, is_mended = read(raw)
     except NotJson:
         raise _not_json() from None
     if not isinstance(parsed, dict):
@@ -250,7 +252,7 @@ def parse_large(body: Body, limit: int) -> dict[str, Any]:
     if has_more_different_names(raw, MOST_DIFFERENT_NAMES):
         message = f"the objects of the body have more than {MOST_DIFFERENT_NAMES} different names"
         raise HttpError(413, "TOO_MANY_NAMES", message)
-    return parse(raw)
+    return parse(raw, _reader.read_long)
 
 
 def _not_json() -> HttpError:

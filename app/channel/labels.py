@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -95,20 +96,18 @@ def replacing(
 ) -> Plan | None:
     """Give a registered package this one's label, where this one can only be a new label for it; else None.
 
-    Its units equal those of exactly one registered package.  Several equal packages of one shipment are replaced
-    together, in their order, by as many packages of one new shipment.
+    Fewer than its units are open, and they equal those of exactly one registered package.  Several equal packages of
+    one shipment are replaced together, in their order, by as many packages of one new shipment.
     """
     channel, source = order.channel, order.source
     if not shipped.stated or not carries_out(source, VERB):
         return None
-    twins = [
-        item
-        for item in payload
-        if item.package.retailops_shipment_id == shipped.package.retailops_shipment_id
-        and _units(known, item.stated) == _units(known, shipped.stated)
-    ]
-    others = {item.package.key for item in twins} - {shipped.package.key}
     alike = [parcel for parcel in known.parcels if _holds(known, parcel, shipped.stated)]
+    if not alike:
+        return None
+    # One more than there may be is enough to know: of thousands of packages each would else be compared with each.
+    twins = list(islice(_twins(known, shipped, payload), len(alike) + 1))
+    others = {item.package.key for item in twins} - {shipped.package.key}
     candidates = [parcel for parcel in alike if parcel.label_key not in others]
     is_one_shipment = len({parcel.retailops_shipment_id for parcel in alike}) == 1
     if not candidates or not is_one_shipment or len(twins) != len(alike):
@@ -121,11 +120,23 @@ def replacing(
     package = shipped.package
     parcels.relabel(connection, channel, order.refnum, parcel.key, digest(package, source), package.key)
     message = (
-        "the same units were registered before under another number, and none of them is open: "
+        "the same units were registered before under another number, and not as many are open: "
         f"the label of that package is replaced at {source.token}"
     )
     named = _named(package)
     return Plan([Event("warning", "LABEL_REPLACED", message, named)], [_owed(source, parcel, package, named)])
+
+
+def _twins(order: KnownOrder, shipped: StatedPackage, payload: Sequence[StatedPackage]) -> Iterator[StatedPackage]:
+    """The packages of its shipment, itself among them, that hold the same units."""
+    units = _units(order, shipped.stated)
+    for item in payload:
+        if (
+            item.package.retailops_shipment_id == shipped.package.retailops_shipment_id
+            and sum(line.quantity for line in item.stated) == units.total()
+            and _units(order, item.stated) == units
+        ):
+            yield item
 
 
 def _owed(source: Gateway, before: Parcel, package: Package, named: tuple[Association, ...]) -> Owed:

@@ -114,14 +114,18 @@ def stated(order: KnownOrder, named: Sequence[Line]) -> Stated:
         lines = [line for line in named_lines(order.lines, "", sku) if line.refnum not in changes]
         if lines:
             events += _price_kept(group, lines)
-            if all(entry.quantity is not None for entry in group):
+            quantities = [entry.quantity for entry in group if entry.quantity is not None]
+            if len(quantities) == len(group):
                 # From the units as bought, so that units taken off and restored stand where they stood.
                 bought = [msgspec.structs.replace(line, quantity=line.ordered) for line in lines]
-                together = restated(bought, sum(entry.quantity or 0 for entry in group))
+                together = restated(bought, sum(quantities))
                 changes.update(
                     (line.refnum, LineChange(line.refnum, line.sku, together[line.refnum], group[0].unit_price))
                     for line in lines
                 )
+            elif quantities:
+                message = "an entry of this SKU alone states no quantity; its lines keep theirs"
+                events.append(Event("warning", "LINE_NOT_CHANGED", message, about("sku_number", sku)))
             meant += _paired(group, [line.refnum for line in lines])
             continue
         for entry in group:

@@ -23,8 +23,14 @@ _TO_THE_SECOND = len("2026-01-31T12:00:00")
 MOST_TAGS = 100
 """Tags of an order at RetailOps."""
 
-_NO_MONEY = {"unit_price": 0, "unit_tax": 0, "discount_amt": 0}
-"""The amounts of each line of a source that carries no money (R20)."""
+_NO_MONEY = {"shipping_amt": 0, "tax_amt": 0, "discount_amt": 0}
+"""The amounts of each order of a source that carries no money (R20)."""
+
+_NO_LINE_MONEY = {"unit_price": 0, "unit_tax": 0, "discount_amt": 0}
+"""The same of each line."""
+
+_NONE: list[Any] = []
+"""What every list that is empty is, for a page has hundreds; nothing is ever added to it."""
 
 
 def unfit(order: Order) -> str:
@@ -95,7 +101,9 @@ def order_json(order: Order) -> dict[str, Any]:
             "shipping_amt": as_number(order.shipping_amount, currency),
             "tax_amt": as_number(order.tax_amount, currency),
             "discount_amt": as_number(order.discount_amount, currency),
-        },
+        }
+        if order.shipping_amount or order.tax_amount or order.discount_amount
+        else _NO_MONEY,
         "billing_address": asdict(order.billing_address) if order.billing_address else shipping_address,
         "shipping_address": shipping_address,
         "customer_info": {
@@ -104,9 +112,9 @@ def order_json(order: Order) -> dict[str, Any]:
             "phone_number": order.phone_number,
         },
         "order_items": [_line(line, currency) for line in order.lines],
-        "payment_transactions": [_payment(payment, currency) for payment in order.payments],
+        "payment_transactions": [_payment(each, currency) for each in order.payments] if order.payments else _NONE,
         "attributes": _attributes(order.attributes),
-        "tags": list(dict.fromkeys(order.tags)) if order.tags else [],
+        "tags": list(dict.fromkeys(order.tags)) if order.tags else _NONE,
         "gift_message": order.gift_message,
         "ip_address": order.ip_address,
     }
@@ -142,10 +150,10 @@ def _line(line: OrderLine, currency: str) -> dict[str, Any]:
             "discount_amt": as_number(line.discount, currency),
         }
         if line.unit_price or line.unit_tax or line.discount
-        else _NO_MONEY,
-        "options": [],
-        "attributes": [],
-        "tags": [],
+        else _NO_LINE_MONEY,
+        "options": _NONE,
+        "attributes": _NONE,
+        "tags": _NONE,
     }
     if line.expected_ship_date:
         fields["expected_ship_date"] = moment_text(line.expected_ship_date)

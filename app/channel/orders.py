@@ -13,6 +13,8 @@ from app.domain.orders import Order, OrderLine, OrderSketch, SketchLine
 from app.records import handed_out, payment_ledger
 from app.records.pulls import Walk
 
+_NOTHING = Decimal(0)
+
 
 def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
     """Keep an order's lines unless they are kept already, and its payments as they are now."""
@@ -54,10 +56,16 @@ def sketch_of(order: Order) -> OrderSketch:
         tuple([_sketch_line(line, carries_money=order.carries_money) for line in order.lines]),
         order.currency_code,
         order.payments,
-        shipping=max(order.shipping_amount - order.discount_amount, Decimal(0)),
-        shipping_tax=order.shipping_tax,
-        source_number=order.source_number,
+        _shipping(order),
+        order.shipping_tax,
+        order.source_number,
     )
+
+
+def _shipping(order: Order) -> Decimal:
+    if not (order.shipping_amount or order.discount_amount):
+        return _NOTHING
+    return max(order.shipping_amount - order.discount_amount, _NOTHING)
 
 
 def _sketch_line(line: OrderLine, *, carries_money: bool) -> SketchLine:

@@ -115,7 +115,7 @@ def record(request: CallbackRequest, source: Gateway, stated: ReturnRequest) -> 
     def act(order: OrderAtSource) -> CallbackResult:
         return CallbackResult(run(request, [RecordReturn(order, stated, entries, is_recorded=is_recorded)]))
 
-    if is_recorded or _is_remembered(request, stated.name):
+    if is_recorded or _costs_no_call(request, stated.name):
         return with_order(request, source, stated.name, act)
     return CallbackResult()
 
@@ -127,12 +127,12 @@ def _records(source: Gateway, request: CallbackRequest) -> bool:
         return True
 
 
-def _is_remembered(request: CallbackRequest, name: OrderName) -> bool:
-    """Whether the order can be looked up without a call to its source."""
+def _costs_no_call(request: CallbackRequest, name: OrderName) -> bool:
+    """Whether the order is looked up without a call to its source, which knows no number of RetailOps' alone."""
+    if not name.refnum:
+        return True
     with request.services.database.read() as connection:
-        if not name.refnum:
-            return bool(handed_out.numbered(connection, request.channel.key, name.retailops_order_id))
-        return bool(handed_out.known(connection, request.channel.key, [name.refnum]))
+        return bool(handed_out.known_as_stated(connection, request.channel.key, [name.refnum]))
 
 
 class RecordReturn(OrderCommand):

@@ -1,8 +1,9 @@
 """What the money of a return is for: goods by line, tax, shipping, as RetailOps states it (R22).
 
 Tax and shipping stand as stated, and so does what is stated for a line.  A sum that is smaller than its parts is taken
-off the goods; one that is larger goes to goods up to what their units cost, then to tax and shipping where nothing is
-stated of them, and then stays on the line that is named.
+off the goods; one that is larger goes to goods up to what their units cost, then to their tax and to shipping where
+nothing is stated of them, and then stays on the line that is named.  Where no line of the order is named, the money is
+for goods of whatever line, then for tax and shipping.
 """
 
 from __future__ import annotations
@@ -92,20 +93,34 @@ class ReturnedMoney:
         stated, left, currency = self._stated, self._left, self._currency
         reason = next((row.reason for row in stated.lines if row.reason), "")
         others = [
-            (RefundLine("tax", ZERO, reason=reason), stated.tax, left.tax),
+            (RefundLine("tax", ZERO, reason=reason), stated.tax, self._tax if self._goods else left.tax),
             (RefundLine("shipping", ZERO, reason=reason), stated.shipping, left.shipping),
         ]
         tax, shipping = (Row(rounded(amount or ZERO, currency), ZERO if amount is not None else most)
                          for _, amount, most in others)  # fmt: skip
-        goods = [Row(row.amount, self._most(row)) for row in self._goods]
+        named = self._goods or self._of_any_line(money - tax.stated - shipping.stated, reason)
+        goods = [Row(row.amount, self._most(row)) for row in named]
         amounts = fitted(goods, tax, shipping, money, currency)
         rest = money - sum(amounts, ZERO)
         if rest > 0 and goods and is_known(self._order):
             amounts[0] += rest
-        return cut([*self._goods, *(row for row, _, _ in others)], amounts)
+        return cut([*named, *(row for row, _, _ in others)], amounts)
+
+    def _of_any_line(self, money: Decimal, reason: str) -> list[RefundLine]:
+        rows = self._left.rows(self._order, money)
+        return [msgspec.structs.replace(row, reason=reason) for row in rows if row.kind == "line_item"]
+
+    @property
+    def _tax(self) -> Decimal:
+        """The tax of the units that came back, as far as it has not gone back."""
+        units = self._found.by_line
+        taxes = (cost_of(line, units[line.refnum], self._currency)[1] for line in self._order.lines)
+        return min(sum(taxes, ZERO), self._left.tax)
 
     def _most(self, row: RefundLine) -> Decimal:
-        """What the row's units cost, as far as it has not gone back."""
+        """What the row's units cost, as far as it has not gone back; of all units where it names none."""
+        if not row.quantity:
+            return self._left.of(row)
         line = next(line for line in self._order.lines if line.refnum == row.line_refnum)
         cost, _ = cost_of(line, row.quantity, self._currency)
         return min(cost, self._left.of(row))

@@ -9,6 +9,7 @@ import secrets
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
@@ -110,12 +111,17 @@ def init(vendors: tuple[str, ...], as_json: bool) -> None:
 
 def example(token: str, kind: str) -> str:
     """The vendor's own `example.toml` or `example.env`, from its folder."""
-    return (files(gateways.REGISTRY[token]) / f"example.{kind}").read_text(encoding="utf-8")
+    return _example_file(token, kind).read_text(encoding="utf-8")
 
 
 def has_example(token: str) -> bool:
     """Whether a vendor of this name is known, and what it needs in both files."""
-    return token in gateways.REGISTRY and (files(gateways.REGISTRY[token]) / "example.toml").is_file()
+    return token in gateways.REGISTRY and _example_file(token, "toml").is_file()
+
+
+def _example_file(token: str, kind: str) -> Traversable:
+    """Looked for below the folder of all vendors: to look in the vendor's own would import it."""
+    return files(gateways.vendors) / token / f"example.{kind}"
 
 
 def channels_text(vendors: list[str], ports: Mapping[int, int] | None = None) -> str:
@@ -139,6 +145,8 @@ def variables_text(vendors: list[str]) -> str:
 
 def _channels(vendors: list[str]) -> list[list[str]]:
     """The vendors of each channel: one order source each (R17); those that bring no orders join the first (R5)."""
+    if len(vendors) == 1:
+        return [vendors]  # whatever it brings: to find that out would import the vendor
     sources = [[token] for token in vendors if _brings_orders(token)] or [[]]
     sources[0] += [token for token in vendors if not _brings_orders(token)]
     return sources

@@ -1,4 +1,7 @@
-"""What a list is restricted to, as it stands in the address of its page; what cannot be read does not restrict."""
+"""What a list is restricted to, as it stands in the address of its page.
+
+What cannot be read does not restrict, and the page says so: it would look like what was searched for.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import unquote, urlencode
 
-from flask import request
+from flask import g, request
 
 W = TypeVar("W", bound=str)
 
@@ -16,6 +19,17 @@ LONGEST = 200
 
 LONGEST_PLACE = 2000
 """Characters of a place in a list that are looked at."""
+
+
+def unread() -> list[str]:
+    """The names in the address whose values could not be read so far."""
+    names: list[str] = g.setdefault("unread", [])
+    return names
+
+
+def _unread(name: str) -> None:
+    if text(name) and name not in unread():
+        unread().append(name)
 
 
 def text(name: str) -> str:
@@ -31,13 +45,19 @@ def after() -> str:
 def word(name: str, known: Collection[W]) -> W | None:
     """One of some known words, None for any other."""
     given = text(name)
-    return next((each for each in known if each == given), None)
+    found = next((each for each in known if each == given), None)
+    if found is None:
+        _unread(name)
+    return found
 
 
 def whole(name: str) -> int:
     """A whole number above 0, else 0."""
     given = text(name)
-    return int(given) if given.isascii() and given.isdecimal() and len(given) <= 12 else 0
+    if given.isascii() and given.isdecimal() and len(given) <= 12:
+        return int(given)
+    _unread(name)
+    return 0
 
 
 def moment(name: str) -> datetime | None:
@@ -46,6 +66,7 @@ def moment(name: str) -> datetime | None:
         found = datetime.fromisoformat(text(name))
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
+        _unread(name)
         return None
 
 

@@ -64,6 +64,7 @@ def page(template: str, **values: Any) -> str:
         "now": g.now,
         "query": request.args.get("q", "") if found is not None else "",
         "notice": notice() if found is not None else "",
+        "unread": choosing.unread() if found is not None else (),
     }
     return environment().get_template(template).render(**given, **values)
 

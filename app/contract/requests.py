@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from app.contract.deciding import CLOSING_LISTS, DECIDING, NUMBERED_LISTS, REFUSING_LISTS, condition
 from app.contract.problems import KEPT, Problem, Schema, Shape, parts_of, pointer_to
+
+AT_ONCE: Final = 500
+"""Entries that are judged at once.  No schema has a rule for a list of independent entries as a whole."""
 
 _ENVELOPE = frozenset({"client_id", "channel_info"})
 _JUDGED_APART = frozenset({"type", "properties", "required", "title", "description", "x-entries"})
@@ -73,7 +76,7 @@ class Request:
         of the callback that is neither that, nor null, nor absent.  Inside an element of a list, and for every
         single value, it is a fault of the entry or the command, or a field that decides nothing.
         """
-        if self._shape.is_valid(body):
+        if self._is_clean(body):
             return _CLEAN
         if not self._has_events:
             found, hidden = self._shape.problems(body)
@@ -87,6 +90,15 @@ class Request:
             hidden += max(0, len(envelope) - KEPT) + max(0, len(others) - KEPT)
             return Reading(tuple(envelope[:KEPT]), tuple(others[:KEPT]), hidden=hidden)
         return self._judged(body)
+
+    def _is_clean(self, body: dict[str, Any]) -> bool:
+        """Of many entries so many at once: while a verdict is found, no other thread has its turn."""
+        rows = body.get(self._entries) if self._entries else None
+        if self._entries is None or not isinstance(rows, list) or len(rows) <= AT_ONCE:
+            return self._shape.is_valid(body)
+        judge = self._root.fields[self._entries].shape.is_valid
+        pieces = (rows[at : at + AT_ONCE] for at in range(0, len(rows), AT_ONCE))
+        return self._shape.is_valid({**body, self._entries: []}) and all(map(judge, pieces))
 
     def _judged(self, body: dict[str, Any]) -> Reading:
         judge = _Judge(self._entries)

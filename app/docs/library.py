@@ -10,8 +10,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from app.docs.addresses import address, anchor
 from app.docs.generated import callbacks, codes, metrics, settings
-from app.docs.rendering import address, anchor, render
 
 FOLDER = Path(__file__).parent
 
@@ -85,6 +85,8 @@ class Page:
 
     @cached_property
     def html(self) -> Markup:
+        from app.docs.rendering import render  # a server starts the sooner without the parser of Markdown
+
         return render(self.markdown, self.name)
 
     @cached_property

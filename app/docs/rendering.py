@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import MutableMapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup, escape
 
+from app.docs.addresses import address, anchor
+
 Environment = MutableMapping[str, Any]
-
-
-def anchor(title: str) -> str:
-    """The id of a heading, as Git hosts make it: lower case, no punctuation, hyphens for blanks."""
-    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
-
-
-def address(link: str, page: str) -> str:
-    """Where a link that stands in `page` leads on the server.
-
-    `page` is the name of a page, such as "explain/rules".  Links to other hosts stay as they are.
-    """
-    parts = urlsplit(link)
-    if parts.scheme or parts.netloc:
-        return link
-    if not parts.path:
-        return link
-    target = posixpath.normpath(posixpath.join(posixpath.dirname(page), parts.path)).removesuffix(".md")
-    place = "/docs" if target == "index" else f"/docs/{target}"
-    return f"{place}#{parts.fragment}" if parts.fragment else place
 
 
 LONGEST_UNBROKEN = 24

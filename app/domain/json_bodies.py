@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -21,6 +21,14 @@ MOST_MENDED = 1_000_000
 
 LONGEST_NUMBER = 4300
 """Digits of a whole number that the fast reader takes."""
+
+AT_ONCE: Final = 250
+"""Elements of a long list that are made at once: while they are, no other thread has its turn."""
+
+_LONG_BYTES: Final = 256 * 1024
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_elements = msgspec.json.Decoder(list[msgspec.Raw])
 
 _MARK = UNREADABLE.encode()
 _MARK_ESCAPED = b"\\ufdd0"
@@ -79,6 +87,29 @@ class JsonReader:
             return msgspec.json.Decoder(float_hook=self._numbers()).decode(_mended(raw)), True
         except _FAULTS:
             raise NotJson("not valid JSON in UTF-8") from None
+
+    def read_long(self, raw: bytes | bytearray) -> tuple[Any, bool]:
+        """As `read`, but the long lists of an object are made piece by piece, and other threads have their turn.
+
+        Of a member that stands twice only the last value is looked at.
+        """
+        try:
+            return {name: self._made(part) for name, part in _members.decode(raw).items()}, False
+        except _FAULTS:
+            return self.read(raw)
+
+    def _made(self, part: msgspec.Raw) -> Any:
+        with memoryview(part) as text:
+            if len(text) < _LONG_BYTES or bytes(text[:1]) != b"[":
+                return self._fast.decode(part)
+        left = _elements.decode(part)
+        left.reverse()  # so that what was made is let go of
+        made: list[Any] = []
+        while left:
+            pieces = left[: -AT_ONCE - 1 : -1]
+            del left[-AT_ONCE:]
+            made += self._fast.decode(b"[%b]" % b",".join(pieces))
+        return made
 
     def _numbers(self) -> Callable[[str], Any]:
         """Makes one body's numbers with fraction or exponent."""

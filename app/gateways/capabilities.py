@@ -80,7 +80,8 @@ class CommandTarget(ABC):
     """Carries out commands: besides the methods below it has one for each verb that it declares as a `Verb`."""
 
     verbs: Mapping[str, Verb | NotOurs]
-    """Every command by business verb: how it behaves, or why it is not carried out."""
+    """Every command by business verb: how it behaves, or why it is not carried out; so is `push_catalog` where there
+    may be no `CatalogueSink`."""
 
     label_leaves_out: frozenset[str] = frozenset()
     """Fields of a package's label that the vendor has no place for: weight_kg, channel_ship_code."""

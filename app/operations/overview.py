@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from app.channel_settings import Channel
 from app.operations.pauses import Pause
 from app.operations.scope import Scope
+from app.operations.wrong_pairs import WrongPair, wrong_pairs
 from app.records import attention, call_figures, inbound, pauses, pending_figures
 from app.records.call_figures import GOOD, HOUR_S, LastCall
 from app.records.database import Database
@@ -94,15 +95,6 @@ class ChannelNow:
     """Age of the oldest call that is owed, being found out or parked, in seconds; 0 where there is none."""
     hours: tuple[HourOfCallbacks, ...]
     """The last 24, oldest first, the present one included."""
-
-
-@dataclass(frozen=True)
-class WrongPair:
-    """A pair of client and channel number that called with a good key and belongs to no channel (R3)."""
-
-    pair: str
-    count: int
-    last: datetime
 
 
 @dataclass(frozen=True)
@@ -213,5 +205,5 @@ def _waiting(
 
 
 def _wrong_pairs(connection: Connection, now: datetime) -> tuple[WrongPair, ...]:
-    rows = attention.wrong_pairs(connection, now - timedelta(hours=HOURS))
-    return tuple(WrongPair(row.outcome.rpartition(" ")[2], row.number, row.last) for row in rows)
+    """Those somebody has to mend: not what certification sends."""
+    return tuple(item for item in wrong_pairs(connection, now - timedelta(hours=HOURS)) if not item.is_of_fixtures)

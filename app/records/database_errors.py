@@ -95,6 +95,8 @@ _BY_TEXT: tuple[tuple[str, Family, str], ...] = (
     ("timed out", "away", "it does not answer in time"),
     ("no route to host", "away", "its host cannot be reached"),
     ("unreachable", "away", "its host cannot be reached"),
+    ("invalid uri query parameter", "rejects", "its address has an option that PostgreSQL does not know"),
+    ("invalid sslmode value", "rejects", "its address has an sslmode that PostgreSQL does not know"),
     ("certificate", "rejects", "its certificate, or ours, is not accepted"),
     ("does not support ssl", "rejects", "it does not speak TLS"),
     ("too many open files", "busy", "this process has too many files open"),
@@ -147,6 +149,8 @@ def in_words(error: BaseException) -> str:
     if known := _known(error):
         return known[1]
     state = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None) or type(error).__name__
+    if family(error) == "ours":
+        return f"its tables are not those that this version expects ({state})"
     return f"the connection failed or was lost ({state})"
 
 

@@ -23,19 +23,26 @@ def _held(dialect: str) -> UpdateBase:
 
 
 _HOLD = search_keys.Beside(_held)
+_HOLD_NEW = search_keys.Beside(_held, are_new=True)
 _LET_GO = Prepared(
     delete(held_back).where(held_back.c.channel == bindparam("of_channel"), among(held_back.c.refnum, "refnums"))
 )
 
 
-def hold(connection: Connection, channel: str, held: Iterable[HeldBack], now: datetime) -> set[str]:
-    """Name these orders as held back; which of them were not yet."""
+def hold(
+    connection: Connection, channel: str, held: Iterable[HeldBack], now: datetime, *, are_new: bool = False
+) -> set[str]:
+    """Name these orders as held back; which of them were not yet.
+
+    `are_new`: none of them was handed out or named by a callback, so that none can have been erased.
+    """
     rows = {item.refnum: (item.refnum, mended(item.reason)) for item in held}
     if not rows:
         return set()
     named = {"channel": channel, "since": now, "rows": list(rows.values())}
     numbers = [Number(refnum, "order", refnum) for refnum in rows]
-    return set(_HOLD.execute(connection, named, channel, numbers, now).scalars())
+    statement = _HOLD_NEW if are_new else _HOLD
+    return set(statement.execute(connection, named, channel, numbers, now).scalars())
 
 
 def let_go(connection: Connection, channel: str, refnums: Collection[str]) -> None:

@@ -67,11 +67,15 @@ class KeptOrders:
         return self.change(refnum, lambda order: order, state)
 
     def with_fulfillment(self, package: Package, state: OrderState | None) -> Kept | None:
-        """The order with a parcel, which replaces one of the same key.  None and raises as `read`."""
+        """The order with a parcel, which replaces one of the same key; what it does not say of that stays.
+
+        None and raises as `read`.
+        """
         parcel = _fulfillment_of(package)
 
         def edit(order: OrderDocument) -> OrderDocument:
-            kept = {item.key: item for item in order.fulfillments} | {parcel.key: parcel}
+            kept = {item.key: item for item in order.fulfillments}
+            kept[parcel.key] = _corrected(kept.get(parcel.key, parcel), parcel)
             return msgspec.structs.replace(order, fulfillments=tuple(kept.values()))
 
         return self.change(package.order_refnum, edit, state)
@@ -161,4 +165,14 @@ def _fulfillment_of(package: Package) -> Fulfillment:
         service=package.carrier_class_name,
         tracking_number=package.tracking_number,
         shipped_at=package.shipped_at,
+    )
+
+
+def _corrected(before: Fulfillment, parcel: Fulfillment) -> Fulfillment:
+    """A parcel as it is stated now; carrier, service and date may be absent because they could not be read."""
+    return msgspec.structs.replace(
+        parcel,
+        carrier=parcel.carrier or before.carrier,
+        service=parcel.service or before.service,
+        shipped_at=parcel.shipped_at or before.shipped_at,
     )

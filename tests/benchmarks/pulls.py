@@ -70,11 +70,14 @@ def s13(rounds: int, folder: Path) -> Iterator[Row]:
         for name, urls in databases(folder, count):
             apps = [_app(url, channel) for url in urls]
             answer, whole = _cpu(apps[0], is_whole=True)
-            found = [_cpu(app, is_whole=False)[1] for app in apps[1:]]
+            found, reference = [], []
+            for app in apps[1:]:  # in turn, so that both sides meet the same noise
+                found.append(_cpu(app, is_whole=False)[1])
+                reference += [_timed(functools.partial(_reference, answer))[0] for _ in range(5)]
             for app in apps:
                 app.extensions["works"].stop()
             first_s, again_s = median([first for first, *_ in found]), median([median(more) for _, *more in found])
-            ref_s = median([_timed(functools.partial(_reference, answer))[0] for _ in range(5 * count)])
+            ref_s = median(reference)
             print(f"    {name}: with the vendor's pages {1000 * whole[0]:.1f} ms, then {1000 * min(whole[1:]):.1f} ms")
             print(
                 f"    {name}: first {1000 * first_s:.2f} ms, again {1000 * again_s:.2f} ms, REF {1000 * ref_s:.2f} ms"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app.channel import labels
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.operations.health_checks import waiting
@@ -202,7 +203,7 @@ def test_p11_a_new_label_named_by_sku_in_a_completion_is_one_too(retailops: Call
 
 
 def test_p11_two_equal_boxes_get_two_new_labels_and_one_alone_is_no_replacement(
-    retailops: Caller, empty: Sandbox
+    retailops: Caller, empty: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = ordered(retailops, empty, ("MUG-RED", 2))
     retailops.ship(order, 501, packages=2)
@@ -211,6 +212,15 @@ def test_p11_two_equal_boxes_get_two_new_labels_and_one_alone_is_no_replacement(
     assert codes(retailops.ship(order, 503, packages=2)) == ["LABEL_REPLACED"]
     assert sorted(row["trackingNumber"] for row in empty.state()["trackings"]) == ["1Z5031", "1Z5032"]
     assert len(held(empty, order)) == 2
+    compared, allot = [0], labels.allot
+
+    def counted(*of: Any) -> Any:
+        compared[0] += 1
+        return allot(*of)
+
+    monkeypatch.setattr(labels, "allot", counted)
+    assert codes(retailops.ship(order, 504, packages=40)) == ["MORE_THAN_ORDERED", "EMPTY_PACKAGE"]
+    assert compared[0] <= 40 * 8, "not each of many packages with each (P7)"
 
 
 def test_p11_other_units_or_a_package_still_owed_are_no_replacement(retailops: Caller, empty: Sandbox) -> None:
@@ -301,6 +311,13 @@ def test_p34_a_number_nobody_has_or_several_have_changes_nothing(retailops: Call
         assert event["associations"] == [{"identifier_type": "order_id", "identifier": str(number)}]
         shipped = retailops.ask("order_shipment_submit", retailops_order_id=number, shipment={"packages": None})
         assert codes(shipped, "error") == [code]
+        returned = {"retailops_return_id": 1, "items": [item(first, 0, 1)]}
+        given_back = retailops.ask("order_returned", order={"retailops_order_id": number}, **{"return": returned})
+        assert codes(given_back, "error") == [code]
+        changed = {"retailops_order_id": number, "order_items": [item(first, 0, 0)]}
+        assert codes(retailops.ask("order_update", order=changed), "error") == [code]
+        done = retailops.ask("order_complete", order={"retailops_order_id": number})
+        assert (done["status"], codes(done, "error")) == ("fail", [code])
     assert {status(empty, order) for order in (first, second)} == {"sentToFulfillment"}
     for unnamed in ({}, {"retailops_order_id": 0}, {"channel_order_refnum": " ", "retailops_order_id": "null"}):
         assert codes(retailops.ask("order_cancel", order=unnamed), "error") == ["INVALID_REQUIRED"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -47,6 +48,11 @@ def first_line(process: subprocess.Popen[str]) -> Any:
     line = process.stdout.readline()
     assert line, process.stderr.read() if process.stderr else ""
     return msgspec.json.decode(line)
+
+
+def closed_terminal() -> signal.Signals:
+    """What a command gets when its terminal is closed; SIGTERM where these tests run so that they outlive theirs."""
+    return signal.SIGTERM if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else signal.SIGHUP
 
 
 def answered(address: str, wanted: object = None) -> requests.Response:

@@ -22,6 +22,8 @@ from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.docs.library import FOLDER
 from app.domain.findings import Finding
+from app.operations.overview import overview
+from app.operations.scope import Scope
 from app.records.database import Database
 from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
@@ -282,13 +284,16 @@ def test_r3_a_pair_nobody_has_is_told_with_its_numbers_and_certification_is_not_
     done = check(channel_table(pipe17.url), "--json")
     assert (done.exit_code, states(report(done)["server"])["unknown pairs"]) == (0, "ok")
     assert "certification" in sentence(report(done)["server"], "unknown pairs")
+    assert overview(retailops.database, Scope(), ()).wrong_pairs == (), "the page says otherwise than the command"
     retailops.pair = (1201, 99)
+    retailops.pull(channel_info={})
     retailops.pull()
     retailops.cancel("A1")
     retailops.app.extensions["works"].journal.flush()
     done = check(channel_table(pipe17.url), "--json")
     assert (done.exit_code, states(report(done)["server"])["unknown pairs"]) == (1, "attention")
     assert "1201/99 (2x, last " in sentence(report(done)["server"], "unknown pairs")
+    assert [item.pair for item in overview(retailops.database, Scope(), ()).wrong_pairs] == ["1201/99", "1201/absent"]
     with retailops.database.write() as connection:
         connection.execute(journal.update().values(at=utc_now() - timedelta(days=8)))
     assert check(channel_table(pipe17.url)).exit_code == 0

@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 
 from app.contract.schemas import load_contract
 from app.sandbox.vendors.retailops import RetailOps
-from tests.cli.processes import answered, channel, first_line, running
+from tests.cli.processes import answered, channel, closed_terminal, first_line, running
 from tests.real_server import free_port
 from tests.waiting import eventually
 
@@ -54,3 +54,11 @@ def test_the_sandbox_tells_address_and_keys_serves_and_ends_on_a_signal(tmp_path
         assert len(reply.json()["shipments"]) >= 30
         process.send_signal(number)
         assert process.wait(5) == 0
+
+
+def test_a_demo_that_is_ended_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    with running(tmp_path, "app.cli", "demo", "--once", TMPDIR=str(tmp_path)) as process:
+        eventually(lambda: list(tmp_path.glob("channel-demo-*/*.log")))
+        process.send_signal(closed_terminal())
+        assert process.wait(30) == 1
+    assert list(tmp_path.iterdir()) == [], "its folder goes after its processes"

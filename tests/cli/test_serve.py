@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
 import requests
 from dotenv import dotenv_values
 
 from tests import ROOT
-from tests.cli.processes import BARE, answered, channel, running
+from tests.cli.processes import BARE, answered, channel, closed_terminal, running
 from tests.real_server import free_port
 
 
@@ -46,9 +46,11 @@ def test_serve_runs_the_real_server_and_takes_a_changed_file(tmp_path: Path) -> 
         while fanout() != "related_skus":
             assert time.monotonic() < until, "the changed file was not taken"
             time.sleep(0.2)
-        server.send_signal(signal.SIGTERM)
+        server.send_signal(closed_terminal())
         said, errors = server.communicate(timeout=30)
     assert server.returncode == 0
+    with pytest.raises(requests.ConnectionError):
+        requests.get(address, timeout=5)  # what it started has ended with it
     assert f"http://127.0.0.1:{port}/rally/merchants/<organization_id>" in said
     own = f"http://127.0.0.1:{port}/api/channel"
     assert re.findall(r"^  channel verify --base-url (\S+)  # is it right\?$", said, re.MULTILINE) == [own]

@@ -33,6 +33,7 @@ from app.records.database import DatabaseUnavailable
 from app.records.search_keys import Number
 from app.records.tables.gateways import rates
 from app.records.tables.operations import journal
+from app.records.tables.stock import stock
 from app.transport.rates import RateState
 from tests.channels import channel_table
 from tests.command_line import CommandLine
@@ -174,6 +175,19 @@ def test_p40_what_was_wrong_with_a_body_is_shown_by_place_and_rule_wherever_its_
         assert "Canary" not in f"{story}{shown}{page}"
     timeline = ada.page(f"orders/first/{refnum}")
     assert f"<code>{places[0]}</code> breaks <code>type</code>" in timeline and places[1] not in timeline
+
+
+def test_p40_a_moment_of_the_timeline_says_nothing_twice(retailops: Caller, ada: Person) -> None:
+    [order, *_] = retailops.pull()
+    refnum = order["channel_order_refnum"]
+    retailops.ask("order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": 7}])
+    for number in ("1Z1", "1Z2"):
+        retailops.ship(order, tracking_number=number)
+    retailops.app.extensions["works"].journal.flush()
+    moments = re.findall(r"<li>.*?</li>", ada.page(f"orders/first/{refnum}"), re.DOTALL)
+    said = [re.findall(r"[A-Z_]{10,}|[a-z][\w ]{30,}", re.sub(r"<[^>]+>", "", moment)) for moment in moments]
+    assert "SHIPMENT_CORRECTED" in [words for each in said for words in each]
+    assert [words for each in said for words in set(each) if each.count(words) > 1] == []
 
 
 def leaves(value: Any) -> list[Any]:
@@ -416,6 +430,17 @@ def test_r14_health_says_what_keeps_calls_from_a_vendor_and_what_to_do(
     assert said().startswith("pipe17 first paused open") and "Paused by Ada" in said()
 
 
+def test_p40_no_page_says_that_a_vendor_has_what_it_refused(retailops: Caller, ada: Person) -> None:
+    rows = [{"sku": sku, "quantity_available": 3, "quantity_detail": []} for sku in ("NOWHERE", "MUG-RED")]
+    retailops.ask("inventory_push", inventory_updates=rows)
+    eventually(lambda: "refused by pipe17" in ada.page("stock/first/NOWHERE"))
+    page = re.sub(r"<[^>]+>", "", ada.page("stock/first/NOWHERE").partition("<main")[2].partition("What the words")[0])
+    assert "every vendor has it" not in page and "uncertain" not in page
+    with retailops.database.write() as connection:
+        connection.execute(stock.update().values(refusal="", is_uncertain=True))
+    assert "whether pipe17 has it is uncertain" in ada.page("stock/first/NOWHERE")
+
+
 def test_p39_stock_is_sent_again(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:
     filled(retailops, pipe17)
     assert "MUG-RED" in ada.page("stock?sku=mug")
@@ -582,6 +607,13 @@ def test_p40_a_page_that_reads_too_long_is_broken_off_and_says_so(
     assert reply.status_code == 503 and "This took too long" in reply.text
     monkeypatch.undo()
     assert ada.get("hooks").status_code == 200
+
+
+def test_p40_a_page_says_by_what_its_list_is_not_restricted_and_shows_what_it_is(ada: Person) -> None:
+    page = ada.page("callbacks?status=9xx&since=yesterday&slow=very&channel=nobody&outcome=OWED")
+    assert "what cannot be read and so leaves nothing out: status, slow, since." in page
+    assert '<option value="nobody" selected>nobody</option>' in page, "a list of nothing looks like one of all channels"
+    assert "cannot be read" not in ada.page("callbacks?status=4&since=2026-02-03T15:00&slow=&channel=first")
 
 
 def test_p5_no_query_breaks_a_page(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:

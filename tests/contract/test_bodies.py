@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 from app.channel.request_faults import body_problems
+from app.contract import requests
 from app.contract.schemas import Callback, Contract, Reading
 
 CANARY = "canary-7f3a"
@@ -214,6 +215,20 @@ def test_bad_rows_are_named_and_the_others_stay(contract: Contract) -> None:
     assert reading.mended == inventory([*rows[:8], mended, *rows[9:]])
     assert body == inventory(rows), "the body itself stays as it came"
     assert (reading.envelope, reading.problems, reading.hidden) == ((), (), 0)
+
+
+def test_p15_many_rows_are_judged_as_few_are(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = contract.callbacks["inventory_push"].read
+    good: list[Any] = [{"sku": f"S{number}", "quantity_available": number} for number in range(11)]
+    bodies = [inventory(good), {**inventory(good), "client_id": None}, {**inventory(good), "channel_info": 5}]
+    for place in range(11):
+        bodies += [
+            inventory([*good[:place], row, *good[place + 1 :]]) for row in (5, {"sku": None}, {"sku": "x" * 999})
+        ]
+    few = [read(body) for body in bodies]
+    monkeypatch.setattr(requests, "AT_ONCE", 3)
+    assert [read(body) for body in bodies] == few
+    assert sum(reading.is_clean for reading in few) == 1
 
 
 def test_twenty_problems_are_told_and_the_rest_is_counted(contract: Contract) -> None:

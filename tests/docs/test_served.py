@@ -11,9 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from app.docs.addresses import address
 from app.docs.generated.codes import of_vendor
 from app.docs.library import FOLDER, GENERATED, GENERATED_LINE, Library
-from app.docs.rendering import address, render
+from app.docs.rendering import render
 from app.domain import codes
 from app.gateways import VENDORS
 from app.settings import ENVIRONMENT_HELP

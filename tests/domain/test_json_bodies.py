@@ -94,6 +94,30 @@ def test_p34_what_lies_across_windows_of_the_search_is_found_whole(seed: int, mo
             assert json_bodies._has(pattern, raw) == bool(pattern.search(raw))
 
 
+def test_p15_a_long_body_is_read_as_any_other(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_bodies, "_LONG_BYTES", 8)
+    monkeypatch.setattr(json_bodies, "AT_ONCE", 3)
+    roll = random.Random(seed)
+    values = [
+        b"1", b" 2.5 ", b'"a"', b"null", b'{"a": [1, 2, 3, 4, 5]}', b"[ ]", b"[1, 2,3 ,4, [5,6,7,8]]",
+        b'[{"b": 1}, {}]', rb'"\ud83d"', b"1e999", b"NaN", b'"\xff"', b"1" * 5000, b"nope", b"[1,]", b"",
+    ]  # fmt: skip
+    weights = [9] * 8 + [1] * 8
+    long = JsonReader().read_long
+    for _ in range(2000):
+        lists = [b"[" + b",".join(roll.choices(values, weights, k=roll.randrange(9))) + b"]" for _ in range(3)]
+        stated = zip(b"xyz", roll.choices([*lists, *values[:8]], k=3), strict=True)
+        members = [b'"%c": %b' % member for member in stated]
+        raw = roll.choice([b"{%b}", b"{%b}", b" { %b }\n", b"[%b]", b"{%b", b"%b"]) % b", ".join(members)
+        found: list[Any] = []
+        for reader in (read, long):
+            try:
+                found.append(reader(raw))
+            except NotJson:
+                found.append(NotJson)
+        assert found[0] == found[1], raw
+
+
 def test_p15_other_threads_have_their_turn_while_a_body_is_mended() -> None:
     raw = b"[" + b"1.2345678901," * 1_000_000 + b"NaN]"
     is_over = threading.Event()

@@ -200,6 +200,7 @@ def test_one_callback_shows_its_events_its_vendor_calls_and_what_it_left_to_be_m
     database = retailops.database
     order = next(order for order in retailops.pull() if len(order["order_items"]) == 1)
     retailops.acknowledge(order["channel_order_refnum"])
+    retailops.app.extensions["works"].dispatcher.stop()  # what is owed is not tried again while it is looked at
     pipe17.fault(kind="status", code=503, match={"method": "POST"})
     retailops.ship(order)
     retailops.app.extensions["works"].journal.flush()

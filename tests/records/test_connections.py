@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
@@ -128,6 +129,20 @@ def test_p42_a_full_server_is_known_by_what_it_says_and_no_name_is_told_on(said:
     error = psycopg.OperationalError(said)
     assert is_full(error) == bool(told)
     assert in_words(error).startswith(told) and "shop" not in in_words(error)
+
+
+def test_p42_only_a_lost_connection_is_called_lost() -> None:
+    def raised(statement: str) -> Exception:
+        with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(sqlite3.Error) as caught:
+            connection.execute(statement)
+        return caught.value
+
+    for error in (raised("select * from orders"), psycopg.errors.UndefinedTable("orders")):
+        assert in_words(error).startswith("its tables are not those that this version expects"), error
+    with pytest.raises(psycopg.Error) as caught:
+        psycopg.connect("postgresql://shop@127.0.0.1:1/shop?colour=red")
+    assert in_words(caught.value) == "its address has an option that PostgreSQL does not know"
+    assert in_words(psycopg.OperationalError("EOF detected")).startswith("the connection failed or was lost")
 
 
 def test_p42_connections_are_opened_on_demand_up_to_the_bound_and_closed_when_idle(

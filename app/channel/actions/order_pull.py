@@ -27,7 +27,7 @@ from app.domain.texts import are_plain_keys, key_fault, stand_in
 from app.errors import GatewayError, HttpError
 from app.gateways.capabilities import Gateway, OrderSource
 from app.records import cancelled_at_source, handed_out, held_orders, pulls
-from app.records.pulls import TIRED_AFTER, HandOuts, Walk
+from app.records.pulls import TIRED_AFTER, HandOuts, Kept, Walk
 
 PAGE = 100
 log = logging.getLogger(__name__)
@@ -250,7 +250,7 @@ def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is
         if is_walk:
             again = {refnum: known[refnum] for refnum in given if refnum in known and refnum not in page.cancelled}
             _count(connection, channel, again, walk)
-        _note_held_back(connection, request, page, before.held_back)
+        _note_held_back(connection, request, page, before)
         # Of an order that was erased RetailOps is given what its source says, and nothing of that is kept here again.
         reported = [order for order in page.orders if order.refnum not in before.erased]
         purchase_reports.keep(connection, request, reported)
@@ -266,12 +266,13 @@ def _count(connection: Connection, channel: str, again: dict[str, HandOuts], wal
         log.warning(message, channel, len(tired), TIRED_AFTER, extra={"order": tired[0]})
 
 
-def _note_held_back(connection: Connection, request: CallbackRequest, page: _Page, before: set[str]) -> None:
-    """The operator sees what is held back, and no longer what could be sent; `before`: what he saw of the page."""
+def _note_held_back(connection: Connection, request: CallbackRequest, page: _Page, before: Kept) -> None:
+    """The operator sees what is held back, and no longer what could be sent."""
     channel = request.channel.key
-    held_orders.let_go(connection, channel, before.intersection(order.refnum for order in page.orders))
-    fresh = [held for held in page.held if held.refnum not in before]
-    unknown = held_orders.hold(connection, channel, fresh, request.services.clock())
+    held_orders.let_go(connection, channel, before.held_back.intersection(order.refnum for order in page.orders))
+    fresh = [held for held in page.held if held.refnum not in before.held_back]
+    are_new = before.handed_out.keys().isdisjoint(held.refnum for held in fresh)
+    unknown = held_orders.hold(connection, channel, fresh, request.services.clock(), are_new=are_new)
     if news := [held for held in fresh if held.refnum in unknown]:
         message = "channel %s: %s more orders are held back, the first: %s"
         log.warning(message, channel, len(news), news[0].reason, extra={"order": news[0].refnum})

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from app.channel_settings import FIXTURE_PAIRS
 from app.domain.findings import Finding
 from app.operations.health_checks.channels import not_handed_over, unknown_accounts
-from app.records import attention, callback_log, channels, pauses, stock, sync_state
+from app.operations.wrong_pairs import wrong_pairs
+from app.records import attention, channels, pauses, stock, sync_state
 from app.records.database import Database
 from app.records.pulls import TIRED_AFTER
 
@@ -144,14 +144,13 @@ def _stock(connection: Connection, found: dict[str, list[Finding]], shown: Mappi
 
 def _unconfigured(connection: Connection, now: datetime) -> Finding:
     """Pairs that called with a good key and belong to no channel.  The fixtures' pairs are certification's (R4)."""
-    counted = callback_log.unconfigured_since(connection, now - LOOKED_BACK)
-    # One fixture of ours leaves the channel's number out.
-    fixtures = {f"{client}/{number}" for client, channel in FIXTURE_PAIRS for number in (channel, None)}
-    seen = [(row.outcome.rpartition(" ")[2], row.number, row.last) for row in counted]
-    strange = [item for item in seen if item[0] not in fixtures]
+    seen = wrong_pairs(connection, now - LOOKED_BACK)
+    strange = [item for item in seen if not item.is_of_fixtures]
     days = f"in the last {LOOKED_BACK.days} days"
     if strange:
-        named = ", ".join(f"{pair} ({count}x, last {last:%Y-%m-%d %H:%M} UTC)" for pair, count, last in strange[:NAMED])
+        named = ", ".join(
+            f"{item.pair} ({item.count}x, last {item.last:%Y-%m-%d %H:%M} UTC)" for item in strange[:NAMED]
+        )
         more = f", and {len(strange) - NAMED} more" if len(strange) > NAMED else ""
         what = (
             f"RetailOps called with a good key for client_id/channel_id that no channel of channels.toml has {days}: "

@@ -19,7 +19,6 @@ ACKNOWLEDGE: Final = "/orders/{order}/acknowledge"
 SHIPMENTS: Final = "/orders/{order}/shipments"
 
 _NOT_OURS: Final = NotOurs("error", "NOT_CARRIED_OUT", "Example Shop has no call for this; nothing was done")
-_A_FACT: Final = NotOurs("info", "NOT_APPLICABLE", "the catalogue is sent as a fact, not as a command")
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,6 @@ class OrderCommands(CommandTarget):
 
     verbs: Mapping[str, Verb | NotOurs] = {
         **dict.fromkeys(COMMANDS, _NOT_OURS),
-        "push_catalog": _A_FACT,
         "acknowledge_order": Verb("safe"),
         "submit_shipment": Verb("safe"),
     }

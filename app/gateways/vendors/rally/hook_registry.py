@@ -101,8 +101,33 @@ class HookRegistry:
         A hook that fails does not stop the others, unless Rally cannot be reached or takes no key.
         """
         report = HookReport()
-        if not self._remove_all(report, call):
+        try:
+            self._remove_all(report, call)
+            if report.trouble:
+                return report
+            self._add_all(report, call)
+            report.registered = len(self._api.hooks(call))
+        except GatewayError as error:
+            report.trouble = error.message
             return report
+        try:
+            self._api.send("shop-info-update", shop_info_json(self._options), call)
+        except GatewayError as error:
+            report.shop_info = error.message
+        return report
+
+    def remove(self, call: Call) -> HookReport:
+        """Take every hook away: Rally's checkout does not work any more."""
+        report = HookReport()
+        try:
+            self._remove_all(report, call)
+            if not report.trouble:
+                report.registered = len(self._api.hooks(call))
+        except GatewayError as error:
+            report.trouble = error.message
+        return report
+
+    def _add_all(self, report: HookReport, call: Call) -> None:
         may_go_on = True
         for topic, (method, path) in TOPICS.items():
             url = f"{self._base}/{path}"
@@ -115,36 +140,10 @@ class HookRegistry:
             except GatewayError as error:
                 report.added.append(Step(topic, "failed", url, error.message))
                 may_go_on = isinstance(error, Refused)
-        if not self._count(report, call):
-            return report
-        try:
-            self._api.send("shop-info-update", shop_info_json(self._options), call)
-        except GatewayError as error:
-            report.shop_info = error.message
-        return report
 
-    def remove(self, call: Call) -> HookReport:
-        """Take every hook away: Rally's checkout does not work any more."""
-        report = HookReport()
-        if self._remove_all(report, call):
-            self._count(report, call)
-        return report
-
-    def _count(self, report: HookReport, call: Call) -> bool:
-        try:
-            report.registered = len(self._api.hooks(call))
-        except GatewayError as error:
-            report.trouble = error.message
-        return not report.trouble
-
-    def _remove_all(self, report: HookReport, call: Call) -> bool:
-        """True when nothing is left."""
-        try:
-            known = self._api.hooks(call)
-        except GatewayError as error:
-            report.trouble = error.message
-            return False
-        for hook in known:
+    def _remove_all(self, report: HookReport, call: Call) -> None:
+        """Raises a `GatewayError` when the hooks cannot be listed."""
+        for hook in self._api.hooks(call):
             hook_id, name = str(hook["id"]), str(hook.get("type") or hook["id"])
             url = str(hook.get("url") or "")
             try:
@@ -155,5 +154,4 @@ class HookRegistry:
                 report.removed.append(Step(name, "failed", url, why))
                 report.trouble = "an old hook could not be removed; nothing was registered, run this again"
                 if isinstance(error, Unavailable):
-                    return False
-        return not report.trouble
+                    return

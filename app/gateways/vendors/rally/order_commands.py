@@ -57,7 +57,6 @@ class RallyCommands(CommandTarget, MoneyMover):
             **dict.fromkeys(("return_order", "refund_payment"), repeat),
             "credit_payment": replace(repeat, decided_by="vendor"),
             "record_return": NotOurs("info", "NOT_APPLICABLE", "Rally is told of a return with its refund"),
-            "push_catalog": NotOurs("info", "NOT_APPLICABLE", "the catalogue is told as a fact, not as a command"),
         }
 
     def acknowledge_order(self, acknowledgement: Acknowledgement, call: Call) -> Accepted:

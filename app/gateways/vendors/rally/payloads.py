@@ -121,10 +121,7 @@ def customer_json(customer: Customer, guest_id: str) -> Json:
     """Customer (contract 4.5) without addresses."""
     return {
         "external_id": customer.external_id or guest_id,
-        "email": customer.email or None,
-        "first_name": customer.first_name or None,
-        "last_name": customer.last_name or None,
-        "phone": customer.phone or None,
+        **{name: getattr(customer, name) or None for name in ("email", "first_name", "last_name", "phone")},
         "consent": {"email": customer.accepts_email},
     }
 

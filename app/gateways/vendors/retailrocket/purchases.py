@@ -63,7 +63,7 @@ class Purchases(CommandTarget, Observer):
         # "once" is kept by the ledger of lines, which knows how often; the outbox only knows ever or never.
         self._may_repeat = self._options.purchase_repeat == "once"
         report = Verb("safe" if self._may_repeat else "never")
-        self.verbs = dict.fromkeys((*COMMANDS, "push_catalog"), _NOT_OURS) | {"report_purchase": report}
+        self.verbs = dict.fromkeys(COMMANDS, _NOT_OURS) | {"report_purchase": report}
 
     def purchase_of(self, order: Order) -> Purchase | None:
         """What is to be reported of the order; None where the store's currency is another."""

@@ -111,6 +111,10 @@ def test_p34_an_update_by_sku_alone_takes_off_the_last_line_first(shop: Shop) ->
         held = shop.at_rally(refnum)["snapshot"]["line_items"]
         assert {line["external_id"]: line["quantity"] for line in held} == expected
         assert sum(line["quantity"] for line in answer["line_items"]) == units
+    # An entry without units leaves open what is meant by the others of its SKU.
+    unsaid = shop.update(refnum, {"order_item_id": 5, "sku": TEE}, {"order_item_id": 6, "sku": TEE, "quantity": 4})
+    assert codes(unsaid) == ["LINE_NOT_CHANGED"]
+    assert [line["quantity"] for line in shop.at_rally(refnum)["snapshot"]["line_items"]] == [1]
     # What was said of another statement is no answer to one that changes nothing.
     stranger = {"order_item_id": 7, "sku": "NOBODYS", "quantity": 1}
     assert "SKU_UNKNOWN" in codes(shop.update(refnum, {"order_item_id": 5, "sku": TEE, "quantity": 2}, stranger))
@@ -176,6 +180,11 @@ def test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so(shop: Shop)
     assert codes(both, "info") == ["SHIPMENT_CORRECTED"] and codes(both, "warning") == ["CANNOT_CORRECT"]
     assert submit(501, carrier_name="GLS", weight_kg=3) == both
     assert [item["carrier"] for item in shop.at_rally(refnum)["snapshot"]["meta"]["fulfillments"]] == ["GLS"]
+    # What cannot be read says nothing: Rally keeps what it was sent before.
+    unread = {"carrier_name": ["UPS"], "carrier_class_name": {}, "date_shipped": "soon"}
+    assert codes(submit(501, weight_kg=3, **unread), "warning") == ["FIELD_IGNORED"] * 3
+    [parcel] = shop.at_rally(refnum)["snapshot"]["meta"]["fulfillments"]
+    assert (parcel["carrier"], parcel["service"], parcel["shipped_at"]) == ("GLS", "Ground", "2026-02-03T15:00:00Z")
     assert codes(submit(502, carrier_name="FedEx"), "warning") == ["LABEL_REPLACED"]
     [parcel] = shop.at_rally(refnum)["snapshot"]["meta"]["fulfillments"]
     assert (parcel["external_id"], parcel["carrier"], parcel["tracking_number"]) == ("ro-ship-501-1", "FedEx", "1Z502")

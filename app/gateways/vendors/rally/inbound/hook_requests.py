@@ -141,18 +141,6 @@ def address(value: object) -> Address | None:
     return Address(**found) if any(found.values()) else None
 
 
-def shipping_address(body: Json) -> Address | None:
-    return _address_of(body, "shipping_address")
-
-
-def billing_address(body: Json) -> Address | None:
-    """The shipping address where the two are said to be one."""
-    found = _address_of(body, "billing_address")
-    if found is None and mapping(body.get("customer")).get("is_billing_equal_shipping") is True:
-        return shipping_address(body)
-    return found
-
-
 def _address_of(body: Json, name: str) -> Address | None:
     """Wherever it stands."""
     return address(mapping(body.get("customer")).get(name)) or address(body.get(name))
@@ -174,8 +162,12 @@ def customer(body: Json) -> dict[str, Any]:
 def shopper(body: Json) -> ShopperNews:
     """What the body states of customer, addresses, shipping and notes."""
     notes = text(body["notes"]) if body.get("notes") is not None else None
-    shipping = identifier(body.get("selected_shipping_line_external_id"))
-    return ShopperNews(customer(body), billing_address(body), shipping_address(body), shipping, notes)
+    shipping = _address_of(body, "shipping_address")
+    billing = _address_of(body, "billing_address")
+    if billing is None and mapping(body.get("customer")).get("is_billing_equal_shipping") is True:
+        billing = shipping
+    shipping_line = identifier(body.get("selected_shipping_line_external_id"))
+    return ShopperNews(customer(body), billing, shipping, shipping_line, notes)
 
 
 def coupons(body: Json) -> list[str] | None:
