@@ -137,6 +137,9 @@ class Fulfilments:
     def find_package(self, package: Package, call: Call) -> Fulfillment | None:
         return self.find(package.order_refnum, number_of(package.order_refnum, package.key), call)
 
+    def find_rejection(self, completion: Completion, call: Call) -> Fulfillment | None:
+        return self.find(completion.order_refnum, rejection_id(completion), call)
+
     def make(self, fulfillment: Fulfillment, call: Call) -> bool:
         """False when Pipe17 has it already.  Raises as `Api.make` does."""
         find = partial(self.find, fulfillment.shipment_id, fulfillment.ext_fulfillment_id, call)

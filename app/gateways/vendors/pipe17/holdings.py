@@ -28,14 +28,7 @@ from app.gateways.vendors.pipe17.products.known_products import KnownProducts, M
 from app.gateways.vendors.pipe17.products.product_cache import PATH as PRODUCTS
 from app.gateways.vendors.pipe17.products.product_cache import batches
 from app.gateways.vendors.pipe17.products.product_rows import fields_of
-from app.gateways.vendors.pipe17.products.publishing import (
-    Note,
-    Sending,
-    Unit,
-    row_change,
-    stated_units,
-    status_for,
-)
+from app.gateways.vendors.pipe17.products.publishing import Note, Sending, Unit, row_change, stated_units
 from app.gateways.vendors.pipe17.stock.held_stock import PATH as INVENTORY
 from app.gateways.vendors.pipe17.stock.held_stock import ROWS, Level, StockRecord, held_stock
 from app.gateways.vendors.pipe17.stock.ingest import Stock
@@ -136,8 +129,7 @@ class Pipe17Holdings(Holdings):
             if unit.is_enabled:
                 yield ProductDifference(unit.sku, "", "stated", None)
             return
-        status, _ = status_for(product.own, unit.last_sent, unit.product_id, is_enabled=unit.is_enabled)
-        change = row_change(self._api.integration_id, unit.sku, match, product.own, status, unit.product_id)
+        change, _ = row_change(self._api.integration_id, unit, match, unit.last_sent)
         theirs = write(product.own) if product.own else {}
         for name, value in change.items():
             if name != "integrationId" and value != theirs.get(name, ""):

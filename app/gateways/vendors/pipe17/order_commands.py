@@ -25,13 +25,7 @@ from app.gateways.calls import Accepted, Call, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget
 from app.gateways.vendors.pipe17.connection.api import NoGrant
 from app.gateways.vendors.pipe17.connection.integration import FlowOff, Integration
-from app.gateways.vendors.pipe17.fulfilments import (
-    Fulfilments,
-    about_package,
-    fulfillment,
-    rejection,
-    rejection_id,
-)
+from app.gateways.vendors.pipe17.fulfilments import Fulfilments, about_package, fulfillment, rejection
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER, SENT, SHIPPED
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
@@ -142,16 +136,14 @@ class Pipe17Commands(CommandTarget):
             refnum = completion.order_refnum
             events: list[Event] = []
             is_written = False
-            if completion.unshipped and settings.reject_unshipped and not self._is_rejected(completion, call):
+            is_due = completion.unshipped and settings.reject_unshipped
+            if is_due and self._fulfilments.find_rejection(completion, call) is None:
                 try:
                     is_written = self._fulfilments.make(rejection(completion, settings.skus.to_pipe17), call)
                 except Refused as error:  # The order completes all the same (contract 5.2, row 7).
                     message = f"Pipe17 refused to take back the units that will not ship ({error.code})"
                     events.append(Event("warning", "REJECTION_REFUSED", message, about("order_refnum", refnum)))
             return Accepted((*events, *self._what_is_open(refnum, call, may_fail=not is_written)))
-
-    def _is_rejected(self, completion: Completion, call: Call) -> bool:
-        return self._fulfilments.find(completion.order_refnum, rejection_id(completion), call) is not None
 
     def _what_is_open(self, refnum: str, call: Call, *, may_fail: bool) -> tuple[Event, ...]:
         """Nothing when Pipe17 waits for nothing more.
@@ -218,7 +210,7 @@ class Pipe17Commands(CommandTarget):
                 return Accepted() if is_there else None
             case Completion():
                 with self._integration.using("fulfillments", call):
-                    if not self._is_rejected(body, call):
+                    if self._fulfilments.find_rejection(body, call) is None:
                         return None
                     return Accepted(self._what_is_open(body.order_refnum, call, may_fail=False))
             case Cancellation() | Acknowledgement():

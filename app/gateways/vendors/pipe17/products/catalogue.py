@@ -21,15 +21,7 @@ from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
 from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
-from app.gateways.vendors.pipe17.products.publishing import (
-    LastSent,
-    Note,
-    Sending,
-    Unit,
-    row_change,
-    status_for,
-    units_of,
-)
+from app.gateways.vendors.pipe17.products.publishing import LastSent, Note, Sending, Unit, row_change, units_of
 from app.gateways.wire_objects import Json
 from app.records import catalogue_sync
 from app.records.database import Database
@@ -111,8 +103,7 @@ class Products(CatalogueSink):
             return  # A product of RetailOps' other than the one we sent has the row now.
         if last is None and own is not None and own.status == UNPUBLISHED and unit.is_enabled:
             last = self._sent_elsewhere(unit.sku)
-        status, state = status_for(own, last, unit.product_id, is_enabled=unit.is_enabled)
-        change = row_change(self._api.integration_id, unit.sku, match, own, status, unit.product_id)
+        change, state = row_change(self._api.integration_id, unit, match, last)
         fields, mark = self._own_fields(unit, product.owner, last, settings)
         if change or fields:
             try:

@@ -61,17 +61,18 @@ class KnownProducts:
         is_searched = others and self._has_rows and self._is_searched(call, may_fail=False)
         named = {sku: _named(sku, mapping) for sku in skus}
         products = self._cache.find([name for name in named.values() if name], call, is_fresh=is_fresh)
+        by_name = {sku: Match(name, products.get(name)) for sku, name in named.items()}
         found: dict[str, Match] = {}
         unclear = []
-        for sku, name in named.items():
-            product = products.get(name)
+        for sku, match in by_name.items():
+            product = match.product
             if sku in mapping.to_pipe17 or (product and (product.own is None or product.own.sku in ("", sku))):
-                found[sku] = Match(name, product)
+                found[sku] = match
             else:
                 unclear.append(sku)
         if unclear:
             is_searched = is_searched or self._is_searched(call, may_fail=not found)
-            found |= self._by_channel_sku(unclear, named, products, mapping, call, is_searched=is_searched)
+            found |= self._by_channel_sku(unclear, by_name, mapping, call, is_searched=is_searched)
         if others:
             found = {sku: self._with_others(sku, match, mapping, call) for sku, match in found.items()}
             if self._has_rows and not is_searched:
@@ -124,14 +125,7 @@ class KnownProducts:
             return False
 
     def _by_channel_sku(
-        self,
-        skus: Sequence[str],
-        named: Mapping[str, str],
-        products: Mapping[str, Product | None],
-        mapping: SkuMapping,
-        call: Call,
-        *,
-        is_searched: bool,
+        self, skus: Sequence[str], by_name: Mapping[str, Match], mapping: SkuMapping, call: Call, *, is_searched: bool
     ) -> dict[str, Match]:
         """A product whose own row has the SKU, unless the setting says it is another's.
 
@@ -147,9 +141,9 @@ class KnownProducts:
         }
         for sku in skus:
             alike = [name for name in self._channel_skus.but_for_blanks(sku) if name not in mapping.to_partner]
-            if not alike and (trimmed := sku.strip()) != sku and trimmed not in named and _named(trimmed, mapping):
+            if not alike and (trimmed := sku.strip()) != sku and trimmed not in by_name and _named(trimmed, mapping):
                 alike = [trimmed]
-            if sku not in names and products.get(named[sku]) is None and len(alike) == 1:
+            if sku not in names and by_name[sku].product is None and len(alike) == 1:
                 names[sku] = alike[0]
         shown = self._cache.find(list(names.values()), call)
         found = {}
@@ -158,6 +152,6 @@ class KnownProducts:
             if product is not None and product.our_sku.strip() == sku.strip():
                 found[sku] = Match(product.sku, product)
             else:
-                is_anothers = products.get(named[sku]) is not None
-                found[sku] = Match("" if is_anothers else named[sku], None, is_searched)
+                is_anothers = by_name[sku].product is not None
+                found[sku] = Match("" if is_anothers else by_name[sku].pipe17_sku, None, is_searched)
         return found

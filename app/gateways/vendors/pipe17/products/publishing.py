@@ -57,21 +57,6 @@ def status_for(
     return (product_rows.UNPUBLISHED, "off") if own else ("", "off")
 
 
-def row_change(
-    integration_id: str, sku: str, match: Match, own: Published | None, status: str, ext_product_id: str
-) -> Json:
-    """Our own row as it is to be, {} where it is so already."""
-    if not status:
-        return {}
-    if status == product_rows.UNPUBLISHED:
-        return mapped(integration_id, status) if own is None or own.status != status else {}
-    channel_sku = sku if sku != match.pipe17_sku or (own is not None and own.sku) else ""
-    number = ext_product_id or (own.ext_product_id if own else "")
-    if own is not None and (own.status, own.ext_product_id, own.sku) == (status, number, channel_sku):
-        return {}
-    return mapped(integration_id, status, number, channel_sku)
-
-
 @dataclass(eq=False)
 class Sending:
     """A change, and what has become of it so far."""
@@ -118,6 +103,21 @@ class Unit:
         obstacles = (Obstacle("product", missing),) if missing else ()
         self.sending.refusals.append(Refusal(reason, self.sku, self.product_id, obstacles))
         self.settle(self.last_sent)
+
+
+def row_change(integration_id: str, unit: Unit, match: Match, last: LastSent | None) -> tuple[Json, PublishState]:
+    """Our own row as it is to be, {} where it is so already, and what to remember of it; see `status_for`."""
+    own = match.product.own if match.product else None
+    status, state = status_for(own, last, unit.product_id, is_enabled=unit.is_enabled)
+    if not status:
+        return {}, state
+    if status == product_rows.UNPUBLISHED:
+        return mapped(integration_id, status) if own is None or own.status != status else {}, state
+    channel_sku = unit.sku if unit.sku != match.pipe17_sku or (own is not None and own.sku) else ""
+    number = unit.product_id or (own.ext_product_id if own else "")
+    if own is not None and (own.status, own.ext_product_id, own.sku) == (status, number, channel_sku):
+        return {}, state
+    return mapped(integration_id, status, number, channel_sku), state
 
 
 def units_of(sendings: Sequence[Sending]) -> Iterator[Unit]:

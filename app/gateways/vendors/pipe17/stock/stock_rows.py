@@ -47,16 +47,11 @@ class Sending:
         self.obstacles += obstacles
 
     def result(self) -> StockSent:
+        note = msgspec.json.encode(self.note)
         sentences = "; ".join(dict.fromkeys(self.refusals))
         is_skipped = self.is_skipped and not sentences
-        return StockSent(
-            self.sku,
-            msgspec.json.encode(self.note),
-            sentences,
-            is_skipped,
-            tuple(dict.fromkeys(self.obstacles)),
-            attention=self.attention,
-        )
+        obstacles = tuple(dict.fromkeys(self.obstacles))
+        return StockSent(self.sku, note, sentences, is_skipped, obstacles, attention=self.attention)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
