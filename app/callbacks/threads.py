@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -45,8 +46,10 @@ class Threads:
         self._places: Shares[tuple[str, Any]] = Shares(IN_HAND, lambda holder: IN_HAND)
         """Of whom a large body is, and, while it waits, who sent it and its job."""
         self._lock = threading.Lock()
-        self._ready: queue.SimpleQueue[_Begun] = queue.SimpleQueue()
-        self._under_way = 0
+        self._idle: list[queue.SimpleQueue[_Begun]] = []
+        """Threads without a job, by what each waits at.  The last one is the next: its memory is at hand still."""
+        self._left: deque[_Begun] = deque()
+        """Begun where the system allowed no thread for them; for those that are there."""
         self._started = 0
 
     def give(self, job: Any, sender: str) -> None:
@@ -84,16 +87,19 @@ class Threads:
 
     def _hand(self, begun: _Begun) -> bool:
         """Have a job done by a thread that is free, or a new one; False where there is none at all."""
-        if self._under_way >= self._started and not self._is_thread_started() and not self._started:
-            return False
-        self._under_way += 1
-        self._ready.put(begun)
+        if self._idle:
+            self._idle.pop().put(begun)
+        elif not self._is_thread_started(begun):
+            if not self._started:
+                return False
+            self._left.append(begun)
         return True
 
-    def _is_thread_started(self) -> bool:
+    def _is_thread_started(self, begun: _Begun) -> bool:
         """False where the system allows no more threads; the job then waits for one of those that are there."""
         # A process that stops waits for its requests by their connections, and for no longer than it may.
-        thread = threading.Thread(target=self._run, name=f"requests-{self._started + 1}", daemon=True)
+        name = f"requests-{self._started + 1}"
+        thread = threading.Thread(target=self._run, args=(begun,), name=name, daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
@@ -102,21 +108,24 @@ class Threads:
         self._started += 1
         return True
 
-    def _run(self) -> None:
+    def _run(self, first: _Begun) -> None:
+        given: queue.SimpleQueue[_Begun] = queue.SimpleQueue()
+        following: _Begun | None = first
         while True:
-            following: _Begun | None = self._ready.get()
             while following is not None:
                 sender, job, held = following
-                following = self._after(sender, job, self._work(job, held))
+                following = self._after(sender, job, self._work(job, held), given)
+            following = given.get()
 
-    def _after(self, sender: str, job: Any, waits_for: str) -> _Begun | None:
-        """The next request's turn, in the same thread."""
+    def _after(self, sender: str, job: Any, waits_for: str, given: queue.SimpleQueue[_Begun]) -> _Begun | None:
+        """The next request's turn, in the same thread; where there is none, the thread waits to be given one."""
         with self._lock:
             self._shares.end(sender)
             if waits_for:
                 self._places.wait(waits_for, (sender, job))
-            following = self._begin_next()
-            self._under_way -= following is None
+            following = self._left.popleft() if self._left else self._begin_next()
+            if following is None:
+                self._idle.append(given)
             return following
 
     def _begin_next(self) -> _Begun | None:
