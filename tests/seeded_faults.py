@@ -470,6 +470,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "learn-the-numbers-of-an-erased-order-that-is-held-back",
+        "P32",
+        "app/channel/actions/order_pull.py",
+        "are_new = before.handed_out.keys().isdisjoint(held.refnum for held in fresh)",
+        "are_new = True",
+        (
+            "tests/channel/test_order_edges.py::"
+            "test_p32_an_erased_order_that_its_source_spoils_is_found_by_no_number_again",
+        ),
+    ),
+    Fault(
         "report-the-purchase-of-an-erased-order-again",
         "P32",
         "app/channel/actions/order_pull.py",

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.channel import paging, source_cancellations
 from app.channel.actions import order_pull
@@ -17,7 +17,9 @@ from app.clock import utc_now
 from app.domain.orders import Candidate
 from app.errors import Unavailable
 from app.gateways.vendors.pipe17.orders.order_source import Pipe17Orders
-from app.records.tables.orders import handed_out
+from app.records import handed_out as remembered
+from app.records import search_keys
+from app.records.tables.orders import handed_out, held_back
 from tests.retailops import Caller, codes
 from tests.sandboxes import Sandbox
 from tests.waiting import eventually
@@ -95,6 +97,21 @@ def test_p17_an_order_acknowledged_while_a_page_is_made_is_not_on_it(
 
     monkeypatch.setattr(order_pull, "mend_page", acknowledged_meanwhile)
     assert refnums(retailops.pull()) == others
+
+
+def test_p32_an_erased_order_that_its_source_spoils_is_found_by_no_number_again(
+    retailops: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erased = refnums(retailops.pull())[0]
+    with retailops.database.write() as connection:
+        [channel] = connection.execute(select(handed_out.c.channel).distinct()).scalars()
+        remembered.note_erased(connection, channel, [erased], utc_now())
+        search_keys.forget(connection, channel, erased)
+    monkeypatch.setattr(order_pull, "unfit", lambda order: "it has no lines" if order.refnum == erased else "")
+    assert erased not in refnums(retailops.pull())
+    with retailops.database.read() as connection:
+        assert connection.execute(select(held_back.c.refnum).where(held_back.c.refnum == erased)).all()
+        assert search_keys.of_order(connection, channel, erased) == []
 
 
 def test_r18_an_order_often_handed_out_comes_again_after_a_long_silence_of_retailops(retailops: Caller) -> None:
