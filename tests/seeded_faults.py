@@ -1670,6 +1670,28 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-guessed-line-is-never-given-back",
+        "P34",
+        "app/channel/shipments.py",
+        "        moved = give_way(order.lines, share, by_sku, room)\n",
+        "        moved: dict[str, int] = {}\n",
+        (
+            "tests/channel/test_order_memory.py"
+            "::test_p34_units_that_name_a_line_make_those_give_way_that_named_its_sku_alone",
+        ),
+    ),
+    Fault(
+        "a-line-gives-way-more-than-it-was-guessed",
+        "P34",
+        "app/domain/line_matching.py",
+        "            by_sku[named] -= units\n",
+        "",
+        (
+            "tests/channel/test_order_memory.py"
+            "::test_p34_units_that_name_a_line_make_those_give_way_that_named_its_sku_alone",
+        ),
+    ),
+    Fault(
         "label-of-any-equal-box",
         "P11",
         "app/channel/labels.py",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 from sqlalchemy import Connection
@@ -18,7 +18,7 @@ from app.channel.command import Command, OrderAtSource, OrderCommand, Plan, Vend
 from app.contract.packages import StatedPackage
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
-from app.domain.line_matching import allot, as_bought
+from app.domain.line_matching import allot, as_bought, give_way
 from app.records import handed_out, parcels
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
@@ -127,11 +127,12 @@ class RegisterPackage(OrderCommand):
         if known.state == "cancelled":
             return Plan([Event("error", "ORDER_CANCELLED", "the order is cancelled; it cannot ship", named)])
         open_units = known.open_units
-        lines, is_cut, events = _matched(known, open_units, shipped.stated)
-        if is_cut:
+        found = _matched(known, open_units, shipped.stated)
+        if found.is_cut:
             relabelled = labels.replacing(connection, order, known, shipped, self._payload)
             if relabelled is not None:
                 return relabelled
+        lines, events = found.lines, found.events
         if not lines:
             return Plan([*events, Event("warning", "EMPTY_PACKAGE", "nothing in the package can be registered", named)])
         for line in lines:
@@ -141,7 +142,8 @@ class RegisterPackage(OrderCommand):
             handed_out.note_left_open(connection, order.channel, order.refnum, "", order.clock())
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
         reservations.moved(connection, order.request, [line.sku for line in lines])
-        parcels.register(connection, order.channel, filled, labels.digest(package, order.source), order.clock())
+        label = labels.digest(package, order.source)
+        parcels.register(connection, order.channel, filled, found.by_sku, label, order.clock())
         # Only calls before it in its lane can leave something open until it is accepted (see `accepted`).
         changes_nothing = not (is_last and known.left_open)
         return Plan(events, [Owed(order.source.token, "submit_shipment", filled, named, changes_nothing)])
@@ -161,24 +163,46 @@ class RegisterPackage(OrderCommand):
         parcels.forget(answer.connection, answer.channel, answer.body.order_refnum, answer.body.key)
 
 
-def _matched(
-    order: KnownOrder, open_units: Mapping[str, int], stated: Sequence[PackageLine]
-) -> tuple[tuple[PackageLine, ...], bool, list[Event]]:
-    """The package's units by order line, cut to what is open; whether any was cut; what could not be matched."""
-    lines = {line.refnum: line for line in order.lines}
+@dataclass(frozen=True)
+class _Matched:
+    """A package's units by order line, cut to what is open."""
+
+    lines: tuple[PackageLine, ...]
+    by_sku: Counter[str]
+    """What it adds to the units by line that stand there though only their SKU was named."""
+    is_cut: bool
+    events: list[Event]
+    """What could not be matched."""
+
+
+def _matched(order: KnownOrder, open_units: Mapping[str, int], stated: Sequence[PackageLine]) -> _Matched:
+    """Units that name a full line make earlier ones give way that named its SKU alone."""
     units: Counter[str] = Counter()
     events: list[Event] = []
+    before = parcels.units_by_sku(order.parcels)
+    by_sku = before.copy()
+    shares = allot(order.lines, stated, open_units)
+    room = Counter(open_units)
+    for share in shares:
+        room.subtract(share.units[0])
     is_cut = False
-    for item, share in zip(stated, allot(order.lines, stated, open_units), strict=True):
+    for item, share in zip(stated, shares, strict=True):
         at = where(share.line_refnums, item.line_refnum, item.sku)
         units.update(share.units[0])
+        if len(share.line_refnums) > 1:
+            by_sku.update(share.units[0])
+        moved = give_way(order.lines, share, by_sku, room)
+        units.update(moved)
         if not share.line_refnums:
             events.append(Event("error", "LINE_UNKNOWN", "no such line on the order; the others go on", at))
-        elif share.left_over:
+        elif share.left_over > sum(moved.values()):
             is_cut = True
             message = "more units than the order has open of it; the rest was left out"
             events.append(Event("warning", "MORE_THAN_ORDERED", message, at))
-    filled = (
-        PackageLine(refnum, line.sku, units[refnum], line.source_sku) for refnum, line in lines.items() if units[refnum]
+    lines = tuple(
+        PackageLine(line.refnum, line.sku, units[line.refnum], line.source_sku)
+        for line in order.lines
+        if units[line.refnum]
     )
-    return tuple(filled), is_cut, events
+    by_sku.subtract(before)
+    return _Matched(lines, by_sku, is_cut, events)

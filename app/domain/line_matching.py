@@ -107,6 +107,30 @@ def allot(lines: Sequence[Line], entries: Sequence[Named], *stages: Mapping[str,
     ]
 
 
+def give_way(lines: Sequence[Line], share: Share, by_sku: Counter[str], room: Counter[str]) -> dict[str, int]:
+    """Units by line for the left-over units of an entry that names a line which is full.
+
+    `by_sku` counts the units by line that fell on it earlier though they named its SKU alone.  They could as well stand
+    on another line of that SKU, so as many units find room there.  What is given is moved in `by_sku` and taken from
+    `room`, the units each line can still take.
+    """
+    if len(share.line_refnums) != 1:
+        return {}
+    [named] = share.line_refnums
+    sku = next(line.sku for line in lines if line.refnum == named)
+    left = share.left_over
+    found: dict[str, int] = {}
+    for line in lines:
+        units = min(left, by_sku[named], room[line.refnum]) if line.sku == sku and line.refnum != named else 0
+        if units > 0:
+            found[line.refnum] = units
+            left -= units
+            room[line.refnum] -= units
+            by_sku[named] -= units
+            by_sku[line.refnum] += units
+    return found
+
+
 def as_bought(lines: Sequence[Line], entries: Sequence[Named], bought: Mapping[str, int]) -> Counter[tuple[str, str]]:
     """Units by line number and SKU, the same however the entries name their lines.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,15 +24,27 @@ def command_key(order_refnum: str, key: str) -> str:
     return f"{order_refnum}/{key}"
 
 
+class _KeptLine(PackageLine, frozen=True):
+    """A line of a package as its row keeps it."""
+
+    by_sku: int = 0
+    """Units that stand on the line though only its SKU was named; below 0 for those that have given way since."""
+
+
 @dataclass(frozen=True)
 class Parcel:
     """A registered package."""
 
     key: str
     retailops_shipment_id: str
-    lines: tuple[PackageLine, ...]
+    kept: tuple[_KeptLine, ...]
     label: str
     label_key: str
+
+    @property
+    def lines(self) -> tuple[PackageLine, ...]:
+        """What it holds."""
+        return tuple(line for line in self.kept if line.quantity)
 
     @property
     def current_key(self) -> str:
@@ -43,14 +55,14 @@ class Parcel:
     def units(self) -> Counter[str]:
         """Its units by order line."""
         units: Counter[str] = Counter()
-        for line in self.lines:
+        for line in self.kept:
             units[line.line_refnum] += line.quantity
         return units
 
 
 def parcel_of(key: str, retailops_shipment_id: str, lines: bytes, label: str, label_key: str) -> Parcel:
     """From the columns of its row in `packages`."""
-    decoded = msgspec.json.decode(lines, type=tuple[PackageLine, ...])
+    decoded = msgspec.json.decode(lines, type=tuple[_KeptLine, ...])
     return Parcel(key, canonical(retailops_shipment_id), decoded, label, label_key)
 
 
@@ -69,8 +81,25 @@ def shipped_units(registered: Iterable[Parcel]) -> Counter[str]:
     return sum((parcel.units for parcel in registered), Counter[str]())
 
 
-def register(connection: Connection, channel: str, package: Package, label: str, now: datetime) -> None:
-    """Remember that a package left, and the digest of its label."""
+def units_by_sku(registered: Iterable[Parcel]) -> Counter[str]:
+    """Units that stand on a line, by its number, though only their SKU was named."""
+    units: Counter[str] = Counter()
+    for parcel in registered:
+        for line in parcel.kept:
+            units[line.line_refnum] += line.by_sku
+    return units
+
+
+def register(
+    connection: Connection, channel: str, package: Package, by_sku: Mapping[str, int], label: str, now: datetime
+) -> None:
+    """Remember that a package left, what it adds to `units_by_sku`, and the digest of its label."""
+    kept = [
+        _KeptLine(line.line_refnum, line.sku, line.quantity, line.source_sku, by_sku.get(line.line_refnum, 0))
+        for line in package.lines
+    ]
+    moved = by_sku.keys() - {line.line_refnum for line in package.lines}
+    kept += [_KeptLine(refnum, "", 0, by_sku=by_sku[refnum]) for refnum in sorted(moved) if by_sku[refnum]]
     connection.execute(
         insert(packages),
         {
@@ -78,7 +107,7 @@ def register(connection: Connection, channel: str, package: Package, label: str,
             "order_refnum": package.order_refnum,
             "key": package.key,
             "retailops_shipment_id": package.retailops_shipment_id,
-            "lines": msgspec.json.encode(package.lines),
+            "lines": msgspec.json.encode(kept),
             "registered_at": now,
             "label": label,
         },
