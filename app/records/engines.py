@@ -42,6 +42,10 @@ LOCKED_S = 5.0
 SQLITE_CONNECTIONS = 64
 """Files have no bound of their own: more than any process has threads at the same time in the database."""
 
+SQLITE_PAGE = 8192
+"""Bytes of a page of a new file.  Rows of orders are large: with SQLite's 4,096 a page of orders is written as nearly
+twice as many."""
+
 LEAST_WAIT_S = 1.0
 """How long a request waits even when its time is over: what was found out so far should be kept."""
 
@@ -72,6 +76,7 @@ def sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself
+        connection.execute(f"PRAGMA page_size={SQLITE_PAGE}")  # counts for a file that is empty
         _keep_a_log(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
