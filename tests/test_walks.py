@@ -33,8 +33,8 @@ LIMITS = {
     "order_acknowledge to Pipe17 and back": (35, 99, 35, 8, 3, 1),
     "inventory_push, the request": (17, 28, 13, 3, 1, 0),
     "inventory_push, the same stock in the background": (33, 72, 17, 9, 4, 0),
-    "order_pull, a page of 100, the first time": (None, None, None, 10, 4, 0),
-    "order_pull, a page of 100, again": (42, None, None, 7, 4, 0),
+    "order_pull, a page of 100, the first time": (None, None, None, 9, 4, 0),
+    "order_pull, a page of 100, again": (41, None, None, 6, 4, 0),
     "Rally order/create": (34, 89, 24, 10, 2, 0),
     "order_cancel to Pipe17 and back, PostgreSQL": (None, None, None, 8, 2, 1),
     "order_shipment_submit to Pipe17 and back, PostgreSQL": (None, None, None, 9, 2, 1),
@@ -47,10 +47,10 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 11_000, "all of app/": 73_000}
+LINES = {"gateways": 10_573, "all of app/": 71_335}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
-LINES_OF_CODE = {"gateways": 7_900, "Rally": 1_780}
+LINES_OF_CODE = {"gateways": 7_359, "Rally": 1_679}
 """Of these the lines that are neither blank, nor of comments or docstrings alone."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7
