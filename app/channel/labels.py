@@ -147,9 +147,12 @@ def _owed(source: Gateway, before: Parcel, package: Package, named: tuple[Associ
 
 def _holds(order: KnownOrder, parcel: Parcel, stated: Sequence[PackageLine]) -> bool:
     """True when these are the very units of the registered package."""
-    shares = allot(order.lines, stated, parcel.units)
-    is_all = all(share.line_refnums and not share.left_over for share in shares)
-    return is_all and sum(item.quantity for item in stated) == sum(parcel.units.values())
+    count = sum(item.quantity for item in stated)
+    return any(
+        units.total() == count
+        and all(share.line_refnums and not share.left_over for share in allot(order.lines, stated, units))
+        for units in (parcel.units, parcel.named)
+    )
 
 
 def _units(order: KnownOrder, stated: Sequence[PackageLine]) -> Counter[tuple[str, ...]]:

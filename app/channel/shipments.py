@@ -44,9 +44,13 @@ def of_order(order: OrderAtSource, read: Iterable[StatedPackage]) -> list[Stated
         package = msgspec.structs.replace(shipped.package, order_refnum=order.refnum, key=key)
         stated = replace(shipped, package=package)
         before = found.get(key, stated)
-        is_other = before.is_named_twice or (before.package, before.stated) != (package, shipped.stated)
+        is_other = before.is_named_twice or _contents(before) != _contents(stated)
         found[key] = replace(stated, is_named_twice=is_other)
     return list(found.values())
+
+
+def _contents(shipped: StatedPackage) -> tuple[Package, list[tuple[str, str, int]]]:
+    return shipped.package, sorted(map(_as_tuple, shipped.stated))
 
 
 def _key(order: OrderAtSource, shipped: StatedPackage) -> str:
@@ -108,7 +112,8 @@ class RegisterPackage(OrderCommand):
 
     def correct(self, connection: Connection) -> Plan:
         """Its label may change; its units stay as registered."""
-        return self._told_twice(labels.correcting(connection, self.order, self._shipped))
+        plan = labels.correcting(connection, self.order, self._shipped)
+        return self._told_twice(plan) if plan.events or plan.owed else plan
 
     def _told_twice(self, plan: Plan) -> Plan:
         """With a warning where the payload names the package more than once."""

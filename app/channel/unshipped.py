@@ -12,10 +12,9 @@ from app.channel.shipments import where
 from app.contract.reading import amount, entries, opaque, whole
 from app.domain.commands import PackageLine
 from app.domain.events import Event
-from app.domain.line_matching import allot, give_way
+from app.domain.line_matching import allot
 from app.domain.orders import SketchLine
 from app.records.handed_out import KnownOrder
-from app.records.parcels import units_by_sku
 
 
 @dataclass(frozen=True)
@@ -95,19 +94,15 @@ def to_close(
 
     taken_off = removed_before + Counter(order.dropped)
     shares = allot(order.lines, stated, closed - removed_before, room, taken_off)
-    by_sku, left = units_by_sku(order.parcels), room.copy()
-    for part in shares:
-        left.subtract(part.units[1])
     for item, part in zip(stated, shares, strict=True):
         at = where(part.line_refnums, item.line_refnum, item.sku)
-        closes = Counter(part.units[1]) + Counter(moved := give_way(order.lines, part, by_sku, left))
         if not part.line_refnums and item.quantity:
             events.append(Event("warning", "LINE_UNKNOWN", "no such line on the order; it was left out", at))
-        elif part.left_over > sum(moved.values()):
+        elif part.left_over:
             events.append(_not_open(sum(shipped.get(refnum, 0) for refnum in part.line_refnums), at))
-        rest = closes.total()
+        rest = sum(part.units[1].values())
         price = item.price_of(rest)
-        for refnum, units in closes.items():
+        for refnum, units in part.units[1].items():
             close(refnum, units, price * units / rest, is_removed=False)
     for refnum, units in order.removed_and_open.items():
         if taken := min(units, room[refnum]):

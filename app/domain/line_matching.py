@@ -114,7 +114,7 @@ def give_way(lines: Sequence[Line], share: Share, by_sku: Counter[str], room: Co
     on another line of that SKU, so as many units find room there.  What is given is moved in `by_sku` and taken from
     `room`, the units each line can still take.
     """
-    if len(share.line_refnums) != 1:
+    if len(share.line_refnums) != 1 or not share.left_over:
         return {}
     [named] = share.line_refnums
     sku = next(line.sku for line in lines if line.refnum == named)

@@ -55,9 +55,17 @@ class Parcel:
     def units(self) -> Counter[str]:
         """Its units by order line."""
         units: Counter[str] = Counter()
-        for line in self.kept:
+        for line in self.lines:
             units[line.line_refnum] += line.quantity
         return units
+
+    @property
+    def named(self) -> Counter[str]:
+        """Its units by the order line that they named, those left out that named their SKU alone."""
+        units: Counter[str] = Counter()
+        for line in self.kept:
+            units[line.line_refnum] += line.quantity - line.by_sku
+        return +units
 
 
 def parcel_of(key: str, retailops_shipment_id: str, lines: bytes, label: str, label_key: str) -> Parcel:
