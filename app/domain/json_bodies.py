@@ -27,6 +27,9 @@ AT_ONCE: Final = 250
 
 _LONG_BYTES: Final = 256 * 1024
 
+_BEGIN_OF_ROWS = re.compile(rb"\[\s*\{")
+"""Of a list of objects: a list of millions of short values is quicker made at once, and takes less room."""
+
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -89,19 +92,29 @@ class JsonReader:
             raise NotJson("not valid JSON in UTF-8") from None
 
     def read_long(self, raw: bytes | bytearray) -> tuple[Any, bool]:
-        """As `read`, but the long lists of an object are made piece by piece, and other threads have their turn.
+        """As `read`, but long lists of objects are made piece by piece, and other threads have their turn.
 
-        Of a member that stands twice only the last value is looked at.
+        They are looked for in the body and in its members.  Of a member that stands twice only the last value is
+        looked at.
         """
         try:
-            return {name: self._made(part) for name, part in _members.decode(raw).items()}, False
+            return self._members_made(raw, depth=2), False
         except _FAULTS:
-            return self.read(raw)
+            pass  # what was made is let go of first
+        return self.read(raw)
 
-    def _made(self, part: msgspec.Raw) -> Any:
+    def _members_made(self, raw: bytes | bytearray | msgspec.Raw, *, depth: int) -> dict[str, Any]:
+        return {name: self._made(part, depth=depth - 1) for name, part in _members.decode(raw).items()}
+
+    def _made(self, part: msgspec.Raw, *, depth: int) -> Any:
         with memoryview(part) as text:
-            if len(text) < _LONG_BYTES or bytes(text[:1]) != b"[":
-                return self._fast.decode(part)
+            is_long = len(text) >= _LONG_BYTES
+            is_object, is_list = bytes(text[:1]) == b"{", _BEGIN_OF_ROWS.match(text) is not None
+        if is_long and is_object and depth:
+            return self._members_made(part, depth=depth)
+        return self._rows_made(part) if is_long and is_list else self._fast.decode(part)
+
+    def _rows_made(self, part: msgspec.Raw) -> list[Any]:
         left = _elements.decode(part)
         left.reverse()  # so that what was made is let go of
         made: list[Any] = []

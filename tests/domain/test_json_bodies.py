@@ -105,8 +105,11 @@ def test_p15_a_long_body_is_read_as_any_other(seed: int, monkeypatch: pytest.Mon
     weights = [9] * 8 + [1] * 8
     long = JsonReader().read_long
     for _ in range(2000):
-        lists = [b"[" + b",".join(roll.choices(values, weights, k=roll.randrange(9))) + b"]" for _ in range(3)]
-        stated = zip(b"xyz", roll.choices([*lists, *values[:8]], k=3), strict=True)
+        rows = [roll.choices([b'{"b": 1}', b'{"a": [1, 2, 3, 4, 5]}'], k=roll.randrange(3)) for _ in range(3)]
+        others = [roll.choices(values, weights, k=roll.randrange(9)) for _ in range(3)]
+        lists = [b"[%b]" % b",".join([*first, *more]) for first, more in zip(rows, others, strict=True)]
+        deep = [b'{"in": %b, "on": {"in": %b}}' % (lists[0], lists[1])]
+        stated = zip(b"xyz", roll.choices([*lists, *deep, *values[:8]], k=3), strict=True)
         members = [b'"%c": %b' % member for member in stated]
         raw = roll.choice([b"{%b}", b"{%b}", b" { %b }\n", b"[%b]", b"{%b", b"%b"]) % b", ".join(members)
         found: list[Any] = []
