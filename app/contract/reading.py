@@ -19,6 +19,7 @@ from app.domain.texts import REPLACEMENT, key_fault, mended
 
 _NO_ID = re.compile(r"-?0(\.0+)?|null|", re.IGNORECASE)
 _EPOCH = re.compile(r"-?[0-9]{9,10}(\.[0-9]+)?")
+_DIGITS = re.compile(r"[0-9]{9,}(\.[0-9]+)?")
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -162,8 +163,8 @@ def moment(value: object) -> datetime | None:
     written = text(value)
     try:
         if _EPOCH.fullmatch(written):
-            return _START + timedelta(seconds=float(written))
-        if not isinstance(value, str):
+            return _START + timedelta(seconds=float(written)) if float(written) else None
+        if not isinstance(value, str) or _DIGITS.fullmatch(written):  # else digits are some date
             return None
         found = datetime.fromisoformat(written)
         if found.year == 1:

@@ -107,6 +107,7 @@ FIVE = datetime(2016, 4, 8, 21, 13, 11, tzinfo=UTC)
         ("2016-04-08T21:13:11.123456789Z", FIVE.replace(microsecond=123456)),
         (None, None), ("", None), (0, None), ("0", None), ("string", None), ("28.11.2024", None),
         (True, None), ("2016-02-30", None), (1e300, None), ("9999-12-31T23:59:59-10:00", None), ([], None),
+        ("0000000000", None), ("000000000.0", None), ("1770122500000", None), ("202602031011", None),
         ("0001-01-01T00:00+05:00", None), ("0001-01-01T00:00:00Z", None),
     ],
 )  # fmt: skip
