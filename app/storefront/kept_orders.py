@@ -169,10 +169,14 @@ def _fulfillment_of(package: Package) -> Fulfillment:
 
 
 def _corrected(before: Fulfillment, parcel: Fulfillment) -> Fulfillment:
-    """A parcel as it is stated now; carrier, service and date may be absent because they could not be read."""
+    """A parcel as it is stated now; carrier, service and date may be absent because they could not be read.
+
+    A service is one of its carrier's.
+    """
+    is_same = parcel.carrier in ("", before.carrier)
     return msgspec.structs.replace(
         parcel,
         carrier=parcel.carrier or before.carrier,
-        service=parcel.service or before.service,
+        service=parcel.service or (before.service if is_same else ""),
         shipped_at=parcel.shipped_at or before.shipped_at,
     )
