@@ -20,6 +20,7 @@ from app import caller
 from app.errors import SettingsFault
 from app.records import handed_out, held_orders, pulls
 from app.records.database import Database, DatabaseBusy, DatabaseUnavailable
+from app.records.engines import SQLITE_PAGE
 from app.records.readiness import Readiness
 from app.watchdog import Watchdog
 from tests.databases import open_database
@@ -53,6 +54,12 @@ def test_p20_sqlites_files_are_nobody_elses(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "made" / "by_us").stat().st_mode) == 0o700
     finally:
         os.umask(before)
+
+
+def test_a_new_sqlite_file_has_pages_for_rows_of_orders(tmp_path: Path) -> None:
+    with closing(Database(f"sqlite:///{tmp_path / 'new.db'}")) as database, database.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA page_size").scalar_one() == SQLITE_PAGE
 
 
 def test_p5_a_connection_that_is_lost_as_soon_as_it_is_made_is_trouble_of_the_database(tmp_path: Path) -> None:
