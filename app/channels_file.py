@@ -146,7 +146,8 @@ def _expanded(
     if not isinstance(value, str):
         return value
     if _NEARLY_A_VARIABLE.search(_VARIABLE.sub("", value)):
-        faults.append(f"{place}: a variable is written as ${{NAME}}, of letters, digits and underscores")
+        form = "${NAME}, of letters, digits and underscores"
+        faults.append(f"{place}: a variable is written as {form}; a text that only looks like one belongs in one")
         unset.append(place)
 
     def variable(match: re.Match[str]) -> str:
