@@ -12,6 +12,8 @@ from pathlib import Path
 
 import requests
 
+from app.transport import straight
+
 START_S = 30.0
 """How long a server may take to answer for the first time."""
 
@@ -53,7 +55,7 @@ class ServerProcess:
         until = time.monotonic() + START_S
         while self.is_running() and time.monotonic() < until and not stopping.is_set():
             with suppress(requests.RequestException):
-                if requests.get(url, timeout=2).status_code == 200:
+                if straight.request("GET", url, timeout=2).status_code == 200:
                     return True
             stopping.wait(0.05)
         return False

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import requests
-
 from app.cli.demo.playing import Scenario, eventually, expect, step
 from app.sandbox.vendors.retailops import RetailOps
+from app.transport import straight
 
 VENDOR = "retailrocket"
 
@@ -31,8 +30,9 @@ class RetailRocket(Scenario):
     def feed(self) -> str:
         self.at_vendor("settings", {"feed_url": self._feed_url}, "PUT")
         eventually(lambda: len(self._imported()) == 3, "three offers")
-        first = requests.get(self._feed_url, timeout=5)
-        again = requests.get(self._feed_url, headers={"If-None-Match": first.headers["ETag"]}, timeout=5)
+        first = straight.request("GET", self._feed_url, timeout=5)
+        known = {"If-None-Match": first.headers["ETag"]}
+        again = straight.request("GET", self._feed_url, headers=known, timeout=5)
         expect(again.status_code == 304, f"the unchanged feed answered {again.status_code}")
         return f"3 offers imported of {len(first.content)} bytes; fetched again: 304"
 
@@ -55,7 +55,7 @@ class RetailRocket(Scenario):
         return f"inventory_push answered in {reply.duration_s * 1000:.0f} ms, without an event"
 
     def _imported(self) -> dict[str, bool]:
-        requests.post(f"{self._sandbox}/poll", timeout=10)  # the vendor's own rhythm is minutes to hours
+        straight.request("POST", f"{self._sandbox}/poll", timeout=10)  # the vendor's own rhythm is minutes to hours
         return {str(item["id"]): item["isAvailable"] for item in self.seen("products")["products"]}
 
     def _sold(self) -> list[dict[str, Any]]:
