@@ -722,6 +722,33 @@ FAULTS = (
         ),
     ),
     Fault(
+        "demo-that-leaves-its-processes",
+        "P41",
+        "app/cli/demo/stage.py",
+        "            stage.stop()",
+        "            pass",
+        ("tests/cli/test_sandbox.py::test_a_demo_that_is_ended_while_it_starts_leaves_nothing_behind",),
+    ),
+    Fault(
+        "demo-that-is-interrupted-while-it-ends-its-processes",
+        "P41",
+        "app/cli/demo/interruptions.py",
+        "            signal.signal(number, lambda number, _frame: came.append(number))",
+        "            pass",
+        (
+            "tests/cli/demo/test_interruptions.py::"
+            "test_p41_what_comes_while_processes_are_started_or_ended_takes_effect_afterwards",
+        ),
+    ),
+    Fault(
+        "own-server-looked-for-behind-a-proxy",
+        "P41",
+        "app/transport/straight.py",
+        "session.trust_env = False",
+        "session.trust_env = True",
+        ("tests/transport/test_straight.py::test_a_proxy_of_the_environment_is_for_others_than_this_machine",),
+    ),
+    Fault(
         "send-under-a-lease-that-ends",
         "P44",
         "app/transport/connections.py",

@@ -25,7 +25,8 @@ class ServerProcess:
     """`python -m MODULE ...`, which runs from now on.
 
     `environ` is its whole environment and `folder` the one it runs in (default: ours); `log` is the file that
-    takes what it prints (default: it prints where we do).
+    takes what it prints (default: it prints where we do).  With `own_session` no Ctrl-C and no closed terminal
+    reaches it but through us, so that what it does then is not begun twice.
     """
 
     def __init__(
@@ -35,12 +36,12 @@ class ServerProcess:
         environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
         log: Path | None = None,
+        own_session: bool = False,
     ) -> None:
         with open(log, "ab") if log else nullcontext() as output:
-            # In a session of its own Ctrl-C reaches it once, from us, and what it does then is not begun twice.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
-                cwd=folder, env=environ, stdout=output, stderr=output, start_new_session=True,
+                cwd=folder, env=environ, stdout=output, stderr=output, start_new_session=own_session,
             )  # fmt: skip
 
     def is_running(self) -> bool:

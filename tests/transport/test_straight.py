@@ -23,9 +23,10 @@ def test_a_proxy_of_the_environment_is_for_others_than_this_machine(
     server = ServerProcess("http.server", str(port), "--bind", "0.0.0.0", folder=tmp_path, log=tmp_path / "log")
     try:
         assert server.answers(f"http://0.0.0.0:{port}/")
-        with straight.session_to(server_url := f"http://localhost:{port}/") as session:
-            assert session.get(server_url, timeout=5).status_code == 200
-        with straight.session_to("http://shop.invalid/") as session, pytest.raises(requests.exceptions.ProxyError):
-            session.get("http://shop.invalid/", timeout=5)
+        here, elsewhere = f"http://localhost:{port}/", "http://shop.invalid/"
+        with straight.session_to(here) as session:
+            assert session.get(here, timeout=5).status_code == 200
+        with straight.session_to(elsewhere) as session, pytest.raises(requests.exceptions.ProxyError):
+            session.get(elsewhere, timeout=5)
     finally:
         server.kill()
