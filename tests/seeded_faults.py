@@ -749,6 +749,22 @@ FAULTS = (
         ("tests/transport/test_straight.py::test_a_proxy_of_the_environment_is_for_others_than_this_machine",),
     ),
     Fault(
+        "serve-looks-for-its-port-where-it-does-not-listen",
+        "P41",
+        "app/cli/serve.py",
+        "socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)",
+        "socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)",
+        ("tests/cli/test_serve.py::test_the_port_is_looked_at_where_the_server_will_listen",),
+    ),
+    Fault(
+        "timeline-that-hides-codes-without-words",
+        "P40",
+        "app/console/templates/order.html",
+        "event.code != it.code or event.message",
+        "event.message",
+        ("tests/console/test_pages.py::test_p40_a_moment_of_the_timeline_says_nothing_twice",),
+    ),
+    Fault(
         "send-under-a-lease-that-ends",
         "P44",
         "app/transport/connections.py",
