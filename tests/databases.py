@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 
 import psycopg
@@ -28,10 +28,9 @@ def nothing_written(database: Database) -> Iterator[None]:
     SQLite takes nothing at all until then.
     """
     if database.is_sqlite:
-        blocker = sqlite3.connect(database.url.database or "", isolation_level=None)
-        blocker.execute("begin immediate")
-        yield
-        blocker.close()
+        with closing(sqlite3.connect(database.url.database or "", isolation_level=None)) as blocker:
+            blocker.execute("begin immediate")
+            yield
         return
     with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
         other.execute("set lock_timeout = '3s'")  # a turn of the dispatcher may hold it

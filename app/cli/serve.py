@@ -60,7 +60,8 @@ def _look_for_room(host: str, port: int) -> None:
     """Raises `click.ClickException` where the port cannot be had: gunicorn would try for seconds, and what listens
     there would be taken for the server meanwhile."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET  # As gunicorn does: a name is IPv4 to it.
+        _, kind, protocol, _, address = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
@@ -78,7 +79,7 @@ def _url(host: str, configured: Settings) -> str:
 
 
 def _started(url: str) -> ServerProcess:
-    return ServerProcess(*CHANNEL_SERVER, "--bind", url.removeprefix("http://"))
+    return ServerProcess(*CHANNEL_SERVER, "--bind", url.removeprefix("http://"), own_session=True)
 
 
 class _Watched:

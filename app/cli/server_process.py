@@ -12,6 +12,8 @@ from pathlib import Path
 
 import requests
 
+from app.transport import straight
+
 START_S = 30.0
 """How long a server may take to answer for the first time."""
 
@@ -23,7 +25,8 @@ class ServerProcess:
     """`python -m MODULE ...`, which runs from now on.
 
     `environ` is its whole environment and `folder` the one it runs in (default: ours); `log` is the file that
-    takes what it prints (default: it prints where we do).
+    takes what it prints (default: it prints where we do).  With `own_session` no Ctrl-C and no closed terminal
+    reaches it but through us, so that what it does then is not begun twice.
     """
 
     def __init__(
@@ -33,12 +36,12 @@ class ServerProcess:
         environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
         log: Path | None = None,
+        own_session: bool = False,
     ) -> None:
         with open(log, "ab") if log else nullcontext() as output:
-            # In a session of its own Ctrl-C reaches it once, from us, and what it does then is not begun twice.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
-                cwd=folder, env=environ, stdout=output, stderr=output, start_new_session=True,
+                cwd=folder, env=environ, stdout=output, stderr=output, start_new_session=own_session,
             )  # fmt: skip
 
     def is_running(self) -> bool:
@@ -53,7 +56,7 @@ class ServerProcess:
         until = time.monotonic() + START_S
         while self.is_running() and time.monotonic() < until and not stopping.is_set():
             with suppress(requests.RequestException):
-                if requests.get(url, timeout=2).status_code == 200:
+                if straight.request("GET", url, timeout=2).status_code == 200:
                     return True
             stopping.wait(0.05)
         return False

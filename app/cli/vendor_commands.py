@@ -25,6 +25,7 @@ from app.operations.shared_rates import shared_rates
 from app.records import channels
 from app.records.database import Database
 from app.settings import Settings
+from app.transport import straight
 
 OWN_ADDRESS_S = 10.0
 """How long this server's own address may take to answer."""
@@ -93,7 +94,7 @@ class VendorCommandContext(CommandContext):
 
     def why_unreachable(self, public_url: str) -> str:
         try:
-            with requests.Session() as session:
+            with straight.session_to(public_url) as session:
                 reply = session.get(f"{public_url}/healthz", timeout=OWN_ADDRESS_S, allow_redirects=False)
         except requests.RequestException as error:
             return f"nobody answers there ({type(error).__name__})"

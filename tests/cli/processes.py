@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import requests
 
 from tests import ROOT
 from tests.command_line import without_ours
+from tests.waiting import eventually
 
 BARE = without_ours()
 
@@ -48,6 +51,20 @@ def first_line(process: subprocess.Popen[str]) -> Any:
     line = process.stdout.readline()
     assert line, process.stderr.read() if process.stderr else ""
     return msgspec.json.decode(line)
+
+
+def errors_until(process: subprocess.Popen[str], text: str) -> str:
+    """What it has written to stderr since the last look, as soon as the text is there; `communicate` gives the rest."""
+    assert process.stderr is not None
+    number, found = process.stderr.fileno(), bytearray()
+
+    def is_there() -> bool:
+        if select.select([number], [], [], 0)[0]:
+            found.extend(os.read(number, 65536))
+        return text.encode() in found
+
+    eventually(is_there, found=found.decode)
+    return found.decode()
 
 
 def closed_terminal() -> signal.Signals:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 from dotenv import dotenv_values
@@ -59,6 +60,13 @@ def test_the_sandbox_tells_address_and_keys_serves_and_ends_on_a_signal(tmp_path
 def test_a_demo_that_is_ended_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
     with running(tmp_path, "app.cli", "demo", "--once", TMPDIR=str(tmp_path)) as process:
         eventually(lambda: list(tmp_path.glob("channel-demo-*/*.log")))
-        process.send_signal(closed_terminal())
+        for number in (closed_terminal(), signal.SIGTERM):  # the second comes while it ends
+            process.send_signal(number)
         assert process.wait(30) == 1
     assert list(tmp_path.iterdir()) == [], "its folder goes after its processes"
+    left = [
+        found for found in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(found.info["cmdline"] or ())
+    ]
+    for found in left:
+        found.kill()
+    assert left == []

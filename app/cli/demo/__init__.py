@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 
@@ -11,10 +10,11 @@ from rich.console import Console
 
 from app.cli.demo import rally
 from app.cli.demo.console import Walk
+from app.cli.demo.interruptions import interrupt_once
 from app.cli.demo.playing import Step, play
 from app.cli.demo.scenarios import TABLES, scenarios
 from app.cli.demo.stage import Stage, staged
-from app.terminal import end_signals, json_option, print_cells, print_json
+from app.terminal import json_option, print_cells, print_json
 
 LOOKS = ("channel check", "channel callbacks list", "channel callbacks show --order NUMBER", "channel deliveries list")
 """Commands that show what the demo left, in the folder it runs in."""
@@ -35,8 +35,7 @@ CLICKS = (
 def demo(once: bool, as_json: bool) -> None:
     """Play RetailOps through a whole order life against a real server and sandboxed vendors, on loopback."""
     console = Console(stderr=as_json)
-    for number in end_signals():  # As Ctrl-C: what it has started is ended by nobody else.
-        signal.signal(number, signal.default_int_handler)
+    interrupt_once()
 
     def show(step: Step) -> None:
         console.print(f"  {'held  ' if step.held else 'FAILED'} {step.name}")

@@ -9,6 +9,7 @@ import requests
 
 from app.cli.demo.playing import Steps, expect
 from app.cli.demo.stage import Stage
+from app.transport import straight
 
 MOST_PAGES = 40
 
@@ -23,7 +24,8 @@ class Walk:
         return (("the operator's pages show it", self._pages), ("and let nobody in without the token", self._closed))
 
     def _get(self, address: str, **headers: str) -> requests.Response:
-        return requests.get(f"{self._stage.server_url}{address}", headers=headers, timeout=10, allow_redirects=False)
+        url = f"{self._stage.server_url}{address}"
+        return straight.request("GET", url, headers=headers, timeout=10, allow_redirects=False)
 
     def _pages(self) -> str:
         """From the first page on, as far as links lead."""

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import requests
 
 from app.sandbox.vendors.retailops import CallbackReply, RetailOps
+from app.transport import straight
 
 Steps = Sequence[tuple[str, Callable[[], str]]]
 """What each step is called, and the step: it returns the sentence for the table or raises `Failed`."""
@@ -76,12 +77,12 @@ class Scenario:
 
     def seen(self, path: str = "state") -> dict[str, Any]:
         """What the vendor's people see: all the stand-in holds, or a part of it."""
-        found: dict[str, Any] = requests.get(f"{self._sandbox}/{path}", timeout=5).json()
+        found: dict[str, Any] = straight.request("GET", f"{self._sandbox}/{path}", timeout=5).json()
         return found
 
     def at_vendor(self, path: str, body: dict[str, Any], method: str = "POST") -> dict[str, Any]:
         """What the vendor's people do.  Raises `Failed`."""
-        reply = requests.request(method, f"{self._sandbox}/{path}", json=body, timeout=30)
+        reply = straight.request(method, f"{self._sandbox}/{path}", json=body, timeout=30)
         expect(reply.ok, f"the stand-in says {reply.text}")
         answer: dict[str, Any] = reply.json()
         return answer

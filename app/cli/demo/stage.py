@@ -19,6 +19,7 @@ from typing import Any
 import click
 from dotenv import dotenv_values
 
+from app.cli.demo.interruptions import undisturbed
 from app.cli.init import channels_text, variables_text
 from app.cli.sandbox import FIRST_PORT
 from app.cli.server_process import CHANNEL_SERVER, ServerProcess
@@ -28,6 +29,9 @@ from app.sandbox.vendors.retailops import RetailOps
 from app.settings import ENVIRONMENT_HELP
 
 ROOT = Path(__file__).resolve().parents[3]
+
+COMMAND_S = 60.0
+"""How long a `channel` command beside the server may take."""
 
 
 class Stage:
@@ -70,7 +74,7 @@ class Stage:
 
     def kill_sandbox(self, vendor: str) -> None:
         """The vendor is gone from one moment to the next; its state stays in its file."""
-        self._processes.pop(vendor).kill()
+        self._processes[vendor].kill()
 
     def start_server(self, tables: Mapping[str, str]) -> None:
         """Serve the vendors' channels; `tables` are further settings of each.  Raises `ClickException`."""
@@ -99,12 +103,15 @@ class Stage:
     def run(self, *arguments: str) -> str:
         """Run a `channel` command beside the server, as an operator would; its output.
 
-        Raises `RuntimeError` when it fails.
+        Raises `RuntimeError` when it fails or takes longer than `COMMAND_S`.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", "app.cli", *arguments],
-            cwd=ROOT, env={**_inherited(), **self._configuration()}, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "app.cli", *arguments], cwd=ROOT, env={**_inherited(), **self._configuration()},
+                capture_output=True, text=True, timeout=COMMAND_S,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"`channel {' '.join(arguments)}` did not end within {COMMAND_S:g} s") from error
         if done.returncode:
             raise RuntimeError(f"`channel {' '.join(arguments)}` ended with {done.returncode}: {done.stderr[-300:]}")
         return done.stdout
@@ -113,7 +120,8 @@ class Stage:
         """Start a process and wait until the address answers.  Raises `ClickException` when it does not."""
         log = self.folder / f"{name}.log"
         environ = {**_inherited(), **configuration}
-        self._processes[name] = ServerProcess(*command, environ=environ, folder=ROOT, log=log)
+        with undisturbed():  # What is started is noted, and so ended.
+            self._processes[name] = ServerProcess(*command, environ=environ, folder=ROOT, log=log)
         if not self._processes[name].answers(address):
             raise click.ClickException(f"{name} did not start; its log is {log}")
 
@@ -150,9 +158,10 @@ def _free_port() -> int:
 @contextmanager
 def staged() -> Iterator[Stage]:
     """A stage in a folder of its own, both gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="channel-demo-") as folder:
-        stage = Stage(Path(folder))
-        try:
-            yield stage
-        finally:
+    folder = tempfile.TemporaryDirectory(prefix="channel-demo-")
+    stage = Stage(Path(folder.name))
+    try:
+        yield stage
+    finally:
+        with undisturbed(), folder:
             stage.stop()

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import requests
 
 from app.contract.problems import Problem
 from app.contract.schemas import Contract
 from app.sandbox.bodies import Json
+from app.transport import straight
 
 _MESSAGES: Json = msgspec.json.decode(Path(__file__).with_name("messages.json").read_bytes())
 
@@ -54,7 +54,7 @@ class RetailOps:
         self._client_id = client_id
         self._channel_id = channel_id
         self._contract = contract
-        self._session = requests.Session()
+        self._session = straight.session_to(base_url)
 
     def call(self, callback: str, **fields: Any) -> CallbackReply:
         """POST the callback.  Raises `requests.RequestException` when the channel cannot be reached."""
