@@ -15,7 +15,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, func, or_, select
 from app.records import callback_log, outbox
 from app.records.deliveries import DUE_STATES
 from app.records.statements import visible
-from app.records.tables.deliveries import IS_OPEN, deliveries, late_events
+from app.records.tables.deliveries import IS_OPEN, commands, deliveries, late_events
 from app.records.tables.figures import last_calls
 from app.records.tables.money import IS_IN_DOUBT, refunds
 from app.records.tables.orders import IS_LEFT_OPEN, IS_TIRED, handed_out, held_back
@@ -53,6 +53,22 @@ def open_calls(connection: Connection, channels: Collection[str] | None = None) 
         .group_by(*columns)
         .order_by(*columns)
     ).all()
+
+
+def orders_of_parked_calls(connection: Connection, channel: str, gateway: str) -> list[str]:
+    """The first `NAMED` orders that parked calls to the vendor are about, the one that was owed first before others."""
+    order_refnum = commands.c.order_refnum
+    return list(
+        connection.execute(
+            select(order_refnum)
+            .select_from(deliveries.join(commands, commands.c.id == deliveries.c.command_id))
+            .where(deliveries.c.channel == channel, deliveries.c.gateway == gateway, deliveries.c.state == "parked")
+            .where(IS_OPEN, order_refnum != "")
+            .group_by(order_refnum)
+            .order_by(func.min(deliveries.c.id))
+            .limit(NAMED)
+        ).scalars()
+    )
 
 
 def calls_failed_with(

@@ -265,7 +265,7 @@ def test_what_waits_for_an_operator_is_counted_by_channel(check: Check, pipe17: 
         "parked": "attention", "owed": "ok", "held back": "attention", "unacknowledged": "attention",
         "late news": "attention",
     }  # fmt: skip
-    assert "channel deliveries list --state parked" in sentence(found, "parked")
+    assert "about order A1: `channel deliveries list --state parked`" in sentence(found, "parked")
     held = sentence(found, "held back")
     assert "5 orders" in held and "H0 (its country is unknown)" in held and "2 more" in held and "H4" not in held
     assert "order T1" in sentence(found, "unacknowledged") and "1 failure " in sentence(found, "late news")

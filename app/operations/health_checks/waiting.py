@@ -74,7 +74,10 @@ def _deliveries(connection: Connection, found: dict[str, list[Finding]]) -> None
         one_of = f"{row.number} call{'s' if row.number > 1 else ''} to {row.gateway}"
         since = f"the oldest since {row.since:%Y-%m-%d %H:%M} UTC"
         if row.state == "parked":
-            what = f"{one_of} parked, {since}: `channel deliveries list --state parked` shows what to do"
+            orders = attention.orders_of_parked_calls(connection, row.channel, row.gateway)
+            named = f", about order{'s' if len(orders) > 1 else ''} {', '.join(orders)}" if orders else ""
+            named += " and others" if row.number > len(orders) == attention.NAMED else ""
+            what = f"{one_of} parked, {since}{named}: `channel deliveries list --state parked` shows what to do"
             found[row.channel].append(Finding("parked", "attention", what))
         else:
             found[row.channel].append(Finding(row.state, "ok", f"{one_of} still to be made, {since}"))
