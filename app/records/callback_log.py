@@ -40,7 +40,7 @@ def unconfigured_since(connection: Connection, since: datetime) -> Sequence[Row[
         .where(journal.c.channel == "unconfigured")
         .where(journal.c.kind == "callback", journal.c.at >= since)
         .group_by(journal.c.outcome)
-        .order_by(last.desc())
+        .order_by(last.desc(), journal.c.outcome)
     ).all()
 
 
