@@ -13,7 +13,8 @@ from app.channel.command import digest_of
 from app.clock import utc_now
 from app.records.deliveries import OPEN_STATES
 from app.records.tables.deliveries import commands, deliveries, late_events
-from tests.cli.operators import FULFILLMENTS, TRACKING, Terminal, a_delivery, parked, value
+from tests.cli.operators import FULFILLMENTS, Terminal, parked, value
+from tests.kept_calls import TRACKING, a_delivery
 from tests.retailops import Caller, codes
 from tests.sandboxes import Sandbox
 from tests.waiting import eventually

@@ -11,7 +11,8 @@ from sqlalchemy import insert, select
 
 from app.clock import utc_now
 from app.records.tables.operations import journal
-from tests.cli.operators import Terminal, a_delivery, parked, value
+from tests.cli.operators import Terminal, parked, value
+from tests.kept_calls import a_delivery
 from tests.retailops import Caller
 from tests.sandboxes import Sandbox
 from tests.waiting import eventually
