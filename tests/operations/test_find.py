@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -270,34 +271,34 @@ def test_r35_what_a_channel_was_found_by_is_not_filled_again_while_it_is_forgott
         with database.read() as connection:
             return connection.execute(select(func.count()).select_from(kept)).scalar_one()
 
-    def first(work: Callable[[], object]) -> Callable[..., Any]:
-        """`Database.write`, before each of which that is done."""
-
-        def write(*args: Any, **how: Any) -> Any:
-            with monkeypatch.context() as within:
-                within.setattr(database, "write", as_before)
-                work()
-            return as_before(*args, **how)
-
-        as_before = database.write
-        return write
-
-    def fill() -> None:
+    def fill(database: Database) -> None:
         filling = SearchFilling(database, database.clock)
         while filling.turn():
             pass
 
+    def forget(database: Database) -> None:
+        forgetting.purge(database, "first")
+
     # A whole walk before each step of forgetting; then a walk whose pieces are forgotten before they are written.
     with database.write() as connection:
         connection.execute(delete(kept))
-    with monkeypatch.context() as beside:
-        beside.setattr(database, "write", first(fill))
-        forgetting.purge(database, "first")
-    assert numbers_kept() == 0
-    state_stock(unfilled, "Only-In-Stock-7")
-    with monkeypatch.context() as beside:
-        beside.setattr(database, "write", first(lambda: forgetting.purge(database, "first")))
-        fill()
+    # Another process' database: threads of this one write, too.
+    with closing(Database(database.url.render_as_string(hide_password=False))) as other:
+        write = other.write
+
+        def before_each(work: Callable[[Database], None]) -> None:
+            def worked(*args: Any, **how: Any) -> Any:
+                work(database)
+                return write(*args, **how)
+
+            monkeypatch.setattr(other, "write", worked)
+
+        before_each(fill)
+        forget(other)
+        assert numbers_kept() == 0
+        state_stock(unfilled, "Only-In-Stock-7")
+        before_each(forget)
+        fill(other)
     assert numbers_kept() == 0
 
 
