@@ -47,10 +47,10 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 10_573, "all of app/": 71_482}
+LINES = {"gateways": 10_800, "all of app/": 73_000}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
-LINES_OF_CODE = {"gateways": 7_359, "Rally": 1_679}
+LINES_OF_CODE = {"gateways": 7_500, "Rally": 1_700}
 """Of these the lines that are neither blank, nor of comments or docstrings alone."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7
