@@ -150,7 +150,7 @@ class Load:
 def load(
     port: int, requests: Callable[[int], bytes], *, connections: int, duration_s: float, is_kept: bool = True
 ) -> Load:
-    """Send requests over some connections, one at a time on each, for a while."""
+    """Send requests over some connections, one at a time on each, for a while, one at least."""
     result = Load()
     lock = threading.Lock()
     stop_at = time.monotonic() + duration_s
@@ -161,7 +161,7 @@ def load(
         failures = 0
         client = Client(port)
         count = 0
-        while time.monotonic() < stop_at:
+        while not count or time.monotonic() < stop_at:
             raw = requests(number * 1_000_000 + count)
             count += 1
             begun = time.perf_counter()

@@ -15,6 +15,7 @@ from pathlib import Path
 from app.gateways.vendors.rally.signing import HEADER, sign
 from tests.benchmarks import durable
 from tests.benchmarks.bench import ROOT, Load, gunicorn, inventory, load, median, post_bytes
+from tests.benchmarks.rounds import Row
 
 PUSH = "/api/channel/inventory_push_v1"
 KEYS = tuple(f"key+of+the+benchmark+channel000{number}" for number in (1, 2, 3))
@@ -86,13 +87,13 @@ def _flood(port: int, flood: str) -> None:
     if flood == LARGE:
         kinds = [(_push(FLOOD, 10_000), 8), (_push(SECOND, 10_000), 8)]
     for raw, connections in kinds:
-        send = partial(load, port, lambda _, raw=raw: raw, connections=connections, duration_s=600.0)  # type: ignore[misc]
+        send = partial(load, port, lambda _, raw=raw: raw, connections=connections, duration_s=600.0)
         threading.Thread(target=send).start()
     time.sleep(1.0)
     print("flooding", flush=True)
 
 
-def p15(rounds: int, seconds: float, folder: Path) -> Iterator[durable.Row]:
+def p15(rounds: int, seconds: float, folder: Path) -> Iterator[Row]:
     """p50 and p99 of one merchant's hooks and pushes beside others' floods, against the same when it is quiet."""
     kinds: dict[str, bytes] = {"hook": _hook(QUIET), "push": _push(QUIET, 10)}
     for name, [url] in durable.databases(folder):
@@ -108,7 +109,7 @@ def p15(rounds: int, seconds: float, folder: Path) -> Iterator[durable.Row]:
 
             def measure(found: dict[str, list[Load]], port: int = server.port) -> None:
                 for kind, raw in kinds.items():
-                    result = load(port, lambda _, raw=raw: raw, connections=1, duration_s=seconds / 2)  # type: ignore[misc]
+                    result = load(port, lambda _, raw=raw: raw, connections=1, duration_s=seconds / 2)
                     assert set(result.statuses) == {200} and not result.failures, (result.statuses, result.failures)
                     found[kind].append(result)
 

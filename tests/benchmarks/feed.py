@@ -20,7 +20,7 @@ from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.vendors.retailrocket.store import Store
 from app.records import cataloguing, stock, sync_state
-from app.records.cataloguing import Statement
+from app.records.catalogue_statements import Statement
 from app.records.database import Database
 from app.records.feeds import FeedStore
 from tests.benchmarks.bench import ROOT

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from flask import Flask
@@ -20,9 +21,10 @@ from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from app.sandbox.vendors.rally import serve_rally
 from app.storefront.order_document import read_document, write_document
 from tests.benchmarks.bench import KEY
-from tests.benchmarks.durable import CHANNEL, Row, analyze, databases
+from tests.benchmarks.durable import CHANNEL, analyze, databases
 from tests.benchmarks.filling import Amounts, fill
-from tests.benchmarks.pulls import Prefetched
+from tests.benchmarks.pulls import Prefetched, candidates
+from tests.benchmarks.rounds import Row
 from tests.databases import open_database
 from tests.gateways.vendors.rally.shop import TEE, Shop, channel_text, record
 from tests.retailops import Caller
@@ -54,7 +56,7 @@ class Side:
         self.vendor = Caller(self.app, load_contract(), KEY)
         gateways = self.app.extensions["works"].gateways
         source = gateways[("bench0", "pipe17")]
-        gateways[("bench0", "pipe17")] = replace(source, orders=Prefetched.of(source.orders))
+        gateways[("bench0", "pipe17")] = replace(source, orders=Prefetched(source.orders, [candidates(source.orders)]))
         self.orders = [order["channel_order_refnum"] for order in self.vendor.pull()]
 
     def measure(self, number: int) -> None:
@@ -62,7 +64,7 @@ class Side:
         self._timed("order_pull, Pipe17", lambda: self.vendor.pull(), 100)
         self._timed("order_pull, Rally", lambda: self.shop.retailops.pull(), 100)
         for query in FIND:
-            self._timed("find", lambda query=query: self._page(f"find?q={query}"))
+            self._timed("find", partial(self._page, f"find?q={query}"))
         acknowledged, cancelled = self.orders[2 * number], self.orders[2 * number + 1]
         self._timed("order_acknowledge", lambda: self.vendor.acknowledge(acknowledged))
         self._timed("order_cancel", lambda: self.vendor.cancel(cancelled))
@@ -93,7 +95,8 @@ def s18(rounds: int, scale: float, folder: Path) -> Iterator[Row]:
 
     `scale` is the share of the large one's rows that is filled in.
     """
-    large = replace(LARGE, **{name: int(getattr(LARGE, name) * scale) for name in ("lines", "calls", "orders")})
+    lines, calls, orders = (int(amount * scale) for amount in (LARGE.lines, LARGE.calls, LARGE.orders))
+    large = replace(LARGE, lines=lines, calls=calls, orders=orders)
     vendor = serve_pipe17(shipments=140)
     try:
         for name, urls in databases(folder, 2):
@@ -118,7 +121,7 @@ def _side(url: str, vendor_url: str, amounts: Amounts) -> Iterator[Side]:
 
     def served(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         begun_s = time.perf_counter()
-        body = cast(Iterable[bytes], apps[0](environ, start))
+        body = apps[0](environ, start)
         if sides and (environ["REQUEST_METHOD"], environ["PATH_INFO"].rpartition("/")[2]) == ("POST", "orders"):
             sides[0].took("Rally order/create", time.perf_counter() - begun_s)
         return body

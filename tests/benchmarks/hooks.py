@@ -164,7 +164,7 @@ def _fill(database: Database, count: int) -> None:
             "description": "Lorem ipsum " * 20, "price": str(number % 90 + 1),
             "categories": [f"Category {number % 40}"],
         }  # fmt: skip
-        family = [(root, "", item)]
+        family: list[tuple[str, str, dict[str, Any]]] = [(root, "", item)]
         for size in SIZES:
             variant = {
                 "sku": f"BULK-{number}-{size}", "product_id": f"{number}-{size}", "options": [["Size", size]],

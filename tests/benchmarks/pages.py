@@ -12,8 +12,9 @@ from pathlib import Path
 
 from app.console.rendering import NAVIGATION
 from tests.benchmarks.bench import KEY, Load, gunicorn, inventory, load, median, post_bytes
-from tests.benchmarks.durable import PRODUCT, PUSH, Row, analyze, databases, environment, varied
+from tests.benchmarks.durable import PRODUCT, PUSH, analyze, databases, environment, varied
 from tests.benchmarks.filling import FIRST_ID, Amounts, fill
+from tests.benchmarks.rounds import Row
 from tests.databases import open_database
 
 LINES, CALLS, ORDERS, SKUS = 1_000_000, 100_000, 20_000, 10_000

@@ -24,7 +24,8 @@ from app.gateways import VENDORS
 from app.gateways.calls import Call
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from tests.benchmarks.bench import KEY, envelope, median
-from tests.benchmarks.durable import CHANNEL, Row, databases
+from tests.benchmarks.durable import CHANNEL, databases
+from tests.benchmarks.rounds import Row
 
 PULL = "/api/channel/order_pull_v1"
 PAGE = 100
@@ -65,7 +66,8 @@ def s13(rounds: int, folder: Path) -> Iterator[Row]:
         for name, urls in databases(folder, count):
             apps = [_app(url, channel) for url in urls]
             answer, whole = _cpu(apps[0], _as_they_come)
-            found, new, reference = [], [], []
+            found, new = list[tuple[float, ...]](), list[tuple[float, ...]]()
+            reference = list[float]()
             for at, app in enumerate(apps[1:]):  # in turn, so that both sides meet the same noise
                 _, (first, *more) = _cpu(app, _after_none if at % 3 == 2 else _after_one)
                 (new if at % 3 == 2 else found).append((first, *more))
@@ -122,6 +124,11 @@ def _after_one(app: Flask) -> None:
 def _candidates(app: Flask) -> list[Candidate]:
     [source] = app.extensions["works"].gateways.values()
     orders = source.orders.source if isinstance(source.orders, Prefetched) else source.orders
+    return candidates(orders)
+
+
+def candidates(orders: Any) -> list[Candidate]:
+    """What this order source offers."""
     fetched = orders.fetch_orders(None, 2**47, Call(Deadline.in_s(60.0), "benchmark", "question"))
     return [candidate for chunk in fetched for candidate in chunk]
 
@@ -150,7 +157,8 @@ def _request() -> dict[str, Any]:
 def _answered(app: Flask, request: dict[str, Any]) -> bytes:
     """The body of the answer."""
     statuses: list[str] = []
-    body = b"".join(app(request, lambda status, headers: statuses.append(status)))
+    start: Any = lambda status, headers: statuses.append(status)  # noqa: E731
+    body = b"".join(app(request, start))
     assert statuses == ["200 OK"], body
     return body
 

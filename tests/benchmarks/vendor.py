@@ -48,8 +48,8 @@ def main(port: int, delay_s: float) -> None:
                 received[peer] = b""
                 loop.register(peer, selectors.EVENT_READ)
                 continue
+            assert isinstance(key.fileobj, socket.socket)
             peer = key.fileobj
-            assert isinstance(peer, socket.socket)
             try:
                 piece = peer.recv(65536)
             except OSError:
