@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from sqlalchemy import Connection
+
+from app.operations import pasted_numbers
 from app.operations.scope import Scope
 from app.records import searching
 from app.records.database import Database
@@ -15,8 +18,11 @@ Kind = Literal[
     "refund", "credit", "delivery", "request", "sku",
 ]  # fmt: skip
 """What a number is.  order: the channel's; retailops_order: RetailOps' of an order; source_order: the merchant's own at
-the source; cart and payment: ids of a checkout; refund and credit: of money that went back; delivery: our id of a call.
-The others say it themselves."""
+the source; cart and payment: ids of a checkout; refund and credit: of money that went back, or our id of a refund;
+delivery: our id of a call.  The others say it themselves."""
+
+_OF_RETAILOPS: tuple[Kind, ...] = ("retailops_order", "shipment", "package", "return")
+"""Numbers of RetailOps, of which two spellings are one (R7)."""
 
 SHORTEST_PREFIX = 6
 """Characters from which on the begin of a number finds it; shorter ones have to be whole."""
@@ -42,20 +48,32 @@ class Hit:
 def find(database: Database, scope: Scope, query: str) -> list[Hit]:
     """Everything with a number that is this one or, from six characters on, begins so; case does not matter.
 
-    Whole matches come first.  At most `MOST`.  Raises `DatabaseUnavailable`.
+    Where nothing has the number as it is written, what stands around it does not count: a sign, quotes, blanks in
+    between, a word before it (`pasted_numbers`).  Whole matches come first.  At most `MOST`.  Raises
+    `DatabaseUnavailable`.
     """
-    number = query.strip()
-    if not number:
-        return []
-    is_begin = len(number) >= SHORTEST_PREFIX
     with database.read() as connection:
-        found = [
-            *searching.kept_numbers(connection, scope.keys, number, is_begin=is_begin, limit=MOST),
-            *searching.orders_where_they_stand(connection, scope.keys, number),
-            *searching.stocked_skus(connection, scope.keys, number),
-            *searching.call(connection, scope.keys, number),
-            *searching.requests(connection, scope.keys, number, is_begin=is_begin, limit=MOST),
-        ]
+        for number in pasted_numbers.readings(query):
+            hits = _with_number(connection, scope, number)
+            if number != query.strip():
+                hits = [hit for hit in hits if folded(hit.id) == folded(number)] or hits
+            if hits:
+                return hits
+        of_retailops = _with_number(connection, scope, pasted_numbers.of_retailops(query))
+        return [hit for hit in of_retailops if hit.kind in _OF_RETAILOPS]
+
+
+def _with_number(connection: Connection, scope: Scope, number: str) -> list[Hit]:
+    """What has this number, or begins with it; whole matches first."""
+    is_begin = len(number) >= SHORTEST_PREFIX
+    found = [
+        *searching.kept_numbers(connection, scope.keys, number, is_begin=is_begin, limit=MOST),
+        *searching.orders_where_they_stand(connection, scope.keys, number),
+        *searching.stocked_skus(connection, scope.keys, number),
+        *searching.packages_at_vendors(connection, scope.keys, number),
+        *searching.by_our_id(connection, scope.keys, number),
+        *searching.requests(connection, scope.keys, number, is_begin=is_begin, limit=MOST),
+    ]
     hits = dict.fromkeys(Hit(cast(Kind, item.kind), item.channel, item.order_refnum, item.number) for item in found)
     whole = folded(number)
     return sorted(hits, key=lambda hit: folded(hit.id) != whole)[:MOST]

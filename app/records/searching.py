@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select, tuple_
 
 from app.records.search_keys import folded
 from app.records.statements import visible
 from app.records.tables.channels import channels
 from app.records.tables.deliveries import commands, deliveries
+from app.records.tables.money import refunds
 from app.records.tables.operations import journal, search_keys
-from app.records.tables.orders import HAS_NUMBER, handed_out
+from app.records.tables.orders import HAS_NUMBER, handed_out, packages
 from app.records.tables.stock import stock, sync_states
 from app.records.tables.storefront import orders
 
@@ -89,16 +90,32 @@ def stocked_skus(connection: Connection, channels: Collection[str] | None, numbe
     return [Found("sku", channel, "", number) for channel in rows.scalars()]
 
 
-def call(connection: Connection, channels: Collection[str] | None, number: str) -> list[Found]:
-    """The call to a vendor with this id."""
-    if not number.isascii() or not number.isdecimal() or int(number) > MOST_ID:
+def packages_at_vendors(connection: Connection, channels: Collection[str] | None, number: str) -> list[Found]:
+    """Packages that vendors know by this number: RetailOps' of the shipment, a hyphen, its own (R24)."""
+    of, shipment = search_keys.c, number.rpartition("-")[0]
+    is_its = and_(of.channel == packages.c.channel, of.order_refnum == packages.c.order_refnum)
+    rows = connection.execute(
+        select(packages.c.channel, packages.c.order_refnum, packages.c.key)
+        .join(search_keys, is_its)
+        .where(of.folded_key == folded(shipment), of.kind == "shipment", packages.c.key == number)
+        .where(visible(func.coalesce(of.channel, ""), channels))
+    )
+    return [Found("package", *row) for row in rows] if shipment else []
+
+
+def by_our_id(connection: Connection, channels: Collection[str] | None, number: str) -> list[Found]:
+    """The call to a vendor with this id, and the refund."""
+    if not number.isascii() or not number.isdecimal() or len(number) > 19 or int(number) > MOST_ID:
         return []
-    query = (
-        select(deliveries.c.channel, commands.c.order_refnum)
+    calls = (
+        select(literal("delivery"), deliveries.c.channel, commands.c.order_refnum)
         .join(commands, commands.c.id == deliveries.c.command_id)
         .where(deliveries.c.id == int(number), visible(deliveries.c.channel, channels))
     )
-    return [Found("delivery", row.channel, row.order_refnum, number) for row in connection.execute(query)]
+    of_money = select(literal("refund"), refunds.c.channel, refunds.c.order_refnum).where(
+        refunds.c.id == int(number), visible(refunds.c.channel, channels)
+    )
+    return [Found(*row, str(int(number))) for query in (calls, of_money) for row in connection.execute(query)]
 
 
 def requests(

@@ -27,6 +27,7 @@ from app.records.tables.operations import search_keys as kept
 from app.records.tables.storefront import orders
 from app.storefront import order_expiry
 from tests.channels import channel_table
+from tests.console.stage import held_refund
 from tests.gateways.vendors.rally.shop import MUG, TEE, opened, record
 from tests.retailops import Caller
 from tests.sandboxes import Sandbox
@@ -94,6 +95,31 @@ def test_p38_an_order_is_found_by_every_number_of_it_and_of_its_parts(
             assert (kind, refnum, number) not in hits(retailops.database, number[:5]), "too short for a prefix"
     assert hits(retailops.database, "") == hits(retailops.database, "  ") == set()
     assert hits(retailops.database, "nobody-has-this") == set()
+
+
+def test_p38_a_number_is_found_with_what_was_pasted_around_it(retailops: Caller, shipped: dict[str, Any]) -> None:
+    """As it comes from mails, labels and spreadsheets, and only where nothing has the number as it stands."""
+    refnum, database = shipped["channel_order_refnum"], retailops.database
+    refunded = held_refund(retailops, refnum)
+    with database.write() as connection:
+        numbers = [Number(refnum, "source_order", "#90496"), Number(refnum, "tracking", "940010000000000496")]
+        search_keys.learn(connection, "first", numbers, utc_now())
+        of_another = [Number("OTHER-1", "order", "'8004960'")]
+        search_keys.learn(connection, "first", of_another, utc_now())
+    source, tracking = ("source_order", refnum, "#90496"), ("tracking", refnum, "940010000000000496")
+    for pasted in ("#90496", "90496", "\t90496\n", "'90496'", "\u201c#90496\u201d", "Order #90496", "order no: 90496,",
+                   "\ufeff90496", "904\u200b96", "\uff19\uff10\uff14\uff19\uff16", "(90496)", '="90496"'):  # fmt: skip
+        assert hits(database, pasted) == {source}, pasted
+    for pasted in ("9400 1000 0000 0004 96", "tracking: 940010000000000496.", "9400\u00a01000\u00a00000"):
+        assert hits(database, pasted) == {tracking}, pasted
+    for pasted in ("08004960", "8004960.0", "8,004,960", '"8004960"', "RetailOps order 8004960"):
+        assert hits(database, pasted) == {("retailops_order", refnum, "8004960")}, pasted
+    assert hits(database, "'8004960'") == {("order", "OTHER-1", "'8004960'")}, "as it stands it is another's"
+    assert hits(database, "7700501-6600042") == {("package", refnum, "7700501-6600042")}, "as its vendor knows it"
+    assert hits(database, "7700501-6600042", Scope(frozenset({"other"}))) == set()
+    assert ("refund", refnum, str(refunded)) in hits(database, f"refund {refunded}")
+    assert hits(database, "496 or 8004960") == set(), "of two numbers nobody knows which is meant"
+    assert hits(database, "9" * 5000) == hits(database, "#") == set()
 
 
 def test_p38_a_request_is_found_by_its_id_and_names_its_order(retailops: Caller, shipped: dict[str, Any]) -> None:
