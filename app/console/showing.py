@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from app.domain.prices import decimals
+from app.domain.texts import counted
 
 LONGEST_ID: Final = 18
 """Characters of an id that are shown in a table; the rest is left out in the middle."""
@@ -83,12 +84,7 @@ def number(value: float | int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
-def count(value: int, one: str, more: str = "") -> str:
-    """A number of things in words: "1 call", "3 calls"."""
-    return f"{value:,} {one if value == 1 else more or one + 's'}"
-
-
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
-    "ago": ago, "count": count, "duration": duration, "exact": exact, "machine": machine, "milliseconds": milliseconds,
-    "moment": moment, "money": money, "number": number, "short_id": short_id,
+    "ago": ago, "count": counted, "duration": duration, "exact": exact, "machine": machine,
+    "milliseconds": milliseconds, "moment": moment, "money": money, "number": number, "short_id": short_id,
 }  # fmt: skip

@@ -79,6 +79,11 @@ def shortened(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: _boundary(text, limit - 1)] + "…"
 
 
+def counted(count: int, one: str, more: str = "") -> str:
+    """A number of things in words: "1 call", "3,000 calls"; `more` is the plural where that is not `one` with an s."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def split(text: str, limit: int, *, shortest: int = 1) -> list[str]:
     """The text in parts of at most `limit` characters that give it back when joined; [] for an empty text.
 

@@ -14,7 +14,6 @@ from app.channel.refunds import returned_units
 from app.domain.orders import SketchLine
 from app.operations.orders import OrderRow, Sources, row_of
 from app.operations.scope import Scope
-from app.operations.standing import sentences
 from app.records import delivery_rows, handed_out, order_list, payment_ledger, refunds, search_keys
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES
@@ -79,10 +78,9 @@ class CallFacts:
 
 @dataclass(frozen=True)
 class OrderFacts:
-    """Everything about one order but its timeline.  `now` are sentences: how it stands, and what to do."""
+    """Everything about one order but its timeline, which says how it stands and what to do."""
 
     row: OrderRow
-    now: tuple[str, ...]
     numbers: tuple[tuple[str, str], ...]
     """What else it and its parts are known by: kind (`find.Kind`) and number."""
     currency_code: str
@@ -92,6 +90,10 @@ class OrderFacts:
     refunds: tuple[Entry, ...]
     """Oldest first (`records.refunds.RefundState` says what their states mean)."""
     open_calls: tuple[CallFacts, ...]
+
+    def sku_of(self, line: str) -> str:
+        """What a line is of, in words where that is unknown."""
+        return next((it.sku for it in self.lines if it.refnum == line and it.sku), f"line {line}")
 
 
 def facts(database: Database, scope: Scope, sources: Sources, channel: str, refnum: str) -> OrderFacts | None:
@@ -110,7 +112,6 @@ def facts(database: Database, scope: Scope, sources: Sources, channel: str, refn
         charges = payment_ledger.charges(connection, channel, refnum)
         numbers = search_keys.of_order(connection, channel, refnum)
         calls = _open_calls(connection, channel, refnum)
-        said = sentences(connection, channel, refnum, now)
     payments = tuple(
         PaymentFacts(item.refnum, item.payment_type, item.charged, item.left, item.currency_code)
         for item in reversed(charges)
@@ -123,7 +124,6 @@ def facts(database: Database, scope: Scope, sources: Sources, channel: str, refn
         )
     return OrderFacts(
         row_of(row, sources),
-        tuple(said),
         tuple((number.kind, number.number) for number in numbers if number.number != refnum),
         currency,
         _lines(known, document, entries),

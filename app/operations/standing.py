@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
-from app.operations.timeline_entries import call_name, times, tries, why
-from app.records import traces
-from app.storefront import order_store
+from app.domain.events import Event
+from app.domain.texts import counted
+from app.operations.timeline_entries import Entry, call_name, times, tries, why
 from app.storefront.order_store import StoredOrder
-
-
-def sentences(connection: Connection, channel: str, refnum: str, now: datetime) -> list[str]:
-    """All of it, read now."""
-    ledger = traces.commands_of_order(connection, channel, refnum)
-    return [
-        *of_hand_out(
-            traces.hand_out_of(connection, channel, refnum),
-            traces.hold_of(connection, channel, refnum),
-            order_store.get(connection, channel, refnum),
-            now,
-        ),
-        *of_packages(traces.packages_of(connection, channel, refnum)),
-        *of_calls(traces.calls_of_commands(connection, [row.id for row in ledger])),
-        *of_late_events(traces.late_events_of(connection, channel, refnum)),
-    ]
 
 
 def of_hand_out(row: Row[Any] | None, hold: Row[Any] | None, stored: StoredOrder | None, now: datetime) -> list[str]:
@@ -70,6 +55,44 @@ def of_packages(rows: Sequence[Row[Any]]) -> list[str]:
     return [f"Packages registered: {len(rows)}."] if rows else []
 
 
+def of_answers(entries: Iterable[Entry], ledger: Sequence[Row[Any]]) -> Iterator[str]:
+    """What RetailOps was refused and has not got since: it is not done, and nothing is owed for it.
+
+    `entries` are of the order, oldest first.
+    """
+    refused: dict[tuple[str, frozenset[str]], Entry] = {}
+    for entry in entries:
+        if entry.kind != "answer":
+            continue
+        if _errors(entry) or (entry.status or 0) >= 400:
+            refused[entry.name, _shipments(entry)] = entry
+        else:
+            done = {row.natural_key for row in ledger if row.request_id == entry.request_id}
+            for callback, shipments in list(refused):
+                is_about = not shipments or any(f"/{it}-" in key for it in shipments for key in done)
+                if callback == entry.name and is_about:
+                    del refused[callback, shipments]
+    for entry in refused.values():
+        at, errors = f"{entry.at:%Y-%m-%d %H:%M:%S} UTC", _errors(entry)
+        if errors:
+            more = f" (and {counted(len(errors) - 1, 'more error')})" if len(errors) > 1 else ""
+            said = f"{errors[0].code}: {errors[0].message.rstrip('.')}{more}"
+            yield f"NOT DONE: {entry.name} was answered with an error at {at}. {said}."
+        else:
+            yield f"NOT DONE: {entry.name} was answered with HTTP {entry.status} at {at}, {entry.code}."
+
+
+def _errors(entry: Entry) -> list[Event]:
+    return [event for event in entry.events if event.event_type == "error"]
+
+
+def _shipments(entry: Entry) -> frozenset[str]:
+    """The shipments that an answer refuses; one of them may be done while another is not."""
+    about = [item for event in _errors(entry) for item in event.associations]
+    is_of_shipments = entry.name == "order_shipment_submit"
+    return frozenset(item.identifier for item in about if is_of_shipments and item.identifier_type == "shipment_id")
+
+
 def of_calls(owed: Sequence[Row[Any]]) -> list[str]:
     """The calls to vendors that are still open, and what to do about each."""
     said = []
@@ -82,17 +105,27 @@ def of_calls(owed: Sequence[Row[Any]]) -> list[str]:
         elif row.state == "parked":
             said.append(
                 f"PARKED: {name}. {why(row)}. The order's later calls wait for it. "
-                f"Mend the cause, then: channel deliveries retry {row.id}, or give it up: "
-                f"channel deliveries drop {row.id} --reason TEXT"
+                f"Mend the cause, then: `channel deliveries retry {row.id}`, or give it up: "
+                f"`channel deliveries drop {row.id} --reason TEXT`"
             )
         elif row.state == "checking":
             said.append(f"Being found out: whether {row.gateway} did {name}. {why(row)}.")
         else:
             next_try = f"{row.next_try_at:%Y-%m-%d %H:%M:%S} UTC"
             said.append(f"Owed: {name}, {tries(row.attempts)}, next {next_try}. {why(row)}.")
-    if owed and all(row.state == "delivered" for row in owed):
-        said.append(f"All {len(owed)} calls to vendors were delivered; nothing is open.")
+    if owed and all(row.closed_at is not None for row in owed):
+        said.append(_over(Counter(row.state for row in owed)))
     return said
+
+
+def _over(states: Counter[str]) -> str:
+    """How calls of which none is open have ended."""
+    number = counted(states.total(), "call")
+    if set(states) > {"delivered"} or "delivered" not in states:
+        ended = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        return f"No call to a vendor is open; of {number}: {ended}."
+    was = "The one call to a vendor was" if states.total() == 1 else f"All {number} to vendors were"
+    return f"{was} delivered; nothing is open."
 
 
 def of_late_events(rows: Iterable[Row[Any]]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from app.domain.texts import counted
 from app.operations import standing
 from app.operations import timeline_entries as make
 from app.operations.scope import Scope
@@ -74,15 +75,19 @@ def of_order(database: Database, scope: Scope, channel: str, refnum: str) -> Tim
             gathered.met(row.request_id, row.at - timedelta(milliseconds=row.duration_ms), row.at)
         both = [*lines, *traces.lines_of_requests(connection, gathered.spans, channel)]
     make.add_lines({row.id: row for row in both}.values(), gathered)
+    entries = gathered.in_order()
     said = [
         *standing.of_hand_out(hand_out, hold, stored, now),
         *standing.of_packages(packages),
+        *standing.of_answers(entries, ledger),
         *standing.of_calls(owed),
         *standing.of_late_events(late),
     ]
-    if not gathered.entries and not said:
+    if not entries and not said:
         return None
-    return Timeline(channel, refnum, tuple(said), gathered.in_order())
+    if hand_out is None and hold is None and stored is None:
+        said.insert(0, "This server has not handed it to RetailOps.")
+    return Timeline(channel, refnum, tuple(said), entries)
 
 
 def requests_like(database: Database, scope: Scope, start: str, since: datetime) -> list[str]:
@@ -143,7 +148,7 @@ def _add_birth(
         return
     document = read_document(stored.body)
     total, facts = _money(document), {"amount": document.total, "currency_code": document.currency}
-    made = f"makes the order of cart {stored.cart_id}: {len(document.lines)} lines, {total}"
+    made = f"makes the order of cart {stored.cart_id}: {counted(len(document.lines), 'line')}, {total}"
     gathered.add(stored.created_at, HERE, "order", made, code="created", **facts)
     paid = {"amount": document.paid, "currency_code": document.currency}
     said = f"knows that the shopper has paid {document.paid:f} {document.currency}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from sqlalchemy import Row
 from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event
 from app.domain.prices import decimals
+from app.domain.texts import counted
 from app.records.callback_log import problems_of
 from app.records.refunds import Entry as Refund
 
@@ -27,6 +28,9 @@ event: what that left to be said; closed: it is delivered, refused or dropped.  
 vendor; hook: one of a vendor."""
 
 RETAILOPS, HERE, OPERATOR = "RetailOps", "this server", "an operator"
+
+INEXACT = timedelta(milliseconds=20)
+"""How late a callback's begin may seem: it is its end less a duration that was rounded, read from another clock."""
 
 _EVENTS = list[Event]
 
@@ -87,8 +91,27 @@ class Gathered:
             self.spans[request_id] = (min(all_times), max(all_times))
 
     def in_order(self) -> tuple[Entry, ...]:
-        """Oldest first."""
-        return tuple(sorted(self.entries, key=lambda entry: entry.at))
+        """Oldest first.
+
+        A request begins when its callback came: the journal knows that less exactly than the ledger what followed.
+        """
+        followed: dict[str, list[datetime]] = {}
+        for entry in self.entries:
+            if entry.request_id and entry.kind != "callback":
+                followed.setdefault(entry.request_id, []).append(entry.at)
+        return tuple(sorted((_begun(entry, followed) for entry in self.entries), key=_place))
+
+
+def _begun(entry: Entry, followed: Mapping[str, Sequence[datetime]]) -> Entry:
+    """A callback at the first moment of what followed, where that seems to be a little earlier; any other as it is."""
+    if entry.kind != "callback":
+        return entry
+    earlier = [at for at in followed.get(entry.request_id, ()) if timedelta() <= entry.at - at < INEXACT]
+    return replace(entry, at=min(earlier, default=entry.at))
+
+
+def _place(entry: Entry) -> tuple[datetime, bool]:
+    return entry.at, entry.kind != "callback"
 
 
 def add_lines(lines: Iterable[Row[Any]], gathered: Gathered) -> None:
@@ -188,7 +211,7 @@ def add_packages(rows: Iterable[Row[Any]], gathered: Gathered) -> None:
     for row in rows:
         units = sum(int(line.get("quantity", 0)) for line in msgspec.json.decode(row.lines))
         shipment = f" of shipment {row.retailops_shipment_id}" if row.retailops_shipment_id else ""
-        said = f"registers package {row.key}{shipment}: {units} units"
+        said = f"registers package {row.key}{shipment}: {counted(units, 'unit')}"
         gathered.add(row.registered_at, HERE, "package", said, name=row.key)
 
 
@@ -238,7 +261,7 @@ def why(row: Row[Any]) -> str:
 
 
 def tries(count: int) -> str:
-    return "1 try" if count == 1 else f"{count} tries"
+    return counted(count, "try", "tries")
 
 
 def times(count: int) -> str:

@@ -107,15 +107,16 @@ def by_our_id(connection: Connection, channels: Collection[str] | None, number: 
     """The call to a vendor with this id, and the refund."""
     if not number.isascii() or not number.isdecimal() or len(number) > 19 or int(number) > MOST_ID:
         return []
+    written = str(int(number))
     calls = (
-        select(literal("delivery"), deliveries.c.channel, commands.c.order_refnum)
+        select(literal("delivery"), deliveries.c.channel, commands.c.order_refnum, literal(written))
         .join(commands, commands.c.id == deliveries.c.command_id)
         .where(deliveries.c.id == int(number), visible(deliveries.c.channel, channels))
     )
-    of_money = select(literal("refund"), refunds.c.channel, refunds.c.order_refnum).where(
+    of_money = select(literal("refund"), refunds.c.channel, refunds.c.order_refnum, literal(written)).where(
         refunds.c.id == int(number), visible(refunds.c.channel, channels)
     )
-    return [Found(*row, str(int(number))) for query in (calls, of_money) for row in connection.execute(query)]
+    return [Found(*row) for query in (calls, of_money) for row in connection.execute(query)]
 
 
 def requests(

@@ -18,6 +18,7 @@ from app.operations.order_facts import facts
 from app.operations.orders import STATES, OrderFilter, OrderRow, Sources, listing
 from app.operations.paging import Page, UnknownPlace
 from app.operations.scope import Scope
+from app.operations.timeline import of_order
 from app.records.database import Database
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, opened
 from tests.retailops import Caller
@@ -84,7 +85,8 @@ def test_p38_an_order_s_facts_say_what_became_of_each_unit_and_nothing_of_a_pers
     assert [(call.verb, call.state) for call in found.open_calls] == [("submit_shipment", "owed")]
     assert ("shipment", "7700501") in found.numbers and ("retailops_order", "70") in found.numbers
     assert [item.units for item in found.packages] == [{line["channel_item_refnum"]: line["quantity"]}]
-    assert any(sentence.startswith("Owed: delivery") for sentence in found.now)
+    told = of_order(retailops.database, ALL, "first", refnum)
+    assert told is not None and any(sentence.startswith("Owed: delivery") for sentence in told.now)
     for secret in filter(None, (order["shipping_address"].get("address1"), order["shipping_address"].get("last_name"))):
         assert secret not in repr(found)
     assert facts(retailops.database, NONE, SOURCES, "first", refnum) is None
@@ -99,7 +101,8 @@ def test_p38_p46_a_checkout_s_order_has_facts_before_retailops_knows_it_and_its_
         refnum = shop.buy()
         found = facts(shop.database, ALL, Sources({"shop": "rally"}), "shop", refnum)
         assert found is not None and found.row.state == "waiting" and found.row.vendor == "rally"
-        assert found.now == ("RetailOps gets it with its next order_pull.",)
+        told = of_order(shop.database, ALL, "shop", refnum)
+        assert told is not None and told.now == ("RetailOps gets it with its next order_pull.",)
         assert {line.sku for line in found.lines} <= {TEE, MUG} and sum(item.amount for item in found.payments) > 0
 
         ask_without_right(shop)

@@ -125,6 +125,39 @@ def test_p38_a_timeline_holds_hand_outs_callbacks_with_events_every_attempt_and_
         assert not address.get(name) or address[name] not in repr(found)
 
 
+def test_p38_what_retailops_was_refused_is_how_the_order_stands_until_it_is_done(
+    retailops: Caller, pipe17: Sandbox
+) -> None:
+    order = next(item for item in retailops.pull() if sum(line["quantity"] for line in item["order_items"]) > 2)
+    refnum, database = order["channel_order_refnum"], retailops.database
+    retailops.acknowledge(refnum)
+
+    def stands(refnum: str = refnum) -> list[str]:
+        retailops.app.extensions["works"].journal.flush()
+        return [sentence for sentence in told(database, "first", refnum).now if sentence.isprintable()]
+
+    done = "The one call to a vendor was delivered; nothing is open."
+    assert stands() == [f"RetailOps has acknowledged it as its order {70}; it is open.", done]
+    pipe17.fault(kind="status", code=400, times=1, match=FULFILLMENTS)
+    assert retailops.ship(order, 501, 2)["events"][0]["code"] == "FULFILLMENT_REFUSED"
+    refused = [sentence for sentence in stands() if sentence.startswith("NOT DONE: order_shipment_submit was answered")]
+    assert len(refused) == 1 and "FULFILLMENT_REFUSED: Pipe17 refused the fulfilment (HTTP_400)" in refused[0]
+    assert retailops.ship(order, 502, 2)["events"] == []
+    assert set(refused) < set(stands()), "another shipment is not this one"
+    assert retailops.ship(order, 501, 2)["events"] == []
+    assert [sentence for sentence in stands() if "NOT DONE" in sentence] == []
+
+    assert retailops.cancel("NOBODY-S")["status"] == "fail"
+    never, refused_too = stands("NOBODY-S")
+    assert never == "This server has not handed it to RetailOps."
+    assert refused_too.startswith("NOT DONE: order_cancel was answered with an error at ")
+
+    entries = told(database, "first", refnum).entries
+    begun = {entry.request_id: entry.at for entry in entries if entry.kind == "callback"}
+    first = {entry.request_id: entry.kind for entry in reversed(entries) if entry.request_id in begun}
+    assert set(first.values()) == {"callback"}, "nothing comes of a request before it came"
+
+
 def test_p38_a_checkout_s_order_begins_with_its_cart_and_money_and_shows_what_went_back(
     build_app: Callable[..., Flask], contract: Contract
 ) -> None:

@@ -76,7 +76,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
             abort(404)
         return shown(
             "order.html", channel=context.scope.name(key), refnum=refnum, facts=facts, kinds=WORDS,
-            sentences=facts.now if facts and facts.now else found_timeline.now if found_timeline else (),
+            sentences=found_timeline.now if found_timeline else (),
             entries=found_timeline.entries if found_timeline else (),
         )  # fmt: skip
 

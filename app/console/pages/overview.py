@@ -13,7 +13,8 @@ from app.console.page_context import PageContext
 from app.console.pictures import Picture, bars
 from app.console.rendering import shown
 from app.console.sessions import PATH
-from app.console.showing import ago, count, duration
+from app.console.showing import ago, duration
+from app.domain.texts import counted
 from app.operations.overview import ChannelNow, Overview, Waiting, overview
 
 _WORDS: Final = {
@@ -54,7 +55,7 @@ def said(found: Overview) -> str:
     if not number:
         first = "Nothing waits for you"
     else:
-        first = f"{count(number, 'thing waits', 'things wait')} for you"
+        first = f"{counted(number, 'thing waits', 'things wait')} for you"
         if oldest is not None:
             first += f", the oldest for {duration(found.at - oldest)}"
     return f"{first}; {_last_asked(found.channels, found.at)}."
@@ -68,7 +69,7 @@ def _last_asked(channels: Iterable[ChannelNow], now: datetime) -> str:
 def words(item: Waiting) -> str:
     """What waits, in words."""
     one, more = _WORDS[item.kind]
-    return count(item.count, one.format(item.gateway), more.format(item.gateway))
+    return counted(item.count, one.format(item.gateway), more.format(item.gateway))
 
 
 def place(channel: ChannelNow, item: Waiting) -> str:
@@ -92,7 +93,7 @@ def _day(channel: ChannelNow) -> Picture:
     bad = [hour.bad for hour in channel.hours]
     total = sum(hour.count for hour in channel.hours)
     sentence = (
-        f"{count(total, 'callback')} in {duration(timedelta(hours=len(moments)))}, {sum(bad):,} refused or failed"
+        f"{counted(total, 'callback')} in {duration(timedelta(hours=len(moments)))}, {sum(bad):,} refused or failed"
     )
     return bars(
         f"day-{channel.key}", f"Callbacks by hour, {channel.name}", sentence, moments,

@@ -13,7 +13,8 @@ from app.console.page_context import PageContext
 from app.console.pictures import Picture, bars, lines
 from app.console.rendering import shown
 from app.console.sessions import PATH
-from app.console.showing import count, duration
+from app.console.showing import duration
+from app.domain.texts import counted
 from app.operations import check_requests, operator_log, settings_view, vendor_limits
 from app.operations.health import HealthFigures, Window, health
 
@@ -72,8 +73,8 @@ def said(found: HealthFigures, title: str) -> str:
     if not calls and not vendor_calls:
         return f"Nothing was called in the last {title}."
     return (
-        f"In the last {title} RetailOps called {count(calls, 'time')}, {bad:,} refused or failed; "
-        f"vendors were called {count(vendor_calls, 'time')}, {errors:,} without success."
+        f"In the last {title} RetailOps called {counted(calls, 'time')}, {bad:,} refused or failed; "
+        f"vendors were called {counted(vendor_calls, 'time')}, {errors:,} without success."
     )
 
 
