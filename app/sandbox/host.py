@@ -65,12 +65,19 @@ class Vendor:
         return Shapes(Path(inspect.getfile(type(self))).parent)
 
     def start(self, port: int, options: Options) -> RunningServer:
-        """The sandbox as `channel sandbox` runs it, with what its file keeps.
+        """The sandbox as `channel sandbox` runs it, with what its file keeps.  Raises what `serve` does."""
+        return self.serve(port, state_file=options.state_file)
+
+    def serve(self, port: int = 0, *, first: Json | None = None, **remembered: Any) -> RunningServer:
+        """The sandbox on loopback, with what its file keeps; without one it begins as `first` says.  Port 0 takes a
+        free one.  `remembered` are arguments of its `State`.
 
         Raises `OSError` when the port is taken, `ValueError`, `LookupError` or `TypeError` for a file of another's.
         """
-        state = self.remembers(state_file=options.state_file)
-        state.load()
+        state = self.remembers(**remembered)
+        if not state.load():
+            self.begin(state, first or {})
+            state.save()
         return serve_sandbox(self, state, port=port)
 
     def body(self, state: Any, shape: str) -> Any:
@@ -109,9 +116,13 @@ class Vendor:
         """Headers that a fault rule is for, taken from fields of the vendor's own, which leave `rule`."""
         return {}
 
-    def reset(self, state: Any, body: Json) -> Json:
-        """Begins anew as `POST /sandbox/reset` asks; its answer.  Raises `Failure` 400."""
+    def begin(self, state: Any, first: Json) -> None:
+        """Begins anew, with what is there at first."""
         state.clear()
+
+    def reset(self, state: Any, body: Json) -> Json:
+        """Begins anew as the body of `POST /sandbox/reset` says; its answer.  Raises `Failure` 400."""
+        self.begin(state, body)
         return {}
 
     def change_settings(self, state: Any, settings: Any) -> None:

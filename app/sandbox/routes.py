@@ -50,7 +50,8 @@ class Routes:
     def route(self, method: str, path: str, *, takes: str = "", is_locked: bool = True) -> Callable[[_View], _View]:
         """Serves a function, with the state's lock held unless `is_locked` is false.
 
-        `method` may be `ANY`.  `takes` is the name of a shape in the vendor's `shapes.json`.
+        `method` may be `ANY`.  `takes` is the name of a shape in the vendor's `shapes.json`; with the name of a part of
+        the path in braces it is another one for each, and 404 where there is none.
         """
 
         def add(view: _View) -> _View:
@@ -77,7 +78,10 @@ class Routes:
             with state.lock:
                 self._admission(state, parts)
         if route.takes:
-            parts["body"] = vendor.body(state, route.takes)
+            shape = route.takes.format(**parts)
+            if shape != route.takes and shape not in vendor.shapes:
+                raise Failure(404, "unknown path")
+            parts["body"] = vendor.body(state, shape)
         with state.lock if route.is_locked else nullcontext():
             answer = route.view(state, **parts)
             if isinstance(answer, Response):

@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from flask import Response, g, request
 
 from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, object_body, readable
-from app.sandbox.host import Account, Options, Vendor, serve_sandbox
+from app.sandbox.host import Account, Vendor
 from app.sandbox.page import Play
 from app.sandbox.routes import ANY, Routes
-from app.sandbox.server import RunningServer
-from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.rally import shopping
 from app.sandbox.vendors.rally.admin import ADMIN
 from app.sandbox.vendors.rally.answers import TOPICS
@@ -24,7 +21,7 @@ from app.sandbox.vendors.rally.findings import Findings
 from app.sandbox.vendors.rally.sessions import BUTTON, CHECKOUT
 from app.sandbox.vendors.rally.shop import SHOP
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, signed_message
-from app.sandbox.vendors.rally.state import SAMPLES, Merchant, State
+from app.sandbox.vendors.rally.state import SAMPLES, State
 from app.sandbox.vendors.rally.step_requests import Checkout
 from app.sandbox.vendors.rally.webhooks import receive, register_hook, remove_hook
 
@@ -59,10 +56,8 @@ class Rally(Vendor):
         Account(one.api_keys[0], one.organization_id, f"{one.name}, client id {one.client_id}")
         for one in SAMPLES.merchants
     )
+    remembers = State
     routes = (ADMIN, SHOP, BUTTON, CHECKOUT, API)
-
-    def start(self, port: int, options: Options) -> RunningServer:
-        return serve_rally(port, state_file=options.state_file)
 
     def refusal(self, state: State, failure: Failure) -> Response:
         errors = failure.errors if isinstance(failure.errors, Mapping) else {}
@@ -93,7 +88,7 @@ class Rally(Vendor):
             return {"X-API-KEY": list(state.merchant(converted(organization_id, str)).api_keys)}
 
     def reset(self, state: State, body: Json) -> Json:
-        state.clear()
+        self.begin(state, body)
         return {"merchants": list(state.merchants.values())}
 
     def plays(self, state: State) -> list[Play]:
@@ -101,23 +96,6 @@ class Rally(Vendor):
 
 
 VENDOR = Rally()
-
-
-def serve_rally(
-    port: int = 0,
-    *,
-    merchants: Sequence[Merchant] | None = None,
-    clock: Clock = real_clock,
-    state_file: Path | None = None,
-) -> RunningServer:
-    """These merchants (two made-up ones when none are given), or what `state_file` kept, on loopback.
-
-    The API is at `.url + "/connector-api/v1"`.  Faults: `.faults` or `/sandbox/faults`.
-    """
-    state = State(merchants, clock, state_file)
-    if not state.load():
-        state.save()
-    return serve_sandbox(VENDOR, state, port=port)
 
 
 def _answer(state: State, path: str) -> Response:

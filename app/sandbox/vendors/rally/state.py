@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from copy import deepcopy
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from app.sandbox import state as host_state
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.state import JOURNAL_LENGTH, Clock, real_clock
+from app.sandbox.state import JOURNAL_LENGTH
 from app.sandbox.vendors.rally.findings import FOLDER
 
 
@@ -119,21 +119,14 @@ class State(host_state.State):
     SETTINGS = Settings
     settings: Settings
 
-    def __init__(
-        self,
-        merchants: Sequence[Merchant] | None = None,
-        clock: Clock = real_clock,
-        state_file: Path | None = None,
-    ) -> None:
-        self._first_merchants = tuple(SAMPLES.merchants if merchants is None else merchants)
-        super().__init__(clock=clock, state_file=state_file)
+    merchants: dict[str, Merchant]
+    copies: dict[str, Copies]
 
     def clear(self) -> None:
         """Back to the first merchants, with nothing of theirs."""
-        first = msgspec.convert(msgspec.to_builtins(self._first_merchants), list[Merchant])
-        self.merchants = {merchant.organization_id: merchant for merchant in first}
-        self.copies = {organization_id: Copies() for organization_id in self.merchants}
         super().clear()
+        self.merchants = {merchant.organization_id: merchant for merchant in deepcopy(SAMPLES.merchants)}
+        self.copies = {organization_id: Copies() for organization_id in self.merchants}
 
     def clear_journal(self) -> None:
         super().clear_journal()
@@ -174,7 +167,7 @@ class State(host_state.State):
 
     def view(self) -> Json:
         merchants = {organization_id: self.merchant_view(organization_id) for organization_id in self.merchants}
-        return {**super().view(), "merchants": merchants}
+        return {"settings": self.settings, "merchants": merchants}
 
     def held(self) -> dict[str, Sequence[Json]]:
         found: dict[str, Sequence[Json]] = {}
@@ -191,14 +184,6 @@ class State(host_state.State):
             }
             found |= {f"{organization_id}: {name}": list(rows) for name, rows in tables.items()}
         return found
-
-    def kept(self) -> Json:
-        return {"merchants": list(self.merchants.values()), "copies": self.copies}
-
-    def restore(self, whole: Json) -> None:
-        merchants = msgspec.convert(whole["merchants"], list[Merchant])
-        self.merchants = {merchant.organization_id: merchant for merchant in merchants}
-        self.copies = msgspec.convert(whole["copies"], dict[str, Copies])
 
 
 def _cart_row(cart: Json) -> Json:
