@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from flask import Flask, Response, request
@@ -87,6 +88,13 @@ class Routes:
             if isinstance(answer, Response):
                 return answer
             return json_answer(*answer) if isinstance(answer, tuple) else json_answer(answer)
+
+
+def own_pages_only(state: Any, parts: Json) -> None:
+    """Admits no page of another site: 403, where a browser names it."""
+    origin = request.headers.get("Origin")
+    if origin and urlsplit(origin).netloc != request.host:
+        raise Failure(403, "another site's page may not use this one")
 
 
 def keys_in(header: str, *keys: str) -> Admission:

@@ -11,10 +11,10 @@ from typing import Any
 from flask import Response, after_this_request, request
 
 from app.sandbox.bodies import Failure, Json, readable
-from app.sandbox.routes import Routes
+from app.sandbox.page import html, see_other
+from app.sandbox.routes import Routes, own_pages_only
 from app.sandbox.vendors.rally.checkout import Planned, lines_of_page, take_steps
 from app.sandbox.vendors.rally.findings import look_at
-from app.sandbox.vendors.rally.pages import own_forms_only, page, see_other
 from app.sandbox.vendors.rally.state import SAMPLES, Copies, State
 
 
@@ -29,7 +29,7 @@ def _open_to_browsers(state: State, parts: Json) -> None:
 
 
 BUTTON = Routes("/api/v1/checkout/auth", _open_to_browsers)
-CHECKOUT = Routes("/checkout", own_forms_only)
+CHECKOUT = Routes("/checkout", own_pages_only)
 
 
 @BUTTON.route("OPTIONS", "")
@@ -49,7 +49,7 @@ def show_checkout(state: State, session_id: str) -> Response:
     address = {**SAMPLES.address, **session.get("address", {})}
     shopper = {**SAMPLES.shopper, **session.get("customer", {})}
     shown: Json = {"cart": kept and kept["answer"], "address": address, "shopper": shopper}
-    return page("shop_checkout.html", copies.merchant, session=session, countries=SAMPLES.countries, **shown)
+    return html("shop_checkout.html", merchant=copies.merchant, session=session, countries=SAMPLES.countries, **shown)
 
 
 @CHECKOUT.route("POST", "/<session_id>", is_locked=False)

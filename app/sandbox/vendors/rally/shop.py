@@ -18,9 +18,9 @@ from flask import Response, redirect, request
 
 from app.sandbox.bodies import Failure, Json, encode, readable
 from app.sandbox.calls import call
-from app.sandbox.routes import Routes
+from app.sandbox.page import html, see_other
+from app.sandbox.routes import Routes, own_pages_only
 from app.sandbox.vendors.rally.admin import at_merchant
-from app.sandbox.vendors.rally.pages import own_forms_only, page, see_other
 from app.sandbox.vendors.rally.sessions import begin_session
 from app.sandbox.vendors.rally.state import Copies, Merchant, State, Variant
 
@@ -43,11 +43,11 @@ class Cart(msgspec.Struct, frozen=True):
 
 
 def _at_merchant(state: State, parts: Json) -> None:
-    own_forms_only(state, parts)
+    own_pages_only(state, parts)
     at_merchant(state, parts)
 
 
-FRONT = Routes("/shop", own_forms_only)
+FRONT = Routes("/shop", own_pages_only)
 SHOP = Routes("/shop/<organization_id>", _at_merchant)
 
 
@@ -59,7 +59,7 @@ def first_shop(state: State) -> Any:
 @SHOP.route("GET", "/")
 def goods(state: State, copies: Copies) -> Response:
     shown, left = _goods(copies, {}), copies.stock_by_sku()
-    return page("shop_goods.html", copies.merchant, goods=shown, left=left, basket=_basket())
+    return html("shop_goods.html", merchant=copies.merchant, goods=shown, left=left, basket=_basket())
 
 
 @SHOP.route("POST", "/basket")
@@ -81,7 +81,7 @@ def cart(state: State, copies: Copies) -> Response:
     named = ("title", "product_id", "variant_id", "quantity")
     items = [{name: getattr(line, name) for name in named} for line in lines]
     is_fallback = "native" in request.args
-    shown = page("shop_cart.html", merchant, lines=lines, cart=made, items=items, is_fallback=is_fallback)
+    shown = html("shop_cart.html", merchant=merchant, lines=lines, cart=made, items=items, is_fallback=is_fallback)
     if merchant.cart_button:
         # The merchant's own HTML, as a shop pastes it; it loads Rally's scripts from Rally's address.
         shown.set_data(shown.get_data(as_text=True).replace(_BUTTON, merchant.cart_button))
@@ -101,7 +101,7 @@ def checkout(state: State, copies: Copies) -> Response:
 @SHOP.route("GET", "/orders")
 def orders(state: State, copies: Copies) -> Response:
     newest = list(copies.orders.values())[: -MOST_ORDERS - 1 : -1]
-    return page("shop_orders.html", copies.merchant, orders=newest)
+    return html("shop_orders.html", merchant=copies.merchant, orders=newest)
 
 
 @SHOP.route("GET", "/orders/<path:order_id>")
@@ -114,7 +114,7 @@ def order(state: State, copies: Copies, order_id: str) -> Response:
     parcels = meta.get("fulfillments", []) if isinstance(meta, Mapping) else []
     lines = snapshot.get("line_items") or held["answer"]["line_items"]
     titles = {line["external_id"]: line["title"] for line in lines}
-    return page("shop_order.html", copies.merchant, order=held, lines=lines, parcels=parcels, titles=titles)
+    return html("shop_order.html", merchant=copies.merchant, order=held, lines=lines, parcels=parcels, titles=titles)
 
 
 def units(name: str, text: str) -> int:
