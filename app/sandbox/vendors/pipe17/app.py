@@ -21,7 +21,7 @@ from app.sandbox.host import Account, Options, Vendor
 from app.sandbox.page import Play
 from app.sandbox.routes import ANY, Routes
 from app.sandbox.server import RunningServer
-from app.sandbox.vendors.pipe17 import admin, fulfilments, people, writes
+from app.sandbox.vendors.pipe17 import fulfilments, people, writes
 from app.sandbox.vendors.pipe17.entities import ENTITIES, Entity
 from app.sandbox.vendors.pipe17.listing import find_one, list_page, requested_keys, shown
 from app.sandbox.vendors.pipe17.samples import SAMPLES
@@ -45,7 +45,7 @@ class Pipe17(Vendor):
     port_offset = 0
     accounts = tuple(Account(row["key"], row["integration"], row["meaning"]) for row in SAMPLES["keys"])
     remembers = State
-    routes = (API, admin.ROUTES)
+    routes = (API, people.ROUTES)
 
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_pipe17(port, shipments=options.shipments, seed=options.seed, state_file=options.state_file)
