@@ -8,7 +8,6 @@ from app.sandbox.vendors.retailops.certifier import (
     CERTIFY_PATH,
     VENDOR,
     Certifier,
-    Registered,
     serve_certifier,
 )
 
@@ -19,7 +18,6 @@ __all__ = [
     "VENDOR",
     "CallbackReply",
     "Certifier",
-    "Registered",
     "RetailOps",
     "serve_certifier",
     "shipment",
