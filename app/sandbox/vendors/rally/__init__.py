@@ -6,14 +6,13 @@ What it serves, to connectors, shoppers and tests, stands in `README.md` beside 
 from __future__ import annotations
 
 from app.sandbox.vendors.rally.app import BASE_PATH, VENDOR
-from app.sandbox.vendors.rally.signing import HEADER, sign, signed_message
 from app.sandbox.vendors.rally.state import (
     API_KEY,
     ORGANIZATION_ID,
+    SAMPLES,
     SECOND_API_KEY,
     SECOND_ORGANIZATION_ID,
     STOREFRONT_KEY,
-    Settings,
 )
 
 serve_rally = VENDOR.serve
@@ -21,14 +20,11 @@ serve_rally = VENDOR.serve
 __all__ = [
     "API_KEY",
     "BASE_PATH",
-    "HEADER",
     "ORGANIZATION_ID",
+    "SAMPLES",
     "SECOND_API_KEY",
     "SECOND_ORGANIZATION_ID",
     "STOREFRONT_KEY",
     "VENDOR",
-    "Settings",
     "serve_rally",
-    "sign",
-    "signed_message",
 ]

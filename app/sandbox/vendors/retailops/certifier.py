@@ -53,12 +53,13 @@ class Certifier(State):
             received = msgspec.json.decode(body, type=dict[str, Any])
             key, target, name = (received[part] for part in ("integration_auth_key", "target_url", "integration_name"))
             actions: list[str] = received["supported_actions"]
-        except (msgspec.MsgspecError, KeyError):
+            caller = RetailOps(str(target), str(key), 0, 0, self._contract)
+        except (ValueError, KeyError):
             return {"status": "error", "message": "the request cannot be read"}
         with self.lock:
             self.received.append(received)
             self.keys_in_query.append(is_key_in_query)
-        with closing(RetailOps(str(target), str(key), 0, 0, self._contract)) as caller:
+        with closing(caller):
             results = [self._try(action, str(target), str(key), caller) for action in actions]
         if not all(result["status"] == "success" for result in results):
             return {"status": "error", "message": "not all actions passed", "action_results": results}
