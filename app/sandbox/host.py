@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from flask import Flask, Response, g, redirect, request
@@ -16,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, object_body
 from app.sandbox.page import Page, Play
-from app.sandbox.routes import Routes
+from app.sandbox.routes import Routes, own_pages_only
 from app.sandbox.server import RunningServer, serve
 from app.sandbox.shapes import Shapes
 from app.sandbox.state import State
@@ -65,12 +64,19 @@ class Vendor:
         return Shapes(Path(inspect.getfile(type(self))).parent)
 
     def start(self, port: int, options: Options) -> RunningServer:
-        """The sandbox as `channel sandbox` runs it, with what its file keeps.
+        """The sandbox as `channel sandbox` runs it, with what its file keeps.  Raises what `serve` does."""
+        return self.serve(port, state_file=options.state_file)
+
+    def serve(self, port: int = 0, *, first: Json | None = None, **remembered: Any) -> RunningServer:
+        """The sandbox on loopback, with what its file keeps; without one it begins as `first` says.  Port 0 takes a
+        free one.  `remembered` are arguments of its `State`.
 
         Raises `OSError` when the port is taken, `ValueError`, `LookupError` or `TypeError` for a file of another's.
         """
-        state = self.remembers(state_file=options.state_file)
-        state.load()
+        state = self.remembers(**remembered)
+        if not state.load():
+            self.begin(state, first or {})
+            state.save()
         return serve_sandbox(self, state, port=port)
 
     def body(self, state: Any, shape: str) -> Any:
@@ -109,9 +115,13 @@ class Vendor:
         """Headers that a fault rule is for, taken from fields of the vendor's own, which leave `rule`."""
         return {}
 
-    def reset(self, state: Any, body: Json) -> Json:
-        """Begins anew as `POST /sandbox/reset` asks; its answer.  Raises `Failure` 400."""
+    def begin(self, state: Any, first: Json) -> None:
+        """Begins anew, with what is there at first."""
         state.clear()
+
+    def reset(self, state: Any, body: Json) -> Json:
+        """Begins anew as the body of `POST /sandbox/reset` says; its answer.  Raises `Failure` 400."""
+        self.begin(state, body)
         return {}
 
     def change_settings(self, state: Any, settings: Any) -> None:
@@ -121,6 +131,19 @@ class Vendor:
     def plays(self, state: Any) -> list[Play]:
         """What a person can play on the page."""
         return []
+
+    def take_settings(self, state: State, stated: Json, *, is_form: bool = False) -> None:
+        """Settings by name; the others stay.  A form's are texts.  Raises `Failure` 400 naming what is wrong."""
+        with state.lock:
+            whole = msgspec.to_builtins(state.settings) | stated
+            self.change_settings(state, converted(whole, state.SETTINGS, is_form=is_form))
+
+    def start_over(self, state: State, body: Json) -> Json:
+        """What `POST /sandbox/reset` does, and its answer: begins anew, without a fault.  Raises `Failure` 400."""
+        with state.lock:
+            answer = self.reset(state, body)
+            state.faults.clear()
+            return answer
 
     def add_fault(self, state: State, rule: Json) -> None:
         """A rule as `/sandbox/faults` takes it.  Raises `Failure` 400 naming what is wrong."""
@@ -148,9 +171,8 @@ def create_sandbox(vendor: Vendor, state: State) -> Flask:
     @app.before_request
     def begin() -> None:
         g.begun = time.perf_counter()
-        origin = request.headers.get("Origin")
-        if _is_own(request.path) and origin and urlsplit(origin).netloc != request.host:
-            raise Failure(403, "another site's page may not use this one")
+        if _is_own(request.path):
+            own_pages_only(state, {})
 
     @app.after_request
     def record(response: Response) -> Response:
@@ -196,8 +218,7 @@ def _add_control(app: Flask, vendor: Vendor, state: State) -> None:
     def settings() -> Response:
         with state.lock:
             if request.method == "PUT":
-                stated = msgspec.to_builtins(state.settings) | object_body(has_decimals=False)
-                vendor.change_settings(state, converted(stated, state.SETTINGS))
+                vendor.take_settings(state, object_body(has_decimals=False))
             return json_answer(state.settings)
 
     @app.route("/sandbox/faults", methods=["GET", "POST", "DELETE"])
@@ -210,11 +231,7 @@ def _add_control(app: Flask, vendor: Vendor, state: State) -> None:
 
     @app.post("/sandbox/reset")
     def reset() -> Response:
-        body = object_body()
-        with state.lock:
-            answer = vendor.reset(state, body)
-            state.faults.clear()
-            return json_answer(answer)
+        return json_answer(vendor.start_over(state, object_body()))
 
     @app.route("/sandbox/journal", methods=["GET", "DELETE"])
     def journal() -> Response:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 from flask import Flask, Response, render_template, request
 
-from app.sandbox.bodies import Failure, Json, converted, json_answer
+from app.sandbox.bodies import Failure, Json, json_answer
 from app.sandbox.faults import KINDS
 from app.sandbox.state import State
 
@@ -23,10 +23,21 @@ MOST_REQUESTS = 50
 MOST_PLAYED = 5
 _SECRET = re.compile(r"key|secret|token|password|signature", re.IGNORECASE)
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+def html(template: str, status: int = 200, **shown: Any) -> Response:
+    """A page for people: without scripts, never kept by a browser, never inside another site's page."""
+    return Response(render_template(template, **shown), status, _HEADERS, mimetype="text/html")
+
+
+def see_other(location: str) -> Response:
+    """Where a browser goes on after a form."""
+    return Response(status=303, headers={"Location": location})
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -117,7 +128,7 @@ class Page:
                 acts[what](request.form)
             except Failure as failure:
                 return self._shown(failure)
-            return Response(status=303, headers={"Location": f"/sandbox/#{what.partition('-')[0]}"})
+            return see_other(f"/sandbox/#{what.partition('-')[0]}")
 
     def _shown(self, failure: Failure | None = None) -> Response:
         with self._state.lock:  # What is held changes with the next request, so its texts are made here.
@@ -128,8 +139,9 @@ class Page:
             calls = list(self._state.calls)
             plays = self._vendor.plays(self._state)
             settings = settings_fields(self._state.settings)
-        text = render_template(
+        return html(
             "page.html",
+            failure.status if failure else 200,
             vendor=self._vendor,
             url=request.host_url.rstrip("/"),
             failure=failure.message if failure else "",
@@ -143,7 +155,6 @@ class Page:
             calls=list(reversed(calls))[:MOST_REQUESTS],
             calls_count=len(calls),
         )
-        return Response(text, failure.status if failure else 200, _HEADERS, mimetype="text/html")
 
     def _add_fault(self, form: Mapping[str, str]) -> None:
         match = {name: form[name] for name in ("method", "path_prefix") if form.get(name)}
@@ -158,19 +169,15 @@ class Page:
             raise Failure(409, "that fault is over already")
 
     def _change_settings(self, form: Mapping[str, str]) -> None:
-        with self._state.lock:
-            before = msgspec.to_builtins(self._state.settings)
-            given = {
-                name: name in form if value is True or value is False else form.get(name, value)
-                for name, value in before.items()
-            }
-            self._vendor.change_settings(self._state, converted(given, self._state.SETTINGS, is_form=True))
+        before = msgspec.to_builtins(self._state.settings).items()
+        stated = {
+            name: name in form if value is True or value is False else form.get(name, value) for name, value in before
+        }
+        self._vendor.take_settings(self._state, stated, is_form=True)
 
     def _reset(self, form: Mapping[str, str]) -> None:
-        with self._state.lock:
-            self._vendor.reset(self._state, {})
-            self._state.faults.clear()
-            self._played.clear()
+        self._vendor.start_over(self._state, {})
+        self._played.clear()
 
     def _play(self, form: Mapping[str, str]) -> None:
         with self._state.lock:

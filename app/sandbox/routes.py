@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from flask import Flask, Response, request
@@ -50,7 +51,8 @@ class Routes:
     def route(self, method: str, path: str, *, takes: str = "", is_locked: bool = True) -> Callable[[_View], _View]:
         """Serves a function, with the state's lock held unless `is_locked` is false.
 
-        `method` may be `ANY`.  `takes` is the name of a shape in the vendor's `shapes.json`.
+        `method` may be `ANY`.  `takes` is the name of a shape in the vendor's `shapes.json`; with the name of a part of
+        the path in braces it is another one for each, and 404 where there is none.
         """
 
         def add(view: _View) -> _View:
@@ -77,12 +79,22 @@ class Routes:
             with state.lock:
                 self._admission(state, parts)
         if route.takes:
-            parts["body"] = vendor.body(state, route.takes)
+            shape = route.takes.format(**parts)
+            if shape != route.takes and shape not in vendor.shapes:
+                raise Failure(404, "unknown path")
+            parts["body"] = vendor.body(state, shape)
         with state.lock if route.is_locked else nullcontext():
             answer = route.view(state, **parts)
             if isinstance(answer, Response):
                 return answer
             return json_answer(*answer) if isinstance(answer, tuple) else json_answer(answer)
+
+
+def own_pages_only(state: Any, parts: Json) -> None:
+    """Admits no page of another site: 403, where a browser names it."""
+    origin = request.headers.get("Origin")
+    if origin and urlsplit(origin).netloc != request.host:
+        raise Failure(403, "another site's page may not use this one")
 
 
 def keys_in(header: str, *keys: str) -> Admission:

@@ -12,19 +12,20 @@ import logging
 import socket
 import socketserver
 import struct
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler
 
+from werkzeug.exceptions import HTTPException
+from werkzeug.serving import WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
+from werkzeug.wsgi import get_input_stream
 
 from app.sandbox.faults import Answer, Faults, Rule
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
+    from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 _EXEMPT_PREFIX = "/sandbox/"
 _MAX_BODY = 64 * 1024 * 1024
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Server
+    server: _Server  # type: ignore[assignment]  # As much of a werkzeug server as is used here.
 
     def handle(self) -> None:
         try:
@@ -56,50 +57,23 @@ class _Handler(WSGIRequestHandler):
         if rule is not None and rule.kind == "refuse" and not rule.does_work():
             self.close_connection = True
             return
-        body = self._read_body()
-        if body is None:
+        environ = self.make_environ()
+        try:
+            body = get_input_stream(environ, max_content_length=_MAX_BODY).read()
+        except HTTPException:  # The body is cut short, or too large.
             self.close_connection = True
-        elif rule is None:
-            self._send(self._work(body))
+            return
+        environ |= {"CONTENT_LENGTH": str(len(body)), "RAW_URI": self.path, "wsgi.input": io.BytesIO(body)}
+        environ.pop("HTTP_TRANSFER_ENCODING", None)  # The body is whole by now.
+        if rule is None:
+            self._send(self._work(environ))
         else:
-            self._misbehave(rule, body)
+            self._misbehave(rule, environ)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log(self, type: str, message: str, *args: Any) -> None:
         """Silent: request lines may hold keys."""
 
-    def _read_body(self) -> bytes | None:
-        """The request's body, or None when it is cut short, malformed or too large."""
-        if "chunked" in (self.headers.get("Transfer-Encoding") or "").lower():
-            return self._read_chunks()
-        size = int(self.headers.get("Content-Length") or 0)
-        if not 0 <= size <= _MAX_BODY:
-            return None
-        body = self.rfile.read(size)
-        return body if len(body) == size else None
-
-    def _read_chunks(self) -> bytes | None:
-        body = bytearray()
-        while True:
-            size = int(self.rfile.readline(1024).split(b";")[0], 16)
-            if size < 0 or len(body) + size > _MAX_BODY:
-                return None
-            if size == 0:
-                while self.rfile.readline(65537) not in (b"\r\n", b"\n", b""):
-                    pass
-                return bytes(body)
-            chunk = self.rfile.read(size)
-            if len(chunk) != size:
-                return None
-            body += chunk
-            self.rfile.readline(3)
-
-    def _work(self, body: bytes) -> Answer:
-        environ = self.get_environ() | {
-            "CONTENT_LENGTH": str(len(body)),
-            "RAW_URI": self.path,
-            "wsgi.input": io.BytesIO(body),
-        }
-        environ.pop("HTTP_TRANSFER_ENCODING", None)  # The body is whole by now.
+    def _work(self, environ: WSGIEnvironment) -> Answer:
         try:
             return Answer(*run_wsgi_app(self.server.app, environ, buffered=True))
         except Exception:
@@ -110,11 +84,11 @@ class _Handler(WSGIRequestHandler):
         has_body = self.command != "HEAD" and answer.status_code not in (204, 304)
         self.wfile.write(answer.on_the_wire(answer.data, is_closing=self.close_connection, has_body=has_body))
 
-    def _misbehave(self, rule: Rule, body: bytes) -> None:
+    def _misbehave(self, rule: Rule, environ: WSGIEnvironment) -> None:
         if rule.kind == "slow" and self.server.stopping.wait(rule.delay_s):
             self.close_connection = True
             return
-        right = self._work(body) if rule.does_work() else Answer()
+        right = self._work(environ) if rule.does_work() else Answer()
         match rule.kind:
             case "refuse":
                 self.close_connection = True
@@ -150,6 +124,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 256
+    ssl_context, multithread, multiprocess = None, True, False  # For `make_environ`.
 
     def __init__(self, address: tuple[str, int], app: WSGIApplication, faults: Faults) -> None:
         self.app = app
@@ -160,18 +135,6 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
         super().__init__(address, _Handler)
-        self.base_environ = {
-            "SERVER_NAME": "127.0.0.1",
-            "SERVER_PORT": str(self.server_address[1]),
-            "SCRIPT_NAME": "",
-            "CONTENT_LENGTH": "",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-        }
 
     def count_request(self) -> None:
         with self._lock:

@@ -98,11 +98,11 @@ def test_p31_a_server_is_certified_with_its_real_key_and_nothing_real_changes(
         }
     ]
     (registered,) = certifier.registered
-    assert registered.endpoints["order_pull"] == f"{channel}/order_pull"
+    assert registered["endpoints"]["order_pull"] == f"{channel}/order_pull"
     shown = requests.get(f"{server.url}/sandbox/state", timeout=5)
     assert [each["handle"] for each in shown.json()["registered"]] == [f"{NAME.upper()}_***"]
     assert KEY not in shown.text
-    caller = RetailOps(channel, registered.key, *PAIR, contract)
+    caller = RetailOps(channel, certifier.keys[0], *PAIR, contract)
     assert caller.pull_all()
     caller.close()
 

@@ -8,8 +8,6 @@ from app.sandbox.vendors.pipe17.samples import (
     INTEGRATION_ID,
     INTEGRATION_KEY,
     LEGACY_KEY,
-    SELLING_INTEGRATION_ID,
-    SELLING_KEY,
 )
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS, ApiKey
 
@@ -20,8 +18,6 @@ __all__ = [
     "INTEGRATION_ID",
     "INTEGRATION_KEY",
     "LEGACY_KEY",
-    "SELLING_INTEGRATION_ID",
-    "SELLING_KEY",
     "VENDOR",
     "ApiKey",
     "serve_pipe17",

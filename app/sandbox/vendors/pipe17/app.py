@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -18,17 +17,16 @@ from flask import Response, request
 
 from app.sandbox.bodies import Failure, Json, api_body, encode, json_answer
 from app.sandbox.calls import call
-from app.sandbox.host import Account, Options, Vendor, serve_sandbox
+from app.sandbox.host import Account, Options, Vendor
 from app.sandbox.page import Play
 from app.sandbox.routes import ANY, Routes
 from app.sandbox.server import RunningServer
-from app.sandbox.state import Clock, real_clock
-from app.sandbox.vendors.pipe17 import admin, fulfilments, people, writes
+from app.sandbox.vendors.pipe17 import fulfilments, people, writes
 from app.sandbox.vendors.pipe17.entities import ENTITIES, Entity
 from app.sandbox.vendors.pipe17.listing import find_one, list_page, requested_keys, shown
 from app.sandbox.vendors.pipe17.samples import SAMPLES
 from app.sandbox.vendors.pipe17.seed import seed as fill
-from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS, ApiKey, Settings, State
+from app.sandbox.vendors.pipe17.state import ApiKey, Settings, State
 
 BASE_PATH = "/api/v3"
 MAX_ARRAY = 500
@@ -46,7 +44,8 @@ class Pipe17(Vendor):
     base_path = BASE_PATH
     port_offset = 0
     accounts = tuple(Account(row["key"], row["integration"], row["meaning"]) for row in SAMPLES["keys"])
-    routes = (API, admin.ROUTES)
+    remembers = State
+    routes = (API, people.ROUTES)
 
     def start(self, port: int, options: Options) -> RunningServer:
         return serve_pipe17(port, shipments=options.shipments, seed=options.seed, state_file=options.state_file)
@@ -68,10 +67,13 @@ class Pipe17(Vendor):
     def after_call(self, state: State) -> None:
         _post_webhooks(state)
 
+    def begin(self, state: State, first: Json) -> None:
+        fill(state, shipments=first.get("shipments", 12), rng_seed=first.get("seed", 17))
+
     def reset(self, state: State, body: Json) -> Json:
         for problem in self.shapes.problems("people.reset", body):
             raise Failure(400, str(problem))
-        fill(state, shipments=body.get("shipments", 12), rng_seed=body.get("seed", 17))
+        self.begin(state, body)
         return {"shipments": len(state.tables["shipments"])}
 
     def change_settings(self, state: State, settings: Settings) -> None:
@@ -86,25 +88,10 @@ class Pipe17(Vendor):
 VENDOR = Pipe17()
 
 
-def serve_pipe17(
-    port: int = 0,
-    *,
-    shipments: int = 12,
-    seed: int = 17,
-    keys: Sequence[ApiKey] = DEFAULT_KEYS,
-    clock: Clock = real_clock,
-    state_file: Path | None = None,
-) -> RunningServer:
-    """The organisation kept in `state_file` when there is one, else a freshly seeded one, on loopback.
-
-    `shipments` is the number of shipping requests that wait in the queue (see `seed.seed`).  The API is at
-    `.url + "/api/v3"`.  Faults: `.faults` or `/sandbox/faults`.
-    """
-    state = State(keys=tuple(keys), clock=clock, state_file=state_file)
-    if not state.load():
-        fill(state, shipments=shipments, rng_seed=seed)
-        state.save()
-    return serve_sandbox(VENDOR, state, port=port)
+def serve_pipe17(port: int = 0, *, shipments: int = 12, seed: int = 17, **remembered: Any) -> RunningServer:
+    """The organisation that a file keeps, else a freshly seeded one (see `seed.seed`); `remembered` as `Vendor.serve`
+    takes it."""
+    return VENDOR.serve(port, first={"shipments": shipments, "seed": seed}, **remembered)
 
 
 @API.route(ANY, "/<collection>")

@@ -42,7 +42,7 @@ class Entity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     own_number: str = ""
     """The field with the client's number, which names one object of each client for ever."""
     references: dict[str, str] = {}
-    """Fields of a new object that hold the id of another one, and its collection."""
+    """Fields that hold the id of another object, and its collection."""
     defaults: Json = {}
 
     def takes(self, act: Literal["create", "update"]) -> bool:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from app.sandbox import state as host_state
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.pipe17.entities import ENTITIES
 from app.sandbox.vendors.pipe17.samples import SAMPLES
 
@@ -65,22 +63,19 @@ class State(host_state.State):
     SETTINGS = Settings
     settings: Settings
 
-    def __init__(
-        self,
-        *,
-        keys: tuple[ApiKey, ...] = DEFAULT_KEYS,
-        clock: Clock = real_clock,
-        state_file: Path | None = None,
-    ) -> None:
+    tables: dict[str, dict[str, Json]]
+    ledger: list[Json]
+    keys: dict[str, ApiKey]
+
+    def __init__(self, *, keys: Sequence[ApiKey] = DEFAULT_KEYS, **remembered: Any) -> None:
         self._first_keys = keys
-        super().__init__(clock=clock, state_file=state_file)
+        super().__init__(**remembered)
 
     def clear(self, *, rng_seed: int = 0) -> None:
         """Forgets everything; ids and seeded data then follow from `rng_seed` alone."""
         super().clear()
         self.rng_seed = rng_seed
-        self.tables: dict[str, dict[str, Json]] = {path: {} for path in ENTITIES}
-        self.ledger: list[Json] = []
+        self.tables = {path: {} for path in ENTITIES}
         self.keys = {key.key: key for key in self._first_keys}
         self.notices: list[Json] = []
         self.products_by_sku: dict[str, Json] = {}
@@ -162,20 +157,17 @@ class State(host_state.State):
     def view(self) -> Json:
         """Keys are left out; the calls are those since the start."""
         calls = {"calls": dict(self.counts), "recent_calls": list(self.calls)}
-        return {**self.held(), "ledger": self.ledger, **super().view(), **calls}
+        return {**self.held(), "ledger": self.ledger, "settings": self.settings, **calls}
 
     def held(self) -> dict[str, Sequence[Json]]:
         return {path: list(table.values()) for path, table in self.tables.items()}
 
     def kept(self) -> Json:
-        whole = {"rng_seed": self.rng_seed, "tables": self.tables, "ledger": self.ledger}
-        return {**whole, "keys": list(self.keys.values())}
+        return {**super().kept(), "rng_seed": self.rng_seed}
 
     def restore(self, whole: Json) -> None:
-        self.clear(rng_seed=whole["rng_seed"])
-        self.tables |= whole["tables"]
+        super().restore(whole)
+        self.rng_seed = whole["rng_seed"]
         for collection in ("products", "inventory"):
             for stored in self.tables[collection].values():
                 self._index(collection, stored)
-        self.ledger = whole["ledger"]
-        self.keys = {key.key: key for key in msgspec.convert(whole["keys"], list[ApiKey])}

@@ -19,12 +19,19 @@ from app.sandbox.vendors.rally.state import Copies, Merchant, State
 from app.sandbox.vendors.rally.step_requests import StepRequest
 from app.sandbox.vendors.rally.webhooks import upsert_product
 
+
+def at_merchant(state: State, parts: Json) -> None:
+    """Gives a function the merchant's `copies` for the path's `organization_id`.  Raises `Failure` 404."""
+    parts["copies"] = state.of_merchant(parts.pop("organization_id"))
+
+
 ADMIN = Routes("/sandbox/merchants")
+OF_ONE = Routes("/sandbox/merchants/<organization_id>", at_merchant)
 
 
 @ADMIN.route("GET", "")
 def merchants(state: State) -> Json:
-    return {"merchants": list(state.merchants.values())}
+    return {"merchants": [copies.merchant for copies in state.merchants.values()]}
 
 
 @ADMIN.route("POST", "")
@@ -36,66 +43,63 @@ def add_merchant(state: State) -> Json:
         "client_id": str(uuid5(NAMESPACE_URL, f"https://rally.sandbox.example/added/{number}")),
         "api_keys": [f"rk_sandbox_demo_{number}"],
     }
-    added = converted({**made_up, **object_body()}, Merchant)
+    added = _own(state, converted({**made_up, **object_body()}, Merchant))
     if added.organization_id in state.merchants:
         raise Failure(409, "organization_id is taken")
-    kept = _keep_merchant(state, added)
-    state.copies[added.organization_id] = Copies()
-    return kept
+    state.merchants[added.organization_id] = Copies(added)
+    return {"merchant": added}
 
 
-@ADMIN.route("GET", "/<organization_id>")
-def merchant(state: State, organization_id: str) -> Json:
-    return state.merchant_view(organization_id)
+@OF_ONE.route("GET", "")
+def merchant(state: State, copies: Copies) -> Json:
+    return copies.view()
 
 
-@ADMIN.route("PUT", "/<organization_id>")
-def change_merchant(state: State, organization_id: str) -> Json:
-    stored = msgspec.to_builtins(state.merchant(organization_id))
-    return _keep_merchant(state, converted({**stored, **object_body(), "organization_id": organization_id}, Merchant))
+@OF_ONE.route("PUT", "")
+def change_merchant(state: State, copies: Copies) -> Json:
+    stored = msgspec.to_builtins(copies.merchant)
+    stated = {**stored, **object_body(), "organization_id": stored["organization_id"]}
+    copies.merchant = _own(state, converted(stated, Merchant))
+    return {"merchant": copies.merchant}
 
 
-def _keep_merchant(state: State, stated: Merchant) -> Json:
-    """A key or client id says which merchant it is, so no two may share one."""
-    for other in state.merchants.values():
+def _own(state: State, stated: Merchant) -> Merchant:
+    """A key or client id says which merchant it is, so no two may share one.  Raises `Failure` 409."""
+    for other in (copies.merchant for copies in state.merchants.values()):
         is_other = other.organization_id != stated.organization_id
         if is_other and (other.client_id == stated.client_id or set(other.api_keys) & set(stated.api_keys)):
             raise Failure(409, "api_keys or client_id belong to another merchant")
-    state.merchants[stated.organization_id] = stated
-    return {"merchant": stated}
+    return stated
 
 
-@ADMIN.route("GET", "/<organization_id>/<part>")
-def part_of_merchant(state: State, organization_id: str, part: str) -> Json:
-    view = state.merchant_view(organization_id)
+@OF_ONE.route("GET", "/<part>")
+def part_of_merchant(state: State, copies: Copies, part: str) -> Json:
+    view = copies.view()
     if part not in view:
         raise Failure(404, "parts are " + ", ".join(view))
     return {part: view[part]}
 
 
-@ADMIN.route("GET", "/<organization_id>/<any(orders, carts):part>/<path:external_id>")
-def one_record(state: State, organization_id: str, part: str, external_id: str) -> Json:
-    known = state.merchant_view(organization_id)[part]
+@OF_ONE.route("GET", "/<any(orders, carts):part>/<path:external_id>")
+def one_record(state: State, copies: Copies, part: str, external_id: str) -> Json:
+    known = getattr(copies, part)
     if external_id not in known:
         raise Failure(404, "Rally knows no such one")
     return {part.removesuffix("s"): known[external_id]}
 
 
-@ADMIN.route("PUT", "/<organization_id>/products/<path:product_id>")
-def know_product(state: State, organization_id: str, product_id: str) -> Json:
+@OF_ONE.route("PUT", "/products/<path:product_id>")
+def know_product(state: State, copies: Copies, product_id: str) -> Json:
     given = object_body().get("product")
     found = look_at("Product", given)
     if found.problems or not isinstance(given, dict) or given["external_id"] != product_id:
         raise Failure(400, "product must be a Product with the external_id of the path", found.problems)
-    state.merchant(organization_id)
-    upsert_product(state, state.copies[organization_id], given)
+    upsert_product(state, copies, given)
     return {"product": given}
 
 
-@ADMIN.route("POST", "/<organization_id>/steps/<path:topic>", is_locked=False)
-def step(state: State, organization_id: str, topic: str) -> Step:
+@OF_ONE.route("POST", "/steps/<path:topic>", is_locked=False)
+def step(state: State, copies: Copies, topic: str) -> Step:
     if topic not in TOPICS.hooks:
         raise Failure(404, "no such topic")
-    requested = converted(object_body(), StepRequest)
-    state.merchant(organization_id)
-    return take_step(state, organization_id, topic, requested)
+    return take_step(state, copies, topic, converted(object_body(), StepRequest))

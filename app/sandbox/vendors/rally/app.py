@@ -5,26 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from flask import Response, g, request
 
 from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, object_body, readable
-from app.sandbox.host import Account, Options, Vendor, serve_sandbox
+from app.sandbox.host import Account, Vendor
 from app.sandbox.page import Play
 from app.sandbox.routes import ANY, Routes
-from app.sandbox.server import RunningServer
-from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.rally import shopping
-from app.sandbox.vendors.rally.admin import ADMIN
+from app.sandbox.vendors.rally.admin import ADMIN, OF_ONE, merchants
 from app.sandbox.vendors.rally.answers import TOPICS
 from app.sandbox.vendors.rally.checkout import run_checkout
 from app.sandbox.vendors.rally.findings import Findings
 from app.sandbox.vendors.rally.sessions import BUTTON, CHECKOUT
-from app.sandbox.vendors.rally.shop import SHOP
+from app.sandbox.vendors.rally.shop import FRONT, SHOP
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, signed_message
-from app.sandbox.vendors.rally.state import SAMPLES, Merchant, State
+from app.sandbox.vendors.rally.state import SAMPLES, Copies, State
 from app.sandbox.vendors.rally.step_requests import Checkout
 from app.sandbox.vendors.rally.webhooks import receive, register_hook, remove_hook
 
@@ -39,13 +36,12 @@ def api(state: State, path: str) -> Response:
     return _answer(state, path)
 
 
-@ADMIN.route("POST", "/<organization_id>/checkouts", is_locked=False)
-def checkout(state: State, organization_id: str) -> Json:
+@OF_ONE.route("POST", "/checkouts", is_locked=False)
+def checkout(state: State, copies: Copies) -> Json:
     stated = converted(object_body(), Checkout)
-    state.merchant(organization_id)
     for rule in converted(object_body(has_decimals=False).get("faults", []), list[Json]):
-        VENDOR.add_fault(state, {**rule, "merchant": organization_id})
-    return run_checkout(state, organization_id, stated)
+        VENDOR.add_fault(state, {**rule, "merchant": copies.merchant.organization_id})
+    return run_checkout(state, copies, stated)
 
 
 class Rally(Vendor):
@@ -59,10 +55,8 @@ class Rally(Vendor):
         Account(one.api_keys[0], one.organization_id, f"{one.name}, client id {one.client_id}")
         for one in SAMPLES.merchants
     )
-    routes = (ADMIN, SHOP, BUTTON, CHECKOUT, API)
-
-    def start(self, port: int, options: Options) -> RunningServer:
-        return serve_rally(port, state_file=options.state_file)
+    remembers = State
+    routes = (ADMIN, OF_ONE, FRONT, SHOP, BUTTON, CHECKOUT, API)
 
     def refusal(self, state: State, failure: Failure) -> Response:
         errors = failure.errors if isinstance(failure.errors, Mapping) else {}
@@ -90,11 +84,11 @@ class Rally(Vendor):
         if organization_id is None:
             return {}
         with state.lock:
-            return {"X-API-KEY": list(state.merchant(converted(organization_id, str)).api_keys)}
+            return {"X-API-KEY": list(state.of_merchant(converted(organization_id, str)).merchant.api_keys)}
 
     def reset(self, state: State, body: Json) -> Json:
-        state.clear()
-        return {"merchants": list(state.merchants.values())}
+        self.begin(state, body)
+        return merchants(state)
 
     def plays(self, state: State) -> list[Play]:
         return shopping.plays(state)
@@ -103,62 +97,45 @@ class Rally(Vendor):
 VENDOR = Rally()
 
 
-def serve_rally(
-    port: int = 0,
-    *,
-    merchants: Sequence[Merchant] | None = None,
-    clock: Clock = real_clock,
-    state_file: Path | None = None,
-) -> RunningServer:
-    """These merchants (two made-up ones when none are given), or what `state_file` kept, on loopback.
-
-    The API is at `.url + "/connector-api/v1"`.  Faults: `.faults` or `/sandbox/faults`.
-    """
-    state = State(merchants, clock, state_file)
-    if not state.load():
-        state.save()
-    return serve_sandbox(VENDOR, state, port=port)
-
-
 def _answer(state: State, path: str) -> Response:
-    organization_id = _caller(state)
+    copies = _caller(state)
     head, _, rest = path.strip("/").partition("/")
     if head == "hooks":
-        return _answer_hooks(state, organization_id, rest)
+        return _answer_hooks(state, copies, rest)
     if head != "webhooks" or rest not in TOPICS.webhooks:
         raise Failure(404, "Not found")
     if request.method != "POST":
         raise Failure(405, "Method not allowed")
-    g.found = receive(state, organization_id, rest, api_body(wrong_type=415, wrong_json=422))
+    g.found = receive(state, copies, rest, api_body(wrong_type=415, wrong_json=422))
     return json_answer({"data": {"received": True}}, 202)
 
 
-def _answer_hooks(state: State, organization_id: str, hook_id: str) -> Response:
+def _answer_hooks(state: State, copies: Copies, hook_id: str) -> Response:
     match request.method, bool(hook_id):
         case "GET", False:
-            return json_answer({"data": state.copies[organization_id].hooks})
+            return json_answer({"data": copies.hooks})
         case "POST", False:
-            hook, g.found = register_hook(state, organization_id, api_body(wrong_type=415, wrong_json=422))
+            hook, g.found = register_hook(state, copies, api_body(wrong_type=415, wrong_json=422))
             return json_answer({"data": hook})
         case "DELETE", True:
-            hook = remove_hook(state, organization_id, hook_id)
+            hook = remove_hook(copies, hook_id)
             if state.settings.delete_status == 204:
                 return Response(status=204)
             return json_answer({"data": hook})
     raise Failure(405, "Method not allowed")
 
 
-def _caller(state: State) -> str:
+def _caller(state: State) -> Copies:
     """Whose connector calls: first the key, then the signature, then its rate.  Raises `Failure` 401 or 429."""
     key = request.headers.get("X-API-KEY", "")
-    merchant = state.merchant_of_key(key)
-    if merchant is None:
+    copies = next((one for one in state.merchants.values() if key in one.merchant.api_keys), None)
+    if copies is None:
         raise Failure(401, "Unauthenticated.")
-    g.merchant = merchant.organization_id
+    g.merchant = copies.merchant.organization_id
     message = signed_message(request.get_data(), request.query_string.decode("latin-1"))
-    if not is_signed(merchant.secret(key), message, request.headers.get(HEADER, "")):
+    if not is_signed(copies.merchant.secret(key), message, request.headers.get(HEADER, "")):
         raise Failure(401, "Invalid HMAC signature")
-    wait_s = state.wait_s(merchant.organization_id, state.settings.rate_per_s)
+    wait_s = state.wait_s(g.merchant, state.settings.rate_per_s)
     if wait_s:
         raise Failure(429, "Too Many Attempts.", retry_after_s=wait_s)
-    return merchant.organization_id
+    return copies

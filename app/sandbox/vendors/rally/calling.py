@@ -13,7 +13,7 @@ from app.sandbox import calls
 from app.sandbox.bodies import readable
 from app.sandbox.vendors.rally.answers import REGISTER, TOPICS, examine, examine_refusal
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, sign, signed_message
-from app.sandbox.vendors.rally.state import Merchant, State
+from app.sandbox.vendors.rally.state import Copies, Merchant, State
 from app.sandbox.vendors.rally.step_requests import Call
 
 OFFERS_ONLY_HEADER = "X-Rally-Offers-Only"
@@ -47,11 +47,11 @@ class Step(msgspec.Struct):
             self.outcome, self.error = "faulty", "; ".join(self.problems[:5])
 
 
-def call_hook(state: State, organization_id: str, call: Call) -> Step:
+def call_hook(state: State, copies: Copies, call: Call) -> Step:
     """Calls and journals.  Do not hold the state's lock: the connector may call Rally meanwhile."""
     with state.lock:
-        merchant = msgspec.structs.replace(state.merchant(organization_id))
-        step = _begin(state, organization_id, call)
+        merchant = copies.merchant
+        step = _begin(copies, call)
         patience_s = call.requested.patience_s or state.settings.hook_patience_s
     if step.url:
         begun = time.perf_counter()
@@ -64,7 +64,7 @@ def call_hook(state: State, organization_id: str, call: Call) -> Step:
         state.record_call(
             {
                 "direction": "sent",
-                "merchant": organization_id,
+                "merchant": merchant.organization_id,
                 "method": step.method.upper(),
                 "path": call.topic,
                 "body": readable(call.body or b""),
@@ -76,15 +76,15 @@ def call_hook(state: State, organization_id: str, call: Call) -> Step:
     return step
 
 
-def _begin(state: State, organization_id: str, call: Call) -> Step:
+def _begin(copies: Copies, call: Call) -> Step:
     """The step before anything is sent; without an address where no hook is registered."""
-    hooks = state.copies[organization_id].hooks
+    hooks = copies.hooks
     fitting = [(hook["method"], hook["url"]) for hook in hooks if hook["type"] == call.topic]
     method, template = fitting[-1] if fitting else (TOPICS.hooks[call.topic].method, "")
     if call.topic == REGISTER:
         beside = next((hook["url"] for hook in hooks if "/:orgId" in hook["url"]), "")
         template = call.requested.url or (f"{beside.partition('/:orgId')[0]}/:orgId/{REGISTER}" if beside else "")
-    ids = {":orgId": organization_id, ":resourceId": call.resource_id}
+    ids = {":orgId": copies.merchant.organization_id, ":resourceId": call.resource_id}
     for placeholder, external_id in ids.items():
         template = template.replace(placeholder, quote(external_id, safe=""))
     warnings = [f"{len(fitting)} hooks are registered; the newest is called"] if len(fitting) > 1 else []

@@ -12,7 +12,7 @@ from app.sandbox.vendors.rally.calling import Step, call_hook
 from app.sandbox.vendors.rally.effects import take_answer
 from app.sandbox.vendors.rally.findings import Findings
 from app.sandbox.vendors.rally.hook_bodies import make_call, wanted_lines
-from app.sandbox.vendors.rally.state import State
+from app.sandbox.vendors.rally.state import Copies, State
 from app.sandbox.vendors.rally.step_requests import Checkout, Shopping, StepRequest
 from app.sandbox.vendors.rally.webhooks import add_refund, set_status
 
@@ -20,17 +20,17 @@ Planned = tuple[str, Json]
 """A topic, and what the step has of its own."""
 
 
-def take_step(state: State, organization_id: str, topic: str, requested: StepRequest) -> Step:
+def take_step(state: State, copies: Copies, topic: str, requested: StepRequest) -> Step:
     """One hook call and what Rally makes of the answer.  Raises `Failure`."""
     with state.lock:
-        call = make_call(state, organization_id, topic, requested)
+        call = make_call(state, copies, topic, requested)
         is_refund = requested.status.lower() == "refunded"
         if is_refund and requested.is_made_up and requested.sign == "right":
-            _refund_the_rest(state, state.copies[organization_id].orders[call.resource_id])
-    step = call_hook(state, organization_id, call)
+            _refund_the_rest(state, copies.orders[call.resource_id])
+    step = call_hook(state, copies, call)
     if step.is_good:
         with state.lock:
-            take_answer(state, state.copies[organization_id], call, step)
+            take_answer(state, copies, call, step)
     return step
 
 
@@ -42,12 +42,12 @@ class Progress(msgspec.Struct):
     steps: list[Step] = []
 
 
-def take_steps(state: State, organization_id: str, plan: Iterable[Planned], cart_id: str, **shared: Any) -> Progress:
+def take_steps(state: State, copies: Copies, plan: Iterable[Planned], cart_id: str, **shared: Any) -> Progress:
     """Takes step after step until one is not good; all are about the same cart and order."""
     done = Progress(cart_id)
     for topic, changes in plan:
         stated = {**shared, "cart": done.cart_id, "order": done.order_id, **changes}
-        step = take_step(state, organization_id, topic, StepRequest(**stated))
+        step = take_step(state, copies, topic, StepRequest(**stated))
         done.steps.append(step)
         if not step.is_good:
             break
@@ -58,25 +58,25 @@ def take_steps(state: State, organization_id: str, plan: Iterable[Planned], cart
     return done
 
 
-def run_checkout(state: State, organization_id: str, checkout: Checkout) -> Json:
+def run_checkout(state: State, copies: Copies, checkout: Checkout) -> Json:
     """Every step until one is not good.  Raises `Failure` when nothing can be bought."""
-    cart_id = _beginning(state, organization_id, checkout)
+    cart_id = _beginning(state, copies, checkout)
     of_one_step = ("cart", "line_items", "skus", "offers", "offer_skus", "offer_shipping", "transactions")
     shared = {name: getattr(checkout, name) for name in Shopping.__struct_fields__ if name not in of_one_step}
-    plan = _spoiled(checkout, _plan(state, organization_id, checkout, cart_id))
-    done = take_steps(state, organization_id, plan, cart_id, **shared)
+    plan = _spoiled(checkout, _plan(state, copies, checkout, cart_id))
+    done = take_steps(state, copies, plan, cart_id, **shared)
     with state.lock:
-        order = state.copies[organization_id].orders.get(done.order_id)
+        order = copies.orders.get(done.order_id)
         charged = order["charged"] if order else 0
         return {"outcome": done.steps[-1].outcome, **msgspec.structs.asdict(done), "charged": charged, "order": order}
 
 
-def _beginning(state: State, organization_id: str, checkout: Checkout) -> str:
+def _beginning(state: State, copies: Copies, checkout: Checkout) -> str:
     """The cart to begin with; empty when one is to be made of lines."""
     if not checkout.session:
         return checkout.cart
     with state.lock:
-        session = state.copies[organization_id].sessions.get(checkout.session)
+        session = copies.sessions.get(checkout.session)
     if session is None:
         raise Failure(404, "session: no such checkout session")
     if not session["cart_id"]:
@@ -98,11 +98,11 @@ def lines_of_page(item: Json) -> list[Json]:
     ]
 
 
-def _plan(state: State, organization_id: str, checkout: Checkout, cart_id: str) -> Iterator[Planned]:
+def _plan(state: State, copies: Copies, checkout: Checkout, cart_id: str) -> Iterator[Planned]:
     nothing_known: Json = {"is_address_known": False, "shipping": "", "coupon": None}
     if not cart_id:
         with state.lock:
-            lines = wanted_lines(state.copies[organization_id], checkout.line_items, checkout.skus)
+            lines = wanted_lines(copies, checkout.line_items, checkout.skus)
         yield "cart/create", {"line_items": lines}
     yield "cart/fetch", {}
     yield "cart/update", nothing_known

@@ -11,10 +11,9 @@ from app.sandbox.vendors.rally.state import SAMPLES, Copies, State
 from app.sandbox.vendors.rally.step_requests import Call, StepRequest
 
 
-def make_call(state: State, organization_id: str, topic: str, requested: StepRequest) -> Call:
+def make_call(state: State, copies: Copies, topic: str, requested: StepRequest) -> Call:
     """The call for a requested step.  Raises `Failure` 400, 404 or 409; hold the state's lock."""
-    copies = state.copies[organization_id]
-    if requested.key and requested.key not in state.merchant(organization_id).api_keys:
+    if requested.key and requested.key not in copies.merchant.api_keys:
         raise Failure(400, "key is none of the merchant's api_keys")
     call = Call(topic, requested)
     if topic in ("cart/fetch", "cart/update", "cart/add", "cart/remove", "order/create"):
@@ -29,7 +28,7 @@ def make_call(state: State, organization_id: str, topic: str, requested: StepReq
     elif requested.body is not None:
         call.body = encode(requested.body)
     else:
-        made = _made_up(state, organization_id, call)
+        made = _made_up(state, copies, call)
         call.body = None if made is None else encode({**made, **requested.more})
     return call
 
@@ -41,9 +40,9 @@ def _newest(known: Mapping[str, Json], stated: str, what: str) -> str:
     return stated or list(known)[-1]
 
 
-def _made_up(state: State, organization_id: str, call: Call) -> Json | None:
+def _made_up(state: State, copies: Copies, call: Call) -> Json | None:
     """What Rally would send by itself; None for a hook without a body."""
-    copies, requested = state.copies[organization_id], call.requested
+    requested = call.requested
     cart: Json | None = copies.carts.get(call.resource_id, {}).get("answer")
     match call.topic:
         case "cart/create" | "cart/add":
@@ -71,7 +70,7 @@ def _made_up(state: State, organization_id: str, call: Call) -> Json | None:
         case "categories/fetch":
             return _search("category_id", requested.category_id, requested)
         case "register/callback":
-            return {"organization_id": organization_id}
+            return {"organization_id": copies.merchant.organization_id}
     return None
 
 

@@ -11,11 +11,11 @@ from typing import Any
 from flask import Response, after_this_request, request
 
 from app.sandbox.bodies import Failure, Json, readable
-from app.sandbox.routes import Routes
+from app.sandbox.page import html, see_other
+from app.sandbox.routes import Routes, own_pages_only
 from app.sandbox.vendors.rally.checkout import Planned, lines_of_page, take_steps
 from app.sandbox.vendors.rally.findings import look_at
-from app.sandbox.vendors.rally.pages import own_forms_only, page, see_other
-from app.sandbox.vendors.rally.state import SAMPLES, Merchant, State
+from app.sandbox.vendors.rally.state import SAMPLES, Copies, State
 
 
 def _open_to_browsers(state: State, parts: Json) -> None:
@@ -29,7 +29,7 @@ def _open_to_browsers(state: State, parts: Json) -> None:
 
 
 BUTTON = Routes("/api/v1/checkout/auth", _open_to_browsers)
-CHECKOUT = Routes("/checkout", own_forms_only)
+CHECKOUT = Routes("/checkout", own_pages_only)
 
 
 @BUTTON.route("OPTIONS", "")
@@ -44,19 +44,19 @@ def open_session(state: State) -> Json:
 
 @CHECKOUT.route("GET", "/<session_id>")
 def show_checkout(state: State, session_id: str) -> Response:
-    merchant, session = _session(state, session_id)
-    kept = state.copies[merchant.organization_id].carts.get(session.get("paid_cart", ""))
+    copies, session = _session(state, session_id)
+    kept = copies.carts.get(session.get("paid_cart", ""))
     address = {**SAMPLES.address, **session.get("address", {})}
     shopper = {**SAMPLES.shopper, **session.get("customer", {})}
     shown: Json = {"cart": kept and kept["answer"], "address": address, "shopper": shopper}
-    return page("shop_checkout.html", merchant, session=session, countries=SAMPLES.countries, **shown)
+    return html("shop_checkout.html", merchant=copies.merchant, session=session, countries=SAMPLES.countries, **shown)
 
 
 @CHECKOUT.route("POST", "/<session_id>", is_locked=False)
 def carry_on(state: State, session_id: str) -> Response:
     """A form of the page.  What it says is kept in the session, and goes to the connector's hooks."""
     with state.lock:
-        merchant, session = _session(state, session_id)
+        copies, session = _session(state, session_id)
         plan = _plan(session, request.form)
         if session.get("order_id"):
             return see_other(request.path)  # paid: a second click changes nothing
@@ -64,7 +64,7 @@ def carry_on(state: State, session_id: str) -> Response:
             _keep_address(session, request.form)
     cart_id = session.get("paid_cart") or session["cart_id"]
     about = {name: session.get(name, {}) for name in ("customer", "address")}
-    done = take_steps(state, merchant.organization_id, plan, cart_id, **about)
+    done = take_steps(state, copies, plan, cart_id, **about)
     last = done.steps[-1]
     with state.lock:
         if done.steps[0].is_good:
@@ -75,10 +75,10 @@ def carry_on(state: State, session_id: str) -> Response:
     return see_other(request.path)
 
 
-def _session(state: State, session_id: str) -> tuple[Merchant, Json]:
-    for organization_id, copies in state.copies.items():
+def _session(state: State, session_id: str) -> tuple[Copies, Json]:
+    for copies in state.merchants.values():
         if session_id in copies.sessions:
-            return state.merchant(organization_id), copies.sessions[session_id]
+            return copies, copies.sessions[session_id]
     raise Failure(404, "no such checkout")
 
 
@@ -110,17 +110,16 @@ def begin_session(state: State, body: Any, host_url: str) -> Json:
     """The storefront's call (contract 5).  Raises `Failure` 401 or 422; hold the state's lock."""
     found = look_at("Session", body)
     found.raise_problems()
-    merchant = next((one for one in state.merchants.values() if one.client_id == body["client_id"]), None)
-    if merchant is None:
+    copies = next((one for one in state.merchants.values() if one.merchant.client_id == body["client_id"]), None)
+    if copies is None:
         raise Failure(401, "Unauthenticated.")
     if not body.get("cart_id") and not body.get("line_items"):
         found.refuse("cart_id", "is required without line_items")
         found.raise_problems()
-    sessions = state.copies[merchant.organization_id].sessions
     session_id = body.get("checkout_session_id", "")
-    if session_id not in sessions:
+    if session_id not in copies.sessions:
         session_id = f"session-{state.next_number('session')}"
-    sessions[session_id] = {
+    copies.sessions[session_id] = {
         "checkout_session_id": session_id,
         "cart_id": body.get("cart_id", ""),
         "cart_currency": body.get("cart_currency", ""),

@@ -18,12 +18,12 @@ from flask import Response, redirect, request
 
 from app.sandbox.bodies import Failure, Json, encode, readable
 from app.sandbox.calls import call
-from app.sandbox.routes import Routes
-from app.sandbox.vendors.rally.pages import own_forms_only, page, see_other
+from app.sandbox.page import html, see_other
+from app.sandbox.routes import Routes, own_pages_only
+from app.sandbox.vendors.rally.admin import at_merchant
 from app.sandbox.vendors.rally.sessions import begin_session
 from app.sandbox.vendors.rally.state import Copies, Merchant, State, Variant
 
-SHOP = Routes("/shop", own_forms_only)
 MOST_UNITS = 99
 MOST_ORDERS = 50
 BASKET = "basket"
@@ -42,40 +42,46 @@ class Cart(msgspec.Struct, frozen=True):
     faults: tuple[str, ...] = ()
 
 
-@SHOP.route("GET", "/")
+def _at_merchant(state: State, parts: Json) -> None:
+    own_pages_only(state, parts)
+    at_merchant(state, parts)
+
+
+FRONT = Routes("/shop", own_pages_only)
+SHOP = Routes("/shop/<organization_id>", _at_merchant)
+
+
+@FRONT.route("GET", "/")
 def first_shop(state: State) -> Any:
-    return redirect(_path(next(iter(state.merchants)), ""))
+    return redirect(_path(next(iter(state.merchants.values())), ""))
 
 
-@SHOP.route("GET", "/<organization_id>/")
-def goods(state: State, organization_id: str) -> Response:
-    merchant, copies = state.merchant(organization_id), state.copies[organization_id]
+@SHOP.route("GET", "/")
+def goods(state: State, copies: Copies) -> Response:
     shown, left = _goods(copies, {}), copies.stock_by_sku()
-    return page("shop_goods.html", merchant, goods=shown, left=left, basket=_basket())
+    return html("shop_goods.html", merchant=copies.merchant, goods=shown, left=left, basket=_basket())
 
 
-@SHOP.route("POST", "/<organization_id>/basket")
-def change_basket(state: State, organization_id: str) -> Response:
-    state.merchant(organization_id)
+@SHOP.route("POST", "/basket")
+def change_basket(state: State, copies: Copies) -> Response:
     basket, sku = _basket(), request.form.get("sku", "")
     more = basket.get(sku, 0) if "more" in request.form else 0
     basket[sku] = units("quantity", request.form.get("quantity", "")) + more
     kept = {name: count for name, count in basket.items() if 0 < count <= MOST_UNITS}
-    answer = see_other(_path(organization_id, "cart"))
+    answer = see_other(_path(copies, "cart"))
     answer.set_cookie(BASKET, quote(json.dumps(kept)), httponly=True, samesite="Lax", path="/shop/")
     return answer
 
 
-@SHOP.route("GET", "/<organization_id>/cart", is_locked=False)
-def cart(state: State, organization_id: str) -> Response:
+@SHOP.route("GET", "/cart", is_locked=False)
+def cart(state: State, copies: Copies) -> Response:
     with state.lock:
-        merchant, copies = state.merchant(organization_id), state.copies[organization_id]
-        lines, address = _goods(copies, _basket()), _carts_address(copies, organization_id)
+        merchant, lines, address = copies.merchant, _goods(copies, _basket()), _carts_address(copies)
     made = made_cart(merchant, address, lines) if lines else Cart()
     named = ("title", "product_id", "variant_id", "quantity")
     items = [{name: getattr(line, name) for name in named} for line in lines]
     is_fallback = "native" in request.args
-    shown = page("shop_cart.html", merchant, lines=lines, cart=made, items=items, is_fallback=is_fallback)
+    shown = html("shop_cart.html", merchant=merchant, lines=lines, cart=made, items=items, is_fallback=is_fallback)
     if merchant.cart_button:
         # The merchant's own HTML, as a shop pastes it; it loads Rally's scripts from Rally's address.
         shown.set_data(shown.get_data(as_text=True).replace(_BUTTON, merchant.cart_button))
@@ -83,27 +89,24 @@ def cart(state: State, organization_id: str) -> Response:
     return shown
 
 
-@SHOP.route("POST", "/<organization_id>/checkout")
-def checkout(state: State, organization_id: str) -> Response:
+@SHOP.route("POST", "/checkout")
+def checkout(state: State, copies: Copies) -> Response:
     """What the button does, without it: opens a session for the cart or for its lines."""
-    merchant, copies = state.merchant(organization_id), state.copies[organization_id]
     body: Json = {name: request.form.get(name, "") for name in ("cart_id", "cart_currency")}
     if not body["cart_id"]:
         body = {"line_items": [_item(line) for line in _goods(copies, _basket())]}
-    return see_other(begin_session(state, {"client_id": merchant.client_id, **body}, request.host_url)["url"])
+    return see_other(begin_session(state, {"client_id": copies.merchant.client_id, **body}, request.host_url)["url"])
 
 
-@SHOP.route("GET", "/<organization_id>/orders")
-def orders(state: State, organization_id: str) -> Response:
-    merchant = state.merchant(organization_id)
-    newest = list(state.copies[organization_id].orders.values())[: -MOST_ORDERS - 1 : -1]
-    return page("shop_orders.html", merchant, orders=newest)
+@SHOP.route("GET", "/orders")
+def orders(state: State, copies: Copies) -> Response:
+    newest = list(copies.orders.values())[: -MOST_ORDERS - 1 : -1]
+    return html("shop_orders.html", merchant=copies.merchant, orders=newest)
 
 
-@SHOP.route("GET", "/<organization_id>/orders/<path:order_id>")
-def order(state: State, organization_id: str, order_id: str) -> Response:
-    merchant = state.merchant(organization_id)
-    held = state.copies[organization_id].orders.get(order_id)
+@SHOP.route("GET", "/orders/<path:order_id>")
+def order(state: State, copies: Copies, order_id: str) -> Response:
+    held = copies.orders.get(order_id)
     if held is None:
         raise Failure(404, "the shop has no such order")
     snapshot = held["snapshot"] or {}
@@ -111,7 +114,7 @@ def order(state: State, organization_id: str, order_id: str) -> Response:
     parcels = meta.get("fulfillments", []) if isinstance(meta, Mapping) else []
     lines = snapshot.get("line_items") or held["answer"]["line_items"]
     titles = {line["external_id"]: line["title"] for line in lines}
-    return page("shop_order.html", merchant, order=held, lines=lines, parcels=parcels, titles=titles)
+    return html("shop_order.html", merchant=copies.merchant, order=held, lines=lines, parcels=parcels, titles=titles)
 
 
 def units(name: str, text: str) -> int:
@@ -140,11 +143,12 @@ def made_cart(merchant: Merchant, address: str, lines: Sequence[Variant]) -> Car
     return Cart(note=f"the connector answered {reply.status_code}: the page names bare line items")
 
 
-def _carts_address(copies: Copies, organization_id: str) -> str:
+def _carts_address(copies: Copies) -> str:
     """Where the connector makes carts: beside the hooks it has registered; "" before it has."""
     found = next((hook["url"] for hook in reversed(copies.hooks) if hook["type"] == "cart/create"), "")
     base, _, last = found.rpartition("/")
-    return f"{base.replace(':orgId', quote(organization_id, safe=''))}/storefront/carts" if last == "carts" else ""
+    organization_id = quote(copies.merchant.organization_id, safe="")
+    return f"{base.replace(':orgId', organization_id)}/storefront/carts" if last == "carts" else ""
 
 
 def _goods(copies: Copies, basket: Mapping[str, int]) -> list[Variant]:
@@ -168,5 +172,5 @@ def _basket() -> dict[str, int]:
         return {}
 
 
-def _path(organization_id: str, what: str) -> str:
-    return f"/shop/{quote(organization_id, safe='')}/{what}"
+def _path(copies: Copies, what: str) -> str:
+    return f"/shop/{quote(copies.merchant.organization_id, safe='')}/{what}"

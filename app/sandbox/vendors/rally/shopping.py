@@ -9,7 +9,7 @@ from app.sandbox.page import Field, Play, Result
 from app.sandbox.vendors.rally.calling import Step
 from app.sandbox.vendors.rally.checkout import run_checkout
 from app.sandbox.vendors.rally.shop import units
-from app.sandbox.vendors.rally.state import Copies, Merchant, State
+from app.sandbox.vendors.rally.state import Copies, State
 from app.sandbox.vendors.rally.step_requests import Checkout
 
 MOST_PRODUCTS = 30
@@ -19,34 +19,30 @@ _QUANTITY = "quantity of "
 def plays(state: State) -> list[Play]:
     """A checkout at each merchant that anything is known of, and at the first in any case."""
     known = [
-        merchant
-        for place, (organization_id, merchant) in enumerate(state.merchants.items())
-        if not place or state.copies[organization_id].hooks or state.copies[organization_id].products
+        copies for place, copies in enumerate(state.merchants.values()) if not place or copies.hooks or copies.products
     ]
-    return [_checkout(state, merchant) for merchant in known]
+    return [_checkout(state, copies) for copies in known]
 
 
-def _checkout(state: State, merchant: Merchant) -> Play:
-    organization_id = merchant.organization_id
+def _checkout(state: State, copies: Copies) -> Play:
+    name, organization_id = copies.merchant.name, copies.merchant.organization_id
 
     def buy(form: Mapping[str, str]) -> Result:
         requested = Checkout(skus=_wanted(form), coupon=form.get("coupon") or None, is_paid="is_paid" in form)
-        done = run_checkout(state, organization_id, requested)
+        done = run_checkout(state, copies, requested)
         steps = [_row(step) for step in done["steps"]]
         if done["outcome"] == "good":
             paid = f"charged {done['charged']}" if requested.is_paid else "not paid"
             return Result(True, f"Order {done['order_id']} is placed, {paid}", steps)
         return Result(False, f"{steps[-1]['step']} was not good: {steps[-1]['why']}", steps)
 
-    missing = _missing(state.copies[organization_id])
+    missing = _missing(copies)
     fields = [
-        *(Field(f"{_QUANTITY}{sku}", label, "0", "number") for sku, label in _goods(state.copies[organization_id])),
+        *(Field(f"{_QUANTITY}{sku}", label, "0", "number") for sku, label in _goods(copies)),
         Field("coupon", "Coupon code"),
         Field("is_paid", "The shopper pays", "on", "check"),
     ]
-    about = (
-        f"A shopper of {merchant.name} ({organization_id}) makes a cart, gives an address, chooses shipping and pays."
-    )
+    about = f"A shopper of {name} ({organization_id}) makes a cart, gives an address, chooses shipping and pays."
     return Play(
         f"checkout-{organization_id}", "Play a checkout", missing or about, "" if missing else "Buy", fields, buy
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from copy import deepcopy
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from app.sandbox import state as host_state
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.state import JOURNAL_LENGTH, Clock, real_clock
+from app.sandbox.state import JOURNAL_LENGTH
 from app.sandbox.vendors.rally.findings import FOLDER
 
 
@@ -83,8 +83,9 @@ class Variant(msgspec.Struct, frozen=True):
 
 
 class Copies(msgspec.Struct):
-    """What Rally holds of one merchant."""
+    """A merchant, and what Rally holds of it."""
 
+    merchant: Merchant
     hooks: list[Json] = []
     products: dict[str, Json] = {}
     stock: dict[str, Json] = {}
@@ -112,6 +113,10 @@ class Copies(msgspec.Struct):
         """Of all orders."""
         return [refund for order in self.orders.values() for refund in order["refunds"]]
 
+    def view(self) -> Json:
+        """All a merchant could see at Rally, and what Rally wondered at."""
+        return {**msgspec.structs.asdict(self), "stock": list(self.stock.values()), "refunds": self.refunds()}
+
 
 class State(host_state.State):
     """All merchants."""
@@ -119,41 +124,27 @@ class State(host_state.State):
     SETTINGS = Settings
     settings: Settings
 
-    def __init__(
-        self,
-        merchants: Sequence[Merchant] | None = None,
-        clock: Clock = real_clock,
-        state_file: Path | None = None,
-    ) -> None:
-        self._first_merchants = tuple(SAMPLES.merchants if merchants is None else merchants)
-        super().__init__(clock=clock, state_file=state_file)
+    merchants: dict[str, Copies]
 
     def clear(self) -> None:
         """Back to the first merchants, with nothing of theirs."""
-        first = msgspec.convert(msgspec.to_builtins(self._first_merchants), list[Merchant])
-        self.merchants = {merchant.organization_id: merchant for merchant in first}
-        self.copies = {organization_id: Copies() for organization_id in self.merchants}
         super().clear()
+        self.merchants = {one.organization_id: Copies(one) for one in deepcopy(SAMPLES.merchants)}
 
     def clear_journal(self) -> None:
         super().clear_journal()
         self.counts: dict[str, dict[str, Counter[str]]] = {}
-        for copies in self.copies.values():
+        for copies in self.merchants.values():
             copies.warnings.clear()
 
     def journal(self, filters: Mapping[str, str]) -> Json:
         return {**super().journal(filters), "counts": self.counts}
 
-    def merchant(self, organization_id: str) -> Merchant:
+    def of_merchant(self, organization_id: str) -> Copies:
         """Raises `Failure` 404."""
-        with self.lock:
-            found = self.merchants.get(organization_id)
-        if found is None:
+        if organization_id not in self.merchants:
             raise Failure(404, "no such merchant")
-        return found
-
-    def merchant_of_key(self, key: str) -> Merchant | None:
-        return next((merchant for merchant in self.merchants.values() if key in merchant.api_keys), None)
+        return self.merchants[organization_id]
 
     def record_call(self, call: Json) -> None:
         """`call` says merchant and direction, too."""
@@ -161,24 +152,18 @@ class State(host_state.State):
         merchant = call["merchant"] or ""
         by_path = self.counts.setdefault(merchant, {})
         by_path.setdefault(f"{call['method']} {call['path']}", Counter())[str(call["status"])] += 1
-        copies = self.copies.get(merchant)
+        copies = self.merchants.get(merchant)
         if copies is not None:
             copies.warnings += [f"{call['path']}: {warning}" for warning in call["warnings"]]
             del copies.warnings[:-JOURNAL_LENGTH]
 
-    def merchant_view(self, organization_id: str) -> Json:
-        """All a merchant could see at Rally, and what Rally wondered at."""
-        merchant, copies = self.merchant(organization_id), self.copies[organization_id]
-        held = msgspec.structs.asdict(copies)
-        return {"merchant": merchant, **held, "stock": list(copies.stock.values()), "refunds": copies.refunds()}
-
     def view(self) -> Json:
-        merchants = {organization_id: self.merchant_view(organization_id) for organization_id in self.merchants}
+        merchants = {organization_id: copies.view() for organization_id, copies in self.merchants.items()}
         return {**super().view(), "merchants": merchants}
 
     def held(self) -> dict[str, Sequence[Json]]:
         found: dict[str, Sequence[Json]] = {}
-        for organization_id, copies in self.copies.items():
+        for organization_id, copies in self.merchants.items():
             tables = {
                 "products": copies.products.values(),
                 "stock": copies.stock.values(),
@@ -191,14 +176,6 @@ class State(host_state.State):
             }
             found |= {f"{organization_id}: {name}": list(rows) for name, rows in tables.items()}
         return found
-
-    def kept(self) -> Json:
-        return {"merchants": list(self.merchants.values()), "copies": self.copies}
-
-    def restore(self, whole: Json) -> None:
-        merchants = msgspec.convert(whole["merchants"], list[Merchant])
-        self.merchants = {merchant.organization_id: merchant for merchant in merchants}
-        self.copies = msgspec.convert(whole["copies"], dict[str, Copies])
 
 
 def _cart_row(cart: Json) -> Json:

@@ -13,17 +13,16 @@ STATUSES = ("pending", "paid", "completed", "refunded")
 """In the order in which an order goes through them (contract 4.2)."""
 
 
-def register_hook(state: State, organization_id: str, body: Json) -> tuple[Json, Findings]:
+def register_hook(state: State, copies: Copies, body: Json) -> tuple[Json, Findings]:
     """Raises `Failure` 422."""
     found = look_at("Hook", body)
     found.raise_problems()
     hook = {
         "id": f"hook-{state.next_number('hook')}",
-        "app_id": body.get("app_id", f"app-{organization_id}"),
+        "app_id": body.get("app_id", f"app-{copies.merchant.organization_id}"),
         **{name: body[name] for name in ("type", "url", "method")},
         "created_at": state.stamp(),
     }
-    copies = state.copies[organization_id]
     if any(known["type"] == hook["type"] for known in copies.hooks):
         found.warn("type", "is registered already; the newest is called")
     if body["method"] != TOPICS.hooks[body["type"]].method:
@@ -32,24 +31,22 @@ def register_hook(state: State, organization_id: str, body: Json) -> tuple[Json,
     return hook, found
 
 
-def remove_hook(state: State, organization_id: str, hook_id: str) -> Json:
+def remove_hook(copies: Copies, hook_id: str) -> Json:
     """Raises `Failure` 404."""
-    hooks = state.copies[organization_id].hooks
-    for hook in hooks:
+    for hook in copies.hooks:
         if hook["id"] == hook_id:
-            hooks.remove(hook)
+            copies.hooks.remove(hook)
             return hook
     raise Failure(404, "Not found")
 
 
-def receive(state: State, organization_id: str, topic: str, body: Json) -> Findings:
+def receive(state: State, copies: Copies, topic: str, body: Json) -> Findings:
     """One `webhooks/<topic>` call.  Raises `Failure` 404 or 422; nothing is changed then."""
     found = look_at(topic, body)
     found.raise_problems()
-    if body.get("organization_id", "") not in ("", organization_id):
+    if body.get("organization_id", "") not in ("", copies.merchant.organization_id):
         found.refuse("organization_id", "must be empty or the organisation of the key")
         found.raise_problems()
-    copies = state.copies[organization_id]
     match topic:
         case "order-create":
             if body["cart_id"] not in copies.carts:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from app.sandbox.vendors.retailops.caller import ACTIONS, CallbackReply, RetailOps, shipment, unshipped
+from app.sandbox.vendors.retailops.caller import CallbackReply, RetailOps, shipment, unshipped
 from app.sandbox.vendors.retailops.certifier import (
     API_KEY,
-    CERTIFY_PATH,
     VENDOR,
     Certifier,
-    Registered,
     serve_certifier,
 )
 
 __all__ = [
-    "ACTIONS",
     "API_KEY",
-    "CERTIFY_PATH",
     "VENDOR",
     "CallbackReply",
     "Certifier",
-    "Registered",
     "RetailOps",
     "serve_certifier",
     "shipment",

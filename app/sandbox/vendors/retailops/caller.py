@@ -57,15 +57,18 @@ class RetailOps:
         self._session = straight.session_to(base_url)
 
     def call(self, callback: str, **fields: Any) -> CallbackReply:
-        """POST the callback.  Raises `requests.RequestException` when the channel cannot be reached."""
-        body = {
+        """POST the callback with these fields.  Raises what `send` does."""
+        envelope = {
             "integration_auth_token": self._key,
             "action": ACTIONS[callback],
             "version": 1,
             "client_id": self._client_id,
             "channel_info": {"id": self._channel_id},
-            **fields,
         }
+        return self.send(callback, {**envelope, **fields})
+
+    def send(self, callback: str, body: Json) -> CallbackReply:
+        """POST a whole body.  Raises `requests.RequestException` when the channel cannot be reached."""
         begun = time.perf_counter()
         reply = self._session.post(
             f"{self._base_url}/{callback}_v1",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -13,35 +12,16 @@ from flask import Response, request
 from app.contract.files import FIXTURES
 from app.contract.schemas import load_contract
 from app.sandbox.bodies import Failure, Json, json_answer
-from app.sandbox.calls import call
 from app.sandbox.host import Account, Options, Vendor, serve_sandbox
 from app.sandbox.routes import Routes
 from app.sandbox.server import RunningServer
 from app.sandbox.state import State
+from app.sandbox.vendors.retailops.caller import RetailOps
 
 CERTIFY_PATH = "/integration/channel/certify.json"
 
 API_KEY = "sandbox+key+of+the+retailops+api"
 """The public key of the stand-in's API."""
-
-_PATIENCE_S = 20.0
-
-
-@dataclass(frozen=True)
-class Registered:
-    """A channel RetailOps has certified: its handle, and one endpoint for each action."""
-
-    handle: str = field(repr=False)
-    endpoints: dict[str, str]
-
-    @property
-    def key(self) -> str:
-        """What RetailOps is going to send: whatever follows the handle's last underscore."""
-        return self.handle.rpartition("_")[2]
-
-    def as_json(self) -> dict[str, Any]:
-        """For people, so without the key."""
-        return {"handle": f"{self.handle.rpartition('_')[0]}_***", "endpoints": self.endpoints}
 
 
 class Certifier(State):
@@ -51,23 +31,21 @@ class Certifier(State):
     then with `!!!` in front of the key, where everything but that counts as refused.
     """
 
+    registered: list[Json]
+    """Each channel as people see it: its handle without the key, and one endpoint for each action."""
+
     def __init__(self) -> None:
         self._contract = load_contract()
         super().__init__()
 
     def clear(self) -> None:
         super().clear()
-        self.registered: list[Registered] = []
+        self.keys: list[str] = []
+        """What RetailOps is going to send to each of them: whatever follows the handle's last underscore."""
         self.received: list[Json] = []
         """The bodies of all requests, for tests."""
         self.keys_in_query: list[bool] = []
         """Where the key of each of them stood."""
-
-    def view(self) -> Json:
-        return {"registered": [registered.as_json() for registered in self.registered]}
-
-    def held(self) -> dict[str, Sequence[Json]]:
-        return {"registered channels": [registered.as_json() for registered in self.registered]}
 
     def certify(self, body: bytes, *, is_key_in_query: bool) -> Json:
         """Tries every action of the request; the answer, which is a 200 whatever it says.  Do not hold the lock."""
@@ -75,44 +53,40 @@ class Certifier(State):
             received = msgspec.json.decode(body, type=dict[str, Any])
             key, target, name = (received[part] for part in ("integration_auth_key", "target_url", "integration_name"))
             actions: list[str] = received["supported_actions"]
-        except (msgspec.MsgspecError, KeyError):
+            caller = RetailOps(str(target), str(key), 0, 0, self._contract)
+        except (ValueError, KeyError):
             return {"status": "error", "message": "the request cannot be read"}
         with self.lock:
             self.received.append(received)
             self.keys_in_query.append(is_key_in_query)
-        results = [self._try(action, str(target), str(key)) for action in actions]
+        with closing(caller):
+            results = [self._try(action, str(target), str(key), caller) for action in actions]
         if not all(result["status"] == "success" for result in results):
             return {"status": "error", "message": "not all actions passed", "action_results": results}
-        handle = f"{str(name).upper().replace(' ', '_')}_{key}"
+        shown, _, sent = f"{str(name).upper().replace(' ', '_')}_{key}".rpartition("_")
         with self.lock:
-            self.registered.append(Registered(handle, {action: f"{target}/{action}" for action in actions}))
+            endpoints = {action: f"{target}/{action}" for action in actions}
+            self.registered.append({"handle": f"{shown}_***", "endpoints": endpoints})
+            self.keys.append(sent)
         return {"status": "success", "message": "channel registered", "action_results": results}
 
-    def _try(self, action: str, target: str, key: str) -> dict[str, Any]:
+    def _try(self, action: str, target: str, key: str, caller: RetailOps) -> Json:
         result = {"action": action, "version": 1, "target_url": f"{target}/{action}", "status": "error"}
         try:
             fixture = msgspec.json.decode((FIXTURES / f"{action}_v1_ex_1.json").read_bytes(), type=dict[str, Any])
         except OSError:
             return {**result, "message": "there is no such action"}
         try:
-            problems = self._problems(action, target, {**fixture, "integration_auth_token": key})
-            if problems:
-                return {**result, "message": problems[0]}
-            if not self._problems(action, target, {**fixture, "integration_auth_token": f"!!!{key}"}):
+            reply = caller.send(action, {**fixture, "integration_auth_token": key})
+            if reply.status != 200:
+                return {**result, "message": f"status {reply.status}, expected 200"}
+            if reply.problems:
+                return {**result, "message": reply.problems[0].message}
+            if caller.send(action, {**fixture, "integration_auth_token": f"!!!{key}"}).is_accepted:
                 return {**result, "message": "a wrong key was accepted"}
         except requests.RequestException as error:
             return {**result, "message": f"the server cannot be reached ({type(error).__name__})"}
         return {**result, "status": "success", "message": ""}
-
-    def _problems(self, action: str, target: str, body: dict[str, Any]) -> Sequence[str]:
-        reply = call("POST", f"{target}/{action}_v1", patience_s=_PATIENCE_S, data=msgspec.json.encode(body))
-        if reply.status_code != 200:
-            return [f"status {reply.status_code}, expected 200"]
-        try:
-            answer = msgspec.json.decode(reply.content)
-        except msgspec.DecodeError:
-            return ["the answer is not JSON"]
-        return [problem.message for problem in self._contract.callbacks[action].judge(answer)]
 
 
 def _refuse_other_keys(state: Certifier, parts: Json) -> None:

@@ -11,7 +11,7 @@ from flask import request
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.routes import Routes
 from app.sandbox.vendors.retailrocket import products, uploads
-from app.sandbox.vendors.retailrocket.checks import EVENT, SHAPES, checked, checked_body
+from app.sandbox.vendors.retailrocket.checks import checked
 from app.sandbox.vendors.retailrocket.state import KEYS, State
 
 TRACKING_PATH, API_PATH, CDN_PATH = "/apptracking/1.0", "/api/api", "/cdn/api"
@@ -44,9 +44,20 @@ def _by_store_and_key(state: State, parts: Json) -> None:
     _admit(state, parts.pop("partner"), request.args.get("apikey", ""))
 
 
+def _by_signature(state: State, parts: Json) -> None:
+    _by_store(state, parts)
+    signature, valid_till = request.args.get("signature"), request.args.get("validTill", "")
+    if not state.settings.is_signed:
+        return
+    if signature is None:
+        raise Failure(403, "unsigned calls are not allowed")
+    if not _SIGNATURE.fullmatch(signature) or not _VALID_TILL.fullmatch(valid_till):
+        raise Failure(400, "the signature is wrong")
+
+
 EVENTS = Routes(TRACKING_PATH, _by_key)
 BROWSER = Routes("/tracking/1.0", _by_store)
-PRODUCTS = Routes(f"{CDN_PATH}/1.0/partner/<partner>", _by_store)
+PRODUCTS = Routes(f"{CDN_PATH}/1.0/partner/<partner>", _by_signature)
 ITEMS = Routes(f"{API_PATH}/1.0/partner/<partner>", _by_store)
 UPLOADS = Routes(f"{API_PATH}/2.0/partner/<partner>", _by_store_and_key)
 RECOMMENDATIONS = Routes("/externalapi/api/3.0", _by_key)
@@ -60,11 +71,12 @@ def batch(state: State, body: list[Json]) -> Json:
     events = [event for envelope in body for event in envelope.items()]
     visitors = {event["sessionExternalId"] for _, event in events}
     with state.lock:
-        if any(state.in_flight[visitor] > 0 for visitor in visitors):
+        in_flight = state.in_flight
+        if any(in_flight[visitor] > 0 for visitor in visitors):
             state.warnings.append("two batches for one visitor were under way together")
             if state.settings.overlap_status:
                 raise Failure(state.settings.overlap_status, "an earlier batch for this visitor is under way")
-        state.in_flight.update(visitors)
+        in_flight.update(visitors)
     try:
         time.sleep(state.settings.batch_delay_s)
         with state.lock:
@@ -72,16 +84,14 @@ def batch(state: State, body: list[Json]) -> Json:
                 state.add_event(kind, event, "batch")
     finally:
         with state.lock:
-            state.in_flight.subtract(visitors)
+            in_flight.subtract(visitors)
     return {}
 
 
-@EVENTS.route("POST", "/<kind>")
-def event(state: State, kind: str) -> Json:
+@EVENTS.route("POST", "/<kind>", takes="event.{kind}")
+def event(state: State, kind: str, body: Json) -> Json:
     """One event (contract 2.4, 2.6, 2.10); impressions come in batches only."""
-    if EVENT + kind not in SHAPES or kind.startswith("impression"):
-        raise Failure(404, "unknown path")
-    state.add_event(kind, checked_body(EVENT + kind, kind), "single")
+    state.add_event(kind, body, "single")
     return {}
 
 
@@ -106,7 +116,7 @@ def browser_order(state: State, number: int) -> Json:
         "transaction": query.get("transaction", ""),
         "timestamp": state.stamp(),
     }
-    state.add_event("order", checked(EVENT + "order", body, "order"), "browser")
+    state.add_event("order", checked("event.order", body, "order"), "browser")
     return {}
 
 
@@ -128,24 +138,14 @@ def category(state: State, body: Json, number: str = "") -> Json:
     return {}
 
 
-@PRODUCTS.route("POST", "/<any(products, productsgroup):kind>/<int:number>")
-def product(state: State, kind: str, number: int) -> Json:
+@PRODUCTS.route("POST", "/<any(products, productsgroup):kind>/<int:number>", takes="{kind}")
+def product(state: State, kind: str, number: int, body: Json) -> Json:
     """A product or a group of variants, whole (contract 2.2)."""
-    if state.settings.is_signed:
-        _refuse_signature(request.args.get("signature"), request.args.get("validTill", ""))
-    body = checked_body("product" if kind == "products" else "group")
     sent = request.args.get("contentHash")
     if sent is not None and sent != str(products.content_hash(request.get_data(as_text=True))):
         state.warnings.append(f"contentHash of {kind}/{number} does not match its body")
     products.take(state, kind, number, request.args, body)
     return {}
-
-
-def _refuse_signature(signature: str | None, valid_till: str) -> None:
-    if signature is None:
-        raise Failure(403, "unsigned calls are not allowed")
-    if not _SIGNATURE.fullmatch(signature) or not _VALID_TILL.fullmatch(valid_till):
-        raise Failure(400, "the signature is wrong")
 
 
 @ITEMS.route("GET", "/items/")

@@ -11,20 +11,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import requests
 
-from app.sandbox.bodies import Failure, Json
+from app.sandbox.bodies import Failure, Json, api_body, object_body
 from app.sandbox.calls import call
-from app.sandbox.host import Account, Options, Vendor, serve_sandbox
+from app.sandbox.host import Account, Options, Vendor
 from app.sandbox.page import Field, Play, Result
+from app.sandbox.routes import Routes
 from app.sandbox.server import RunningServer
-from app.sandbox.state import Clock, real_clock
-from app.sandbox.vendors.retailrocket import api, people
-from app.sandbox.vendors.retailrocket.checks import checked_body
+from app.sandbox.vendors.retailrocket import api
+from app.sandbox.vendors.retailrocket.checks import checked
 from app.sandbox.vendors.retailrocket.poller import poll
 from app.sandbox.vendors.retailrocket.state import API_KEY, PARTNER_ID, SECOND_API_KEY, SECOND_PARTNER_ID, State
 
@@ -32,6 +31,34 @@ POLL_EVERY_S = 15.0
 """How often `channel sandbox` fetches the feed; the vendor pauses 15 minutes to 2 hours."""
 
 FEED_HINT = "`channel retailrocket feed` shows it"
+
+PEOPLE = Routes("/sandbox")
+
+
+@PEOPLE.route("GET", "/products")
+def imported(state: State) -> Json:
+    """What the vendor knows of the shop's goods, and which offers it skipped."""
+    return {"products": list(state.products.values()), "skipped": state.skipped, "polls": state.polls}
+
+
+@PEOPLE.route("GET", "/purchases")
+def purchases(state: State) -> Json:
+    """Order lines by transaction and product; `times` above 1 is a line counted twice."""
+    return {"purchases": state.purchases(), "uploaded": state.csv_orders}
+
+
+@PEOPLE.route("GET", "/subscribers")
+def subscribers(state: State) -> Json:
+    return {"subscribers": state.subscribers}
+
+
+@PEOPLE.route("POST", "/poll", is_locked=False)
+def poll_now(state: State) -> Json:
+    """Fetch the feed once: that of the body's `url`, else of the settings."""
+    url = object_body().get("url") or state.settings.feed_url
+    if not isinstance(url, str) or not url:
+        return {"status": 0, "fault": "no feed_url is set"}
+    return poll(state, url)
 
 
 class RetailRocket(Vendor):
@@ -43,14 +70,18 @@ class RetailRocket(Vendor):
         Account(API_KEY, PARTNER_ID, "api_key and partner_id of a store"),
         Account(SECOND_API_KEY, SECOND_PARTNER_ID, "those of another store"),
     )
-    routes = (*api.ROUTES, people.ROUTES)
+    remembers = State
+    routes = (*api.ROUTES, PEOPLE)
 
     def start(self, port: int, options: Options) -> RunningServer:
         """It fetches the feed that the page, or `PUT /sandbox/settings {"feed_url": ...}`, names."""
-        return serve_retailrocket(port, state_file=options.state_file, poll_every_s=POLL_EVERY_S)
+        running = super().start(port, options)
+        threading.Thread(target=_poll_on, args=(running.url,), name="poller", daemon=True).start()
+        return running
 
     def body(self, state: State, shape: str) -> Any:
-        return checked_body(shape)
+        """An event is named in front of its fields, as in a batch."""
+        return checked(shape, api_body(has_decimals=False), *shape.split(".")[1:])
 
     def error_body(self, status: int, message: str) -> Json:
         return {"error": message}
@@ -76,31 +107,10 @@ class RetailRocket(Vendor):
 VENDOR = RetailRocket()
 
 
-def serve_retailrocket(
-    port: int = 0,
-    *,
-    clock: Clock = real_clock,
-    state_file: Path | None = None,
-    poll_every_s: float = 0.0,
-) -> RunningServer:
-    """Two stores on loopback, empty or as kept in `state_file`.  Faults: `.faults` or `/sandbox/faults`.
-
-    With `poll_every_s` it fetches the feed that `/sandbox/settings` names that often.  Raises `ValueError`,
-    `LookupError` or `TypeError` for a file that is not its own.
-    """
-    state = State(clock=clock, state_file=state_file)
-    state.load()
-    running = serve_sandbox(VENDOR, state, port=port)
-    if poll_every_s:
-        poller = threading.Thread(target=_poll_on, args=(running.url, poll_every_s), name="poller", daemon=True)
-        poller.start()
-    return running
-
-
-def _poll_on(url: str, every_s: float) -> None:
+def _poll_on(url: str) -> None:
     """Until the sandbox is stopped."""
     while True:
-        time.sleep(every_s)
+        time.sleep(POLL_EVERY_S)
         try:
             call("POST", f"{url}/sandbox/poll", patience_s=60)
         except requests.RequestException:

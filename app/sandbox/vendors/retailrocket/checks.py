@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from app.sandbox.bodies import Failure, api_body
+from app.sandbox.bodies import Failure
 from app.sandbox.shapes import Shapes
 
 SHAPES = Shapes(Path(__file__).parent)
 LARGEST_ID = 2**53 - 1
-EVENT = "event."
-"""What the names of the events' shapes begin with."""
 
 
 def checked(shape: str, body: Any, *above: str) -> Any:
@@ -20,8 +18,3 @@ def checked(shape: str, body: Any, *above: str) -> Any:
         way = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in (*above, *problem.path))
         raise Failure(400, f"{way.removeprefix('.') or 'the body'} {problem.rule}")
     return body
-
-
-def checked_body(shape: str, *above: str) -> Any:
-    """The JSON body of the request.  Raises `Failure` 400."""
-    return checked(shape, api_body(has_decimals=False), *above)

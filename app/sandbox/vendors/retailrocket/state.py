@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from app.sandbox import state as host_state
 from app.sandbox.bodies import Json
-from app.sandbox.state import Clock, real_clock
 
 # Public values: they open nothing but a sandbox on loopback.
 PARTNER_ID = "5a4db0c25a4db0c25a4db0c2"
@@ -62,10 +60,10 @@ class State(host_state.State):
     subscribers: dict[str, Json]
     warnings: list[str]
 
-    def __init__(self, *, clock: Clock = real_clock, state_file: Path | None = None) -> None:
+    def clear(self) -> None:
+        super().clear()
         self.in_flight: Counter[str] = Counter()
         """Batches under way, by visitor."""
-        super().__init__(clock=clock, state_file=state_file)
 
     def view(self) -> Json:
         return {**super().view(), "calls": list(self.calls), "purchases": self.purchases()}

@@ -20,9 +20,9 @@ from app.sandbox.vendors.pipe17 import (
     INTEGRATION_ID,
     INTEGRATION_KEY,
     LEGACY_KEY,
-    SELLING_KEY,
     serve_pipe17,
 )
+from app.sandbox.vendors.pipe17.samples import SELLING_KEY
 
 ADDRESS = {"firstName": "Dana", "city": "Austin", "country": "US"}
 

@@ -17,17 +17,15 @@ from werkzeug import Request, Response
 from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.rally import (
     API_KEY,
-    HEADER,
     ORGANIZATION_ID,
     SECOND_API_KEY,
     SECOND_ORGANIZATION_ID,
-    Settings,
     serve_rally,
-    sign,
-    signed_message,
 )
 from app.sandbox.vendors.rally.answers import TOPICS
 from app.sandbox.vendors.rally.findings import FOLDER, SHAPES
+from app.sandbox.vendors.rally.signing import HEADER, sign, signed_message
+from app.sandbox.vendors.rally.state import Settings
 from app.sandbox.vendors.rally.step_requests import Checkout, StepRequest
 
 TOPIC_PATHS = {
