@@ -1801,6 +1801,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "any-success-is-a-read-of-retail-rocket",
+        "P9",
+        "app/gateways/vendors/retailrocket/api.py",
+        "                _refuse_other_success(reply)\n",
+        "",
+        (
+            "tests/gateways/vendors/retailrocket/test_answers.py"
+            "::test_p9_of_any_other_success_nobody_knows_what_was_stored",
+        ),
+    ),
+    Fault(
         "a-line-gives-way-more-than-it-was-guessed",
         "P34",
         "app/domain/line_matching.py",
