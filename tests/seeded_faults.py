@@ -1812,6 +1812,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "shoppers-are-charged-for-cancelled-orders",
+        "P19",
+        "app/channel/actions/order_settle_payment.py",
+        'order.as_of(connection).state == "cancelled":\n',
+        'order.as_of(connection).state == "":\n',
+        (
+            "tests/channel/test_refunds.py"
+            "::test_p19_an_authorised_payment_is_captured_once_and_only_what_was_captured_goes_back",
+        ),
+    ),
+    Fault(
         "a-line-gives-way-more-than-it-was-guessed",
         "P34",
         "app/domain/line_matching.py",
