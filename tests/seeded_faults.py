@@ -1823,6 +1823,14 @@ FAULTS = (
         ),
     ),
     Fault(
+        "the-server-outlives-a-killed-serve",
+        "P21",
+        "app/cli/server_process.py",
+        "preexec_fn=_bound_to_us() if own_session else None,",
+        "preexec_fn=None,",
+        ("tests/cli/test_serve.py::test_p21_what_serve_starts_ends_with_it_also_when_it_is_killed",),
+    ),
+    Fault(
         "a-line-gives-way-more-than-it-was-guessed",
         "P34",
         "app/domain/line_matching.py",
