@@ -1831,6 +1831,50 @@ FAULTS = (
         ("tests/cli/test_serve.py::test_p21_what_serve_starts_ends_with_it_also_when_it_is_killed",),
     ),
     Fault(
+        "a-refused-completion-is-refused-for-ever",
+        "P10",
+        "app/channel/command_transactions.py",
+        'return last is not None and last.state == "refused"\n',
+        "return False\n",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_r9_what_rally_refused_is_sent_again_by_a_repeat_though_its_money_went_back",
+        ),
+    ),
+    Fault(
+        "an-order-whose-completion-is-refused-twice-counts-as-completed",
+        "P10",
+        "app/channel/actions/order_complete.py",
+        '        if not any(call.verb == "complete_order" and call.state != "refused" for call in calls):\n',
+        "        if completion.number == 1:\n",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_r9_what_rally_refused_is_sent_again_by_a_repeat_though_its_money_went_back",
+        ),
+    ),
+    Fault(
+        "an-old-refusal-of-an-update-answers-a-new-one",
+        "P10",
+        "app/channel/commands.py",
+        '"record_return", "cancel_order", "update_order",\n',
+        '"record_return", "cancel_order",\n',
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other",
+        ),
+    ),
+    Fault(
+        "a-refused-label-is-refused-for-ever",
+        "P10",
+        "app/channel/labels.py",
+        "    if not is_refused and before.label in",
+        "    if before.label in",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other",
+        ),
+    ),
+    Fault(
         "a-line-gives-way-more-than-it-was-guessed",
         "P34",
         "app/domain/line_matching.py",
