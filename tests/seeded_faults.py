@@ -1314,7 +1314,7 @@ FAULTS = (
         "forget-what-changed-while-sending",
         "P27",
         "app/records/stock_batches.py",
-        'sent_seq=sa.bindparam("claimed_seq")',
+        "sent_seq=_GIVEN.seq",
         "sent_seq=stock.c.seq",
         ("tests/records/test_stock.py::test_p27_a_value_that_changed_while_it_was_sent_is_sent_again",),
     ),
@@ -1634,7 +1634,7 @@ FAULTS = (
         "lost-attempt-not-sent-again",
         "P44",
         "app/records/stock_batches.py",
-        "None if changes[item.sku].uncertain is None else settled_at",
+        "None if changes[item.sku].uncertain is None else to_ms(settled_at)",
         "None",
         (
             "tests/records/test_restating.py"
