@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial, wraps
 from operator import itemgetter
 from types import FrameType
 from typing import Any, Generic, Literal, NoReturn, TypeVar
@@ -77,6 +78,48 @@ def print_json(value: object) -> None:
     click.echo(msgspec.json.encode(value).decode())
 
 
+Part = str | Callable[[], object]
+
+
+class Output:
+    """What a command has found or done, and how it ends.
+
+    `value` is for programs.  `parts` are for people: each is a sentence or prints something itself, such as a table;
+    an empty one is left out.  `failures` are sentences on standard error.  `code` is the exit code, where it is not
+    given `FAILED` if there are failures and else `DONE`.
+    """
+
+    def __init__(self, value: object, *parts: Part, failures: Sequence[str] = (), code: int | None = None) -> None:
+        self.value = value
+        self._parts = parts
+        self._failures = failures
+        self._code = code if code is not None else FAILED if failures else DONE
+
+    def finish(self, *, as_json: bool) -> NoReturn:
+        """Print it, and end the command."""
+        if as_json:
+            print_json(self.value)
+            end(self._code)
+        for part in self._parts:
+            if not isinstance(part, str):
+                part()
+            elif part:
+                _print_sentence(console(), part)
+        for failure in self._failures:
+            click.echo(failure, err=True)
+        end(self._code)
+
+
+def json_or_tables(command: Callable[..., Output]) -> Command:
+    """--json, and the end of a command that returns its `Output`."""
+
+    @wraps(command)
+    def run(*args: Any, as_json: bool, **given: Any) -> NoReturn:
+        command(*args, **given).finish(as_json=as_json)
+
+    return json_option(run)
+
+
 def console() -> Console:
     """Standard output as it is now; colour only on a terminal, and no text is taken for markup."""
     is_terminal = sys.stdout.isatty()
@@ -141,23 +184,37 @@ def print_table(
     out.print(table)
 
 
+def table(
+    title: str,
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+    *,
+    none: str = "",
+    as_lines: Callable[[Row], tuple[str, ...]] | None = None,
+) -> Part:
+    """A part of an `Output`: the rows as `print_table` prints them; where there are none, the sentence `none`."""
+    return partial(print_table, title, columns, rows, as_lines=as_lines) if rows else none
+
+
 def print_cells(title: str, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table of values as they are; without a title of any column it has no head."""
     print_table(title, [Column(name, itemgetter(at)) for at, name in enumerate(titles)], rows)
 
 
 def print_lines(title: str, *items: tuple[str, ...]) -> None:
-    """Of each item its first line, and the others indented below it.
-
-    A first line with a word longer than the window is left to the terminal, because people copy it from there.
-    """
+    """Of each item its first line, and the others indented below it."""
     out = console()
     if title:
         out.print(title, style="bold")
     for head, *lines in items:
-        out.print(head, soft_wrap=any(cell_len(word) > out.width for word in head.split()))
+        _print_sentence(out, head)
         for line in filter(None, lines):
             out.print(Padding(line, (0, 0, 0, 4), expand=False))
+
+
+def _print_sentence(out: Console, text: str) -> None:
+    """One with a word longer than the window is left to the terminal, because people copy it from there."""
+    out.print(text, soft_wrap=any(cell_len(word) > out.width for word in text.split()))
 
 
 class _Filled(Generic[Row]):

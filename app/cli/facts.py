@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from app.channel_settings import Channel
-from app.cli.acting import Act, operator_act, say
+from app.cli.acting import Act, operator_act
 from app.cli.choosing import gateway_option
 from app.cli.records import records
 from app.cli.showing import age, plural, row_json
@@ -112,8 +112,8 @@ def _send(
         if not act.is_dry_run and any(item.owed or item.moved for item in found.values()):
             question = ""
             if any(item.owed for item in found.values()) and not act.is_agreed:
-                say(*_summary(subject, name, found, is_done=False))
-                question = "Send all that again?"
+                sentences, failures = _summary(subject, name, found, is_done=False)
+                question = "\n".join([*sentences, *failures, "Send all that again?"])
             if act.may_go_on(question):
                 found = {item.gateway: fact_acts.send(database, act.operator, item, now) for item in chosen}
         shown = [{"vendor": token, **send_again_json(item)} for token, item in found.items()]
