@@ -23,8 +23,9 @@ from app.clock import utc_now
 from app.errors import GatewayError
 from app.gateways.capabilities import Gateway
 from app.operations import fact_acts
+from app.operations.differences import Result
 from app.operations.fact_acts import ChosenFacts
-from app.operations.reconcile import Progressed, Reconciliation, Result
+from app.operations.reconcile import Progressed, Reconciliation
 from app.records.database import Database
 from app.records.stock_sync import SendAgain
 from app.terminal import DONE, FAILED, WRONG, end, print_json
