@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial, wraps
 from operator import itemgetter
-from types import FrameType
 from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 import click
@@ -76,6 +73,19 @@ def warn(sentence: str) -> None:
 def print_json(value: object) -> None:
     """One line on standard output, sent at once."""
     click.echo(msgspec.json.encode(value).decode())
+
+
+class Group(click.Group):
+    """A group whose help says of each of its commands the whole first sentence, as the list of all commands does."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, command.get_short_help_str(limit=1000)) for name, command in sorted(self.commands.items())]
+            )
+
+
+Group.group_class = Group  # of the groups in one, too
 
 
 Part = str | Callable[[], object]
@@ -251,24 +261,3 @@ def shortened(text: str, length: int) -> str:
         return text
     head = (length - 1) // 2
     return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
-
-
-def end_signals() -> list[signal.Signals]:
-    """What a command is asked to end by, beside Ctrl-C: SIGTERM, and SIGHUP, which comes when its terminal is closed.
-
-    Not SIGHUP where whoever started the command has it ignored, as nohup does.
-    """
-    hang_up = getattr(signal, "SIGHUP", None)
-    return [signal.SIGTERM, *([hang_up] if hang_up and signal.getsignal(hang_up) is not signal.SIG_IGN else [])]
-
-
-def stop_signal() -> threading.Event:
-    """Set by Ctrl-C or an end signal from now on, in place of what they usually do.  Main thread only."""
-    stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGINT, *end_signals()):
-        signal.signal(number, stop)
-    return stopping

@@ -149,7 +149,7 @@ def _unloadable(name: str, error: Exception) -> click.Command:
 def cli() -> None:
     """Run, verify and look after a RetailOps channel server.
 
-    Every command takes --json.  Exit codes: 0 done, 1 something failed, 2 the command line or the
+    Every command but serve takes --json.  Exit codes: 0 done, 1 something failed, 2 the command line or the
     configuration is wrong.
     """
 

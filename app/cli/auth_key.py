@@ -9,7 +9,7 @@ import click
 from app.channel_settings import key_rules
 from app.cli.new_key import new_key
 from app.cli.verify.keys import PLACES, NoKey, NothingStored, find_key, store_key, unseen_home
-from app.terminal import Output, json_or_tables, warn
+from app.terminal import Group, Output, json_or_tables, warn
 
 _ROTATION = f"""
     The key is what RetailOps sends with every callback, in the body field integration_auth_token.  It is kept
@@ -27,7 +27,7 @@ _ROTATION = f"""
 """
 
 
-@click.group("auth-key", help="Make, show or keep the key of a channel.\n" + _ROTATION)
+@click.group("auth-key", cls=Group, help="Make, show or keep the key of a channel.\n" + _ROTATION)
 def auth_key() -> None:
     """The text above is the help."""
 

@@ -23,13 +23,13 @@ from app.operations.scope import Scope
 from app.operations.timeline import Timeline
 from app.records.database import Database
 from app.settings import Settings
-from app.terminal import DONE, FAILED, REQUEST_PREFIX, Column, Output, json_or_tables, shortened, table, warn
+from app.terminal import DONE, FAILED, REQUEST_PREFIX, Column, Group, Output, json_or_tables, shortened, table, warn
 
 LOOKED_BACK = timedelta(days=7)
 """How far back a request is searched for, unless --since says otherwise: its id is whatever its sender chose."""
 
 
-@click.group()
+@click.group(cls=Group)
 def callbacks() -> None:
     """See each callback of RetailOps, its answer, and the calls to vendors that followed."""
 

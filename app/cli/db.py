@@ -10,7 +10,7 @@ import click
 from app.errors import SettingsFault
 from app.records.database import Database
 from app.settings import load_database_url
-from app.terminal import Output, json_or_tables
+from app.terminal import Group, Output, json_or_tables
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def database_alone() -> Iterator[Database]:
         yield database
 
 
-@click.group()
+@click.group(cls=Group)
 def db() -> None:
     """Look after the database that DATABASE_URL names."""
 

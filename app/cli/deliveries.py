@@ -24,7 +24,7 @@ from app.operations.scope import Scope
 from app.operations.timeline import Entry
 from app.operations.unsent_facts import Owed
 from app.records.deliveries import OPEN_STATES, STATES
-from app.terminal import Column, Output, json_or_tables, print_cells, print_lines, shortened, table
+from app.terminal import Column, Group, Output, json_or_tables, print_cells, print_lines, shortened, table
 
 MOST_NEWS = 100
 """Late events shown below the calls."""
@@ -58,7 +58,7 @@ NEWS = "id callback subject code message at dismissed_at channel told_at=sent_at
 PARKED = "\nA parked call: channel deliveries show ID, then retry ID, or confirm ID or drop ID with --reason TEXT."
 
 
-@click.group()
+@click.group(cls=Group)
 def deliveries() -> None:
     """Look after the calls that are owed to vendors.
 

@@ -19,7 +19,7 @@ from app.operations.fact_acts import ChosenFacts, Subject
 from app.records import stock as levels
 from app.records.stock import StatedLevel
 from app.records.stock_sync import SendAgain
-from app.terminal import Column, Command, Part, table
+from app.terminal import Column, Command, Group, Part, table
 
 SHOWN = 50
 """Rows of a dry run's table; JSON has all."""
@@ -27,7 +27,7 @@ SHOWN = 50
 MOVED = "left, for a shipment or an order moved it since it was stated (STOCK_STALE)"
 
 
-@click.group()
+@click.group(cls=Group)
 def stock() -> None:
     """Send stock again that RetailOps has stated.
 
@@ -36,7 +36,7 @@ def stock() -> None:
     """
 
 
-@click.group()
+@click.group(cls=Group)
 def catalogue() -> None:
     """Send products again that RetailOps has stated."""
 

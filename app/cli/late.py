@@ -14,10 +14,10 @@ from app.operations import acts
 from app.operations.late_events import LateEventRow, find
 from app.operations.paging import first
 from app.operations.scope import Scope
-from app.terminal import Output, json_or_tables, print_lines
+from app.terminal import Group, Output, json_or_tables, print_lines
 
 
-@click.group()
+@click.group(cls=Group)
 def late() -> None:
     """What turned out after a callback was answered: RetailOps is sent it once, you see it until you dismiss it."""
 

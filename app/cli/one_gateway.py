@@ -17,7 +17,7 @@ from app.operations.scope import Scope
 from app.records import freeing
 from app.records.database import Database
 from app.records.freeing import HeldUp
-from app.terminal import Command
+from app.terminal import Command, Group
 
 
 def _one_gateway(command: Command) -> Command:
@@ -77,7 +77,7 @@ def resume(channel: str, gateway: str, act: Act) -> None:
     )
 
 
-@click.group()
+@click.group(cls=Group)
 def streams() -> None:
     """What holds up a vendor's calls and facts: who sends just now, and the pauses after failures."""
 

@@ -15,13 +15,13 @@ from app.operations import operator_log
 from app.operations.operator_log import Operation
 from app.operations.paging import first
 from app.operations.scope import Scope
-from app.terminal import Column, Output, json_or_tables, shortened, table
+from app.terminal import Column, Group, Output, json_or_tables, shortened, table
 
 NAMED, IN_JSON = 3, 100
 """Objects of one act that a table names at most, and JSON."""
 
 
-@click.group()
+@click.group(cls=Group)
 def operations() -> None:
     """Look at what operators did: retried, dropped, confirmed or released calls, facts sent again, and why."""
 

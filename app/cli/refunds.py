@@ -19,7 +19,7 @@ from app.operations import refunds as ledger
 from app.operations.paging import first
 from app.operations.refunds import Entry, RefundChoice, RefundRow
 from app.operations.scope import Scope
-from app.terminal import Column, Output, json_or_tables, shortened, table
+from app.terminal import Column, Group, Output, json_or_tables, shortened, table
 
 STATES = ("owed", "accepted", "parked", "refused", "released", "recorded", "matched")
 CALLBACKS = ("order_cancel", "order_complete", "order_returned", "payment_credit")
@@ -37,7 +37,7 @@ MEANINGS = {
 }
 
 
-@click.group()
+@click.group(cls=Group)
 def refunds() -> None:
     """Look at refunds, and let one go that is held up."""
 

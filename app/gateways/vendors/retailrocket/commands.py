@@ -16,7 +16,7 @@ from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue, catalogue_sync
 from app.records.database import Database
 from app.records.feeds import FeedStore, LeftOut
-from app.terminal import DONE, FAILED, Column, console, end, json_option, print_json, print_table, shortened
+from app.terminal import DONE, FAILED, Column, Group, console, end, json_option, print_json, print_table, shortened
 
 
 class Feed(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ PAGE = 250
 """Products read at a time."""
 
 
-@click.group()
+@click.group(cls=Group)
 def commands() -> None:
     """Look at what Retail Rocket is given."""
 
