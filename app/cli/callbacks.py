@@ -104,7 +104,7 @@ COLUMNS: Sequence[Column[tuple[LoggedCallback, Sequence[CallLeft]]]] = (
 @click.option("--since", type=moment, metavar="WHEN", help="How far back to look for a request. Default 7d.")
 @json_or_tables
 def show(request_id: str, order: str, channel: str, since: datetime | None) -> Output:
-    """Tell what happened in a request or to an order.
+    """Show what happened in a request or to an order.
 
     An order is found by any of its numbers (see `channel find`).  A request's id stands in the reply's
     X-Request-Id; its first 8 characters do.

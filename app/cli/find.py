@@ -48,7 +48,7 @@ def find(number: str, channel: str) -> Output:
     """Find whatever a number stands for, whole or by its start.
 
     The channel's or RetailOps' number of an order, or the merchant's own; shipment, package, return, tracking number;
-    refund or credit; the id of a call or a request; a SKU.  Case does not matter, and six characters of the begin are
+    refund or credit; the id of a call or a request; a SKU.  Case does not matter, and its first six characters are
     enough.  A number of one order shows what happened to it.
 
     Exit code 1 when nothing has it.

@@ -69,7 +69,8 @@ def _what(alike: Sequence[Entry]) -> str:
     found = alike[0].problems
     lines = [alike[0].sentence]
     if len(alike) > 1:
-        lines[0] += f" ({len(alike) - 1} times more, until {when(alike[-1].at)})"
+        again = "once" if len(alike) == 2 else f"{len(alike) - 1} times"
+        lines[0] += f" ({again} more, until {when(alike[-1].at)})"
     lines += [f"{it.pointer or 'the whole body'} breaks {it.rule}: {EFFECTS[it.effect]}" for it in found.listed]
     if found.more:
         lines.append(f"{found.more} more faults, not listed")

@@ -187,7 +187,8 @@ def _show(found: list[Feed]) -> None:
         out.print(f"{item.channel}: {item.address}")
         out.print(f"{item.offers} offers ({item.gone} gone and unavailable), built {built}{waiting}")
         if item.left_out_count:
-            print_table(f"{item.left_out_count} units left out", LEFT_OUT, item.left_out)
+            units = "1 unit" if item.left_out_count == 1 else f"{item.left_out_count} units"
+            print_table(f"{units} left out", LEFT_OUT, item.left_out)
             if item.left_out_count > len(item.left_out):
                 out.print(f"{item.left_out_count - len(item.left_out)} more.")
             out.print(WHERE_FROM)
