@@ -44,7 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "settings": ("app.cli.settings:settings", "Show every setting, its meaning and its present value."),
     "stock": ("app.cli.facts:stock", "Send stock again that RetailOps has stated."),
     "streams": ("app.cli.one_gateway:streams", "Free what holds up a vendor's calls and facts."),
-    "verify": ("app.cli.verify:verify", "Verify a channel server, more strictly than the SDK's tool."),
+    "verify": ("app.cli.verify.command:verify", "Verify a channel server, more strictly than the SDK's tool."),
 }
 """Where each command stands, and what the list of all commands says of it: the list imports none of them."""
 

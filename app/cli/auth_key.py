@@ -7,8 +7,7 @@ import sys
 import click
 
 from app.channel_settings import key_rules
-from app.cli.new_key import new_key
-from app.cli.verify.keys import PLACES, NoKey, NothingStored, find_key, store_key, unseen_home
+from app.cli.verify.keys import PLACES, NoKey, NothingStored, find_key, new_key, store_key, unseen_home
 from app.terminal import Group, Output, json_or_tables, warn
 
 _ROTATION = f"""

@@ -18,7 +18,7 @@ from dotenv import dotenv_values
 
 from app import gateways
 from app.cli.env_file import ENV_FILE
-from app.cli.new_key import new_key
+from app.cli.verify.keys import new_key
 from app.errors import SettingsFault
 from app.gateways import VENDORS
 from app.options import read_table
