@@ -100,7 +100,7 @@ class Output:
     """
 
     def __init__(self, value: object, *parts: Part, failures: Sequence[str] = (), code: int | None = None) -> None:
-        self.value = value
+        self._value = value
         self._parts = parts
         self._failures = failures
         self._code = code if code is not None else FAILED if failures else DONE
@@ -108,7 +108,7 @@ class Output:
     def finish(self, *, as_json: bool) -> NoReturn:
         """Print it, and end the command."""
         if as_json:
-            print_json(self.value)
+            print_json(self._value)
             end(self._code)
         for part in self._parts:
             if not isinstance(part, str):
@@ -223,8 +223,9 @@ def print_lines(title: str, *items: tuple[str, ...]) -> None:
 
 
 def _print_sentence(out: Console, text: str) -> None:
-    """One with a word longer than the window is left to the terminal, because people copy it from there."""
-    out.print(text, soft_wrap=any(cell_len(word) > out.width for word in text.split()))
+    """Broken between words where a window limits it; one with a longer word stays whole, for people copy it."""
+    is_unlimited = not out.is_terminal and out.width >= WIDE
+    out.print(text, soft_wrap=is_unlimited or any(cell_len(word) > out.width for word in text.split()))
 
 
 class _Filled(Generic[Row]):
