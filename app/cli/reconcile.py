@@ -158,13 +158,10 @@ def _as_json(item: Compared) -> dict[str, Any]:
     if result is None:
         return shown
     names = "kind subject place vendor_sku field ours theirs stated_at sent_at note"
-    return {
-        **shown,
-        **row_json(result, "compared left_out"),
-        "differences": [row_json(difference, names) for difference in result.differences],
-        "unstated_skus": result.unstated,
-        "skipped_skus": result.skipped,
-        "refused_skus": result.refused,
-        "unreadable_skus": result.unreadable,
-        "sent": {"stock": send_again_json(item.stock), "catalogue": send_again_json(item.catalogue)},
-    }
+    counted = "unstated_skus=unstated skipped_skus=skipped refused_skus=refused unreadable_skus=unreadable"
+    return shown | row_json(
+        result,
+        f"compared left_out {counted}",
+        differences=[row_json(difference, names) for difference in result.differences],
+        sent={"stock": send_again_json(item.stock), "catalogue": send_again_json(item.catalogue)},
+    )

@@ -98,13 +98,11 @@ def timeline_json(shown: Timeline) -> dict[str, Any]:
 
 def _moment_json(item: Entry) -> dict[str, Any]:
     facts = row_json(
-        item, "name code status ms attempt next_try_at reason",
-        delivery=item.delivery_id,
+        item, "name code status ms attempt next_try_at reason delivery=delivery_id currency=currency_code",
         events=[_event_json(event) for event in item.events],
         problems=[row_json(problem, "pointer rule effect") for problem in item.problems.listed],
         problems_not_listed=item.problems.more,
         amount=None if item.amount is None else f"{item.amount:f}",
-        currency=item.currency_code,
     )  # fmt: skip
     said = {"at": iso(item.at), "who": item.who, "kind": item.kind, "what": item.sentence}
     return {**said, "request_id": item.request_id, **{name: value for name, value in facts.items() if value}}
