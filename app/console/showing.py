@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,11 @@ from app.domain.texts import counted
 
 LONGEST_ID: Final = 18
 """Characters of an id that are shown in a table; the rest is left out in the middle."""
+
+_UNSEEN: Final = re.compile(
+    r"^\s+|\s+$|[\x00-\x1f\x7f-\xa0\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202f\u2060-\u206f\ufeff]|(?<= ) "
+)
+"""What is not seen of an id, or not where it stands; joiners of emoji and of letters belong to what they join."""
 
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -63,12 +69,19 @@ def milliseconds(ms: float | None) -> str:
 
 
 def short_id(text: object, longest: int = LONGEST_ID) -> str:
-    """An id without its middle, where it is long."""
-    word = str(text)
+    """An id without its middle, where it is long, and with a sign for each character that nobody would see.
+
+    Such characters tell ids apart, or turn them round: blanks at the ends, controls, marks of direction.
+    """
+    word = _UNSEEN.sub(_sign, str(text))
     if len(word) <= longest:
         return word
     half = (longest - 1) // 2
     return f"{word[: longest - 1 - half]}…{word[len(word) - half :]}"
+
+
+def _sign(found: re.Match[str]) -> str:
+    return "".join("\u2423" if each == " " else f"[U+{ord(each):04X}]" for each in found[0])
 
 
 def money(amount: Decimal | str | None, currency: str) -> str:

@@ -503,10 +503,23 @@ def test_orders_come_as_csv_and_no_cell_is_a_formula(retailops: Caller, ada: Per
     rows = list(csv.DictReader(io.StringIO(reply.text)))
     assert pulled <= {row["order"] for row in rows} and {row["channel"] for row in rows} == {"first"}
     assert {row["state"] for row in rows if row["order"] in pulled} == {"handed out"}
-    for cell in ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1"):
+    for cell in ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "\uff1d1+1", "\uff20x"):
         assert harmless(cell) == f"'{cell}"
     for cell in ("", "1", "a=b", " =1"):
         assert harmless(cell) == cell
+
+
+def test_p35_what_nobody_would_see_of_an_id_has_a_sign_and_is_copied_as_it_is(retailops: Caller, ada: Person) -> None:
+    unseen = {"\u202eRTL-4": "[U+202E]RTL-4", " A\u00a01 ": "␣A[U+00A0]1␣", "Z\u200b9": "Z[U+200B]9", "a  b": "a ␣b"}
+    as_written = {"\u0645\u0631-1": "\u0645\u0631-1", "M\u00fcg-\U0001f6cd": "M\u00fcg-\U0001f6cd", "a b": "a b"}
+    with retailops.database.write() as connection:
+        search_keys.learn(connection, "first", [Number(it, "order", it) for it in unseen | as_written], utc_now())
+    links = re.findall(r'<a class="id" href="(/console/orders/first/[^"]+)"[^>]*>([^<]*)</a>', ada.page("orders"))
+    assert {text for _, text in links} == {*unseen.values(), *as_written.values()}
+    for address, text in links:
+        page = ada.page(address.removeprefix("/console/"))
+        [(copied, title)] = re.findall(r'<h1>Order <span class="id" data-copy="([^"]*)"[^>]*>([^<]*)<', page)
+        assert title == text == (unseen | as_written)[unescape(copied)]
 
 
 def test_csv_ends_with_a_row_that_says_that_there_are_more(monkeypatch: pytest.MonkeyPatch) -> None:
