@@ -127,6 +127,7 @@ def test_p40_an_operator_finds_an_order_follows_it_and_retries_its_parked_call(
     eventually(lambda: state_of(console.caller, number) == "delivered")
     page.reload()
     expect(page.locator(".lead .chip.done")).to_have_text("delivered")
+    expect(page.get_by_role("status")).to_have_count(0)
     page.get_by_role("link", name="Operations").click()
     expect(page.locator("#list tbody tr").first).to_contain_text("Pipe17 mended its location")
 
@@ -249,6 +250,23 @@ def test_p40_keys_lead_through_the_pages(console: Console, orders: list[dict[str
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
+
+
+def test_p40_a_page_that_is_fresh_no_more_says_so_and_since_when(console: Console) -> None:
+    page = console.sign_in()
+    page.clock.install()
+    console.visit(page, "")
+    page.clock.run_for(31_000)
+    expect(page.locator("#old")).to_have_count(0)
+    page.route("**/console/", lambda route: route.abort())
+    page.clock.run_for(31_000)
+    expect(page.get_by_role("status")).to_contain_text("The server does not answer. This page stands as it was at")
+    page.unroute("**/console/")
+    page.clock.run_for(31_000)
+    expect(page.get_by_role("status")).to_have_count(0)
+    page.context.clear_cookies()
+    page.clock.run_for(31_000)
+    expect(page.get_by_role("status")).to_contain_text("You are signed out.")
 
 
 def test_p40_a_link_to_the_content_comes_first(console: Console) -> None:
