@@ -173,6 +173,9 @@ def test_p40_what_was_wrong_with_a_body_is_shown_by_place_and_rule_wherever_its_
         page = ada.browser.get(reply.location).text if reply.status_code == 303 else reply.text
         assert f"<code>{place}</code></td><td><code>type</code></td>" in page and EFFECTS[effect] in page
         assert "Canary" not in f"{story}{shown}{page}"
+        assert f'<p class="lead"><span class="chip {"failed" if effect == "refused" else "unsure"}">' in page
+    listed = re.findall(r"<td>(order_\w+)</td>.*?<span class=\"chip (\w+)\">", ada.page("callbacks"))
+    assert listed == [("order_cancel", "failed"), ("order_settle_payment", "unsure"), ("order_pull", "done")]
     timeline = ada.page(f"orders/first/{refnum}")
     assert f"<code>{places[0]}</code> breaks <code>type</code>" in timeline and places[1] not in timeline
 
