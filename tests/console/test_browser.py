@@ -38,6 +38,10 @@ PLACES = [place for group in NAVIGATION for _, place in group]
 
 WIDTHS = "(found) => found.map((each) => each.offsetWidth)"
 
+SCROLLING = (
+    "(found) => found.filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) => it.innerText.slice(0, 99))"
+)
+
 NARROW, WIDE = {"width": 320, "height": 640}, {"width": 1440, "height": 900}
 
 
@@ -300,7 +304,7 @@ def test_p40_every_page_is_for_everyone_at_every_width_and_in_both_schemes(
         f"orders/first/{orders[0]['channel_order_refnum']}", f"deliveries/{number}", f"deliveries/{number}/drop",
         "deliveries/many/drop?state=parked", "deliveries?state=all", f"refunds/{refund}", f"refunds/{refund}/release",
         "stock/first/MUG-RED", "send/stock/first/pipe17/MUG-RED", "gateways/first/pipe17/pause", "find?q=zzz", "find",
-        "nowhere", "callbacks/1",
+        "nowhere", "callbacks/1", "late",
     ]  # fmt: skip
     for place in [*PLACES, *details]:
         console.visit(page, place)
@@ -310,6 +314,9 @@ def test_p40_every_page_is_for_everyone_at_every_width_and_in_both_schemes(
             found[place].append(("scrolls sideways", f"{over} px"))
         if any(width > viewport["width"] for width in page.locator("caption").evaluate_all(WIDTHS)):
             found[place].append(("a title is cut off", "caption"))
+        if viewport is WIDE:
+            scrolling = page.locator(".region").evaluate_all(SCROLLING)
+            found[place] += [("its acts may be out of sight", table) for table in scrolling]
     assert {place: items for place, items in found.items() if items} == {}
     console.visit(page, "orders?state=held+back")
     [across] = page.locator("#list").evaluate_all(WIDTHS)
