@@ -138,6 +138,20 @@ def test_p40_an_empty_server_has_all_pages_and_each_says_what_will_be_there(buil
         assert 'class="empty"' in visitor.page(place), place
 
 
+def test_r35_what_is_open_of_a_channel_that_is_gone_waits_on_the_first_page(
+    retailops: Caller, pipe17: Sandbox, build_app: Build
+) -> None:
+    parked_call(retailops, "A-1")
+    theirs = {"key": "key+of+the+second+channel+000009", "api_key": "another-account"}
+    other = channel_table(pipe17.url, name="second", pair=(1201, 99), **theirs)
+    own = f'console_read_token = "{CHANNEL_TOKEN}"\n[channel.pipe17]'
+    app = build_app(other.replace("[channel.pipe17]", own), **TOKENS)
+    page = unescape(person(app).page(""))
+    assert "1 thing waits for you" in page and "Channel 'first' is not configured any more and has " in page
+    assert "<code>channel forget first --yes --reason TEXT</code>" in page
+    assert "first" not in person(app, CHANNEL_TOKEN).page(""), "nor is it any business of another channel's reader"
+
+
 def test_p40_no_page_shows_a_customer(retailops: Caller, pipe17: Sandbox) -> None:
     customer = {"Alma", "Canary", "alma.canary@example.com", "Canary Lane", "+15550142"}
     pulled = filled(retailops, pipe17)
