@@ -323,6 +323,19 @@ def test_p40_every_page_is_for_everyone_at_every_width_and_in_both_schemes(
     assert across < 1440, "a long reason leaves the other columns in sight"
 
 
+def test_p40_a_printed_page_is_dark_on_light_whole_and_says_when(
+    console: Console, orders: list[dict[str, Any]]
+) -> None:
+    refused_shipment(console.caller, console.pipe17, orders[0])
+    page = console.sign_in(viewport={"width": 794, "height": 1123}, color_scheme="dark")
+    page.emulate_media(media="print")
+    assert page.locator(".region").evaluate_all(SCROLLING) == [] and pixels_beyond(page) <= 0
+    paper, ink = page.evaluate("[getComputedStyle(document.body)].flatMap((it) => [it.backgroundColor, it.color])")
+    assert min(map(int, re.findall(r"\d+", paper))) > 200 > 100 > max(map(int, re.findall(r"\d+", ink)))
+    after = page.locator("time.ago").first.evaluate("(it) => getComputedStyle(it, '::after').content")
+    assert re.search(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", after)
+
+
 def test_axe_notices_what_is_wrong(browser: Browser, axe: str) -> None:
     page = browser.new_page()
     page.set_content('<html lang="en"><title>x</title><main><input><p style="color: #aaa">pale</p></main></html>')
