@@ -20,6 +20,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from app.domain.texts import with_signs
+
 Command = Callable[..., Any]
 
 PIPED_WIDTH = 160
@@ -77,10 +79,17 @@ def print_json(value: object) -> None:
     click.echo(msgspec.json.encode(value).decode())
 
 
+class _Signing(Console):
+    """Prints no character of a text that would command the terminal, or turn round what stands there."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(with_signs(text), **how)
+
+
 def console() -> Console:
     """Standard output as it is now; colour only on a terminal, and no text is taken for markup."""
     is_terminal = sys.stdout.isatty()
-    return Console(
+    return _Signing(
         file=sys.stdout,
         force_terminal=is_terminal,
         width=None if is_terminal else PIPED_WIDTH,
@@ -137,7 +146,7 @@ def print_table(
     for cells in zip(*(item.cells for item in shown), strict=True):
         table.add_row(*cells)
     if title:
-        out.print(Text(title, style="bold", overflow="fold"))
+        out.print(Text(with_signs(title), style="bold", overflow="fold"))
     out.print(table)
 
 

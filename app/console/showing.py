@@ -9,15 +9,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 from app.domain.prices import decimals
-from app.domain.texts import counted
+from app.domain.texts import counted, with_signs
 
 LONGEST_ID: Final = 18
 """Characters of an id that are shown in a table; the rest is left out in the middle."""
 
-_UNSEEN: Final = re.compile(
-    r"^\s+|\s+$|[\x00-\x1f\x7f-\xa0\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202f\u2060-\u206f\ufeff]|(?<= ) "
-)
-"""What is not seen of an id, or not where it stands; joiners of emoji and of letters belong to what they join."""
+_BLANKS: Final = re.compile(r"^ +| +$|(?<= ) ")
+"""Those of an id that a page would not show."""
 
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -73,15 +71,12 @@ def short_id(text: object, longest: int = LONGEST_ID) -> str:
 
     Such characters tell ids apart, or turn them round: blanks at the ends, controls, marks of direction.
     """
-    word = _UNSEEN.sub(_sign, str(text))
+    seen = with_signs(str(text)).replace("\n", "[U+000A]")
+    word = _BLANKS.sub(lambda found: "\u2423" * len(found[0]), seen)
     if len(word) <= longest:
         return word
     half = (longest - 1) // 2
     return f"{word[: longest - 1 - half]}…{word[len(word) - half :]}"
-
-
-def _sign(found: re.Match[str]) -> str:
-    return "".join("\u2423" if each == " " else f"[U+{ord(each):04X}]" for each in found[0])
 
 
 def money(amount: Decimal | str | None, currency: str) -> str:
