@@ -18,6 +18,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from app.domain.texts import with_signs
+
 Command = Callable[..., Any]
 
 PIPED_WIDTH = 160
@@ -116,7 +118,7 @@ class Output:
             elif part:
                 _print_sentence(console(), part)
         for failure in self._failures:
-            click.echo(failure, err=True)
+            click.echo(with_signs(failure), err=True)
         end(self._code)
 
 
@@ -130,10 +132,17 @@ def json_or_tables(command: Callable[..., Output]) -> Command:
     return json_option(run)
 
 
+class _Signing(Console):
+    """Prints no character of a text that would command the terminal, or turn round what stands there."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(with_signs(text), **how)
+
+
 def console() -> Console:
     """Standard output as it is now; colour only on a terminal, and no text is taken for markup."""
     is_terminal = sys.stdout.isatty()
-    return Console(
+    return _Signing(
         file=sys.stdout,
         force_terminal=is_terminal,
         width=None if is_terminal else PIPED_WIDTH,
@@ -190,7 +199,7 @@ def print_table(
     for cells in zip(*(item.cells for item in shown), strict=True):
         table.add_row(*cells)
     if title:
-        out.print(Text(title, style="bold", overflow="fold"))
+        out.print(Text(with_signs(title), style="bold", overflow="fold"))
     out.print(table)
 
 

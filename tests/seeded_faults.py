@@ -3703,7 +3703,7 @@ FAULTS = (
         "csv-cells-are-formulas",
         "P40",
         "app/console/csv_rows.py",
-        'return f"\'{cell}" if cell.startswith(("=", "+", "-", "@", "\\t", "\\r")) else cell',
+        'return f"\'{cell}" if cell.startswith(_BEGIN_FORMULAS) else cell',
         "return cell",
         ("tests/console/test_pages.py::test_orders_come_as_csv_and_no_cell_is_a_formula",),
     ),

@@ -94,3 +94,16 @@ def test_a_sentence_is_broken_between_words_in_a_window(shown_at_80: Callable[[]
     terminal.print_lines("", (SENTENCE,))
     lines = [line.rstrip() for line in shown_at_80()]
     assert len(lines) == 3 and " ".join(lines) == SENTENCE
+
+
+def test_p20_no_text_commands_the_terminal_or_turns_round_what_stands_there(
+    shown_at_80: Callable[[], list[str]],
+) -> None:
+    terminal.print_cells(
+        "Order \x1b[2J", ["Id"], [("\x1b]0;x\x1b\\A",), ("\u202eRTL",), ("B\u009b1m",), ("\u0645 \U0001f6cd",)]
+    )
+    terminal.print_lines("", ("Order A\rB", "its 1\ttry"), ("two\nlines",))
+    printed = "\n".join(shown_at_80())
+    assert printed.replace("\n", "").isprintable() and "[U+001B]]0;x[U+001B]\\A" in printed
+    for whole in ("Order [U+001B][2J", "[U+202E]RTL", "B[U+009B]1m", "\u0645 \U0001f6cd", "two\nlines"):
+        assert whole in printed, whole
