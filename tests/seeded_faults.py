@@ -3521,6 +3521,14 @@ FAULTS = (
         ("tests/callbacks/test_large_bodies.py::test_r14_two_large_bodies_are_in_hand_and_channels_take_turns",),
     ),
     Fault(
+        "the-loop-waits-for-a-request-that-takes-long",
+        "P15",
+        "app/callbacks/leading.py",
+        "is_long = since_s > 0 and time.monotonic() - since_s > LONG_S\n",
+        "is_long = False\n",
+        ("tests/callbacks/test_leading.py::test_p15_a_request_that_was_expected_to_be_short_keeps_nobody_waiting",),
+    ),
+    Fault(
         "large-bodies-hold-threads",
         "P15",
         "app/callbacks/worker.py",
