@@ -2141,8 +2141,8 @@ FAULTS = (
         "codes-by-case",
         "P36",
         "app/domain/spellings.py",
-        "    code = text.strip().upper()\n    if not _CURRENCY.match(code):",
-        "    code = text.strip()\n    if not _CURRENCY.match(code.upper()):",
+        "    code = text.strip().upper()\n    if not (text.isascii() and _CURRENCY.match(code)):",
+        "    code = text.strip()\n    if not (text.isascii() and _CURRENCY.match(code.upper())):",
         ("tests/gateways/test_one_reading.py::test_p36_what_every_vendor_is_told_of_a_sku_agrees",),
     ),
     Fault(
@@ -2918,6 +2918,57 @@ FAULTS = (
         (
             "tests/gateways/vendors/rally/test_second_tab.py::test_p37_lines_of_another_tab_are_refused_whatever_names_them",
         ),
+    ),
+    Fault(
+        "price-of-another-currency-inherited",
+        "P36",
+        "app/domain/catalogue.py",
+        "    own = _OWN | _OF_CURRENCY if is_other_money else _OWN\n",
+        "    own = _OWN\n",
+        ("tests/domain/test_catalogue_values.py::test_p36_no_amount_is_inherited_in_another_currency",),
+    ),
+    Fault(
+        "facility-by-unicode-form",
+        "P36",
+        "app/domain/spellings.py",
+        'unicodedata.normalize("NFC", name)',
+        "name",
+        ("tests/domain/test_catalogue_values.py::test_p36_a_facility_has_one_name_however_it_is_written",),
+    ),
+    Fault(
+        "facility-of-a-feed-by-case",
+        "P36",
+        "app/gateways/vendors/retailrocket/offers.py",
+        "{spellings.facility(place): stock_id for",
+        "{place: stock_id for",
+        (
+            "tests/gateways/vendors/retailrocket/test_feed.py"
+            "::test_with_regional_stocks_all_are_empty_once_orders_hold_every_unit",
+        ),
+    ),
+    Fault(
+        "blank-switches-on",
+        "P34",
+        "app/channel/catalogue_fields.py",
+        '            if name == "enabled" and read is None:\n',
+        '            if name == "enabled" and read is feed:\n',
+        ("tests/channel/test_catalogue_reading.py::test_p34_a_blank_switches_nothing_on_that_was_switched_off",),
+    ),
+    Fault(
+        "option-of-unknown-shape-is-none",
+        "P34",
+        "app/domain/feed_shapes.py",
+        "            yield below, value[name], _NO_OPTION\n        return",
+        "            pass\n        return",
+        ("tests/channel/test_catalogue_reading.py::test_p34_a_field_that_cannot_be_read_keeps_its_value_and_is_named",),
+    ),
+    Fault(
+        "spellings-of-an-objects-number",
+        "P34",
+        "app/channel/catalogue.py",
+        "    product_id, source_type = number(parts[0]), text(parts[1])\n",
+        "    product_id, source_type = text(parts[0]), text(parts[1])\n",
+        ("tests/channel/test_catalogue_reading.py::test_r7_an_object_has_one_number_however_it_is_spelled",),
     ),
     Fault(
         "refuse-the-same-charge-for-ever",
