@@ -64,6 +64,14 @@ def test_shipping_and_tax_follow_the_address_by_code_or_by_name(stage: Stage) ->
     assert update(stage, cart, shipping_address={**TEXAS, "country_code": "DE"})["shipping_lines"] == []
 
 
+def test_p37_units_of_a_line_removed_in_two_entries_add_up(stage: Stage) -> None:
+    cart = stage.cart(TEE=3, MUG=1)
+    line = cart["line_items"][0]["external_id"]
+    twice = {"line_items": [{"external_id": line, "quantity": 1}] * 2}
+    left = stage.call("POST", f"/carts/{cart['external_id']}/remove", twice).body
+    assert [(item["sku"], item["quantity"]) for item in left["line_items"]] == [("TEE", 1), ("MUG", 1)]
+
+
 def test_coupons_are_the_whole_wanted_state(stage: Stage) -> None:
     cart = update(stage, stage.cart(TEE=1, MUG=1), shipping_address=TEXAS)
     before = cart["total"]
