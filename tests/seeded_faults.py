@@ -2939,6 +2939,17 @@ FAULTS = (
         ("tests/gateways/vendors/rally/test_carts.py::test_p37_units_of_a_line_removed_in_two_entries_add_up",),
     ),
     Fault(
+        "billing-stays-at-the-former-address",
+        "P37",
+        "app/storefront/cart_changes.py",
+        "    if is_one and news.billing_address is None:\n",
+        "    if is_one and news.shipping_address is None:\n",
+        (
+            "tests/gateways/vendors/rally/test_carts.py"
+            "::test_p37_an_address_that_is_said_to_be_that_of_shipping_goes_along_with_it",
+        ),
+    ),
+    Fault(
         "price-of-another-currency-inherited",
         "P36",
         "app/domain/catalogue.py",

@@ -17,7 +17,7 @@ from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.domain.commands import Cancellation
 from app.gateways.calls import Call
-from app.records.cataloguing import Statement
+from app.records.catalogue_statements import Statement
 from app.records.database import Database
 from app.records.tables.orders import held_back
 from app.storefront import order_store as orders
