@@ -2950,6 +2950,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "refused-category-costs-the-product",
+        "P34",
+        "app/gateways/vendors/rally/facts.py",
+        "                except Refused as error:\n                    return error.message\n",
+        "                except Refused:\n                    raise\n",
+        (
+            "tests/gateways/vendors/rally/test_facts.py"
+            "::test_p34_a_category_that_rally_refuses_costs_no_product_its_price",
+        ),
+    ),
+    Fault(
         "price-of-another-currency-inherited",
         "P36",
         "app/domain/catalogue.py",

@@ -96,10 +96,15 @@ class Products(_Facts, CatalogueSink):
             return self._send_removal(change.key, known, refusals, call)
         paths = tuple(dict.fromkeys(path for item in (product.item, *product.units) for path in item.categories or ()))
         digest = _digest(product_json(product, {}, self._options))
+        there = []
+        for path in paths:
+            reason = "" if path in known.categories else self._send_category(path, call)
+            if reason:  # No product names its categories to Rally: it is sent all the same.
+                refused = Refusal(f"one of its categories: {reason}", product.item.sku, product.item.product_id)
+                refusals = (*refusals, refused)
+            else:
+                there.append(path)
         try:
-            for path in paths:
-                if path not in known.categories:
-                    self._send_category(path, call)
             if digest != known.digest or change.is_uncertain:
                 self._api.send("product-update", body, call)
         except Refused as error:
@@ -107,14 +112,18 @@ class Products(_Facts, CatalogueSink):
             refused = Refusal(error.message, product.item.sku, product.item.product_id)
             note = ProductNote(DOUBTFUL if known.digest else "", known.categories)
             return ProductSent(change.key, encode(note), (refused,))
-        return ProductSent(change.key, msgspec.json.encode(ProductNote(digest, paths)), refusals)
+        return ProductSent(change.key, msgspec.json.encode(ProductNote(digest, tuple(there))), refusals)
 
-    def _send_category(self, path: str, call: Call) -> None:
-        """Unless it was sent; products that are sent at the same time wait for it."""
+    def _send_category(self, path: str, call: Call) -> str:
+        """Unless it was sent; products that are sent at the same time wait for it.  Why Rally refused it, or ""."""
         with self._turns.setdefault(path, threading.Lock()):
             if path not in self._sent_categories:
-                self._api.send("category-update", category_json(path, self._options), call)
+                try:
+                    self._api.send("category-update", category_json(path, self._options), call)
+                except Refused as error:
+                    return error.message
                 self._sent_categories.add(path)
+        return ""
 
     def _send_removal(self, key: str, known: ProductNote, refusals: tuple[Refusal, ...], call: Call) -> ProductSent:
         if known.digest:

@@ -102,6 +102,23 @@ def test_a_category_is_told_when_it_is_new(shop: Shop) -> None:
     assert sorted(call["body"]["title"] for call in shop.told("category-update")) == ["Kitchen", "Sale", "Shirts"]
 
 
+def test_p34_a_category_that_rally_refuses_costs_no_product_its_price(shop: Shop) -> None:
+    def goods(price: str) -> Any:
+        made = record(1, TEE, price)
+        made["feed_data"]["Categories"] = ["Shirts", "Sale"]
+        return made
+
+    shop.fault("status", path="webhooks/category-update", code=422)
+    shop.push([goods("20.00")])
+    shop.settle()
+    assert len(shop.view("categories")) == 1, "the other one is there"
+    assert [call["body"]["variants"][0]["prices"][0]["price"] for call in shop.told("product-update")] == [20]
+    shop.push([goods("20.00")])
+    shop.settle()
+    assert sorted(shop.view("categories")) == ["Sale", "Shirts"], "what was refused is owed again when it is stated"
+    assert len(shop.told("product-update")) == 1
+
+
 def test_stock_is_absolute_and_zero_is_told(shop: Shop) -> None:
     shop.offer(TEE=5, MUG=5)
     shop.forget()
