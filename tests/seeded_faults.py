@@ -2961,6 +2961,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-product-deleted-at-rally-is-gone-for-ever",
+        "P33",
+        "app/gateways/vendors/rally/facts.py",
+        "                lost.add(note.product)\n",
+        "                lost.discard(note.product)\n",
+        (
+            "tests/gateways/vendors/rally/test_facts.py"
+            "::test_p33_a_product_that_was_deleted_at_rally_is_made_anew_when_it_is_stated_again",
+        ),
+    ),
+    Fault(
         "price-of-another-currency-inherited",
         "P36",
         "app/domain/catalogue.py",

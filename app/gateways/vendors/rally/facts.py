@@ -38,7 +38,9 @@ DOUBTFUL: Final = "doubtful"
 """Digest of a product Rally may have in one form or another: it refused the newest, or its answer was lost."""
 
 GONE: Final = "HTTP_404"
-"""Rally has no such product, so there is nothing to take away."""
+"""Rally has no such product."""
+
+LOST: Final = "Rally has its product no more; it is made anew when RetailOps states the product again"
 
 
 class ProductNote(msgspec.Struct, omit_defaults=True):
@@ -168,7 +170,13 @@ class Stock(_Facts, StockSink):
                 results.append(StockSent(change.sku, encoded, was_sent=False))
             else:
                 due[change.sku] = change.sku, note
-        return call.send_each(partial(self._send_stock, call), due, results)
+        lost: set[str] = set()
+        sent = call.send_each(partial(self._send_stock, call, lost), due, results)
+        if lost:
+            with self._merchant.database.write() as connection:
+                nothing = encode(ProductNote())
+                catalogue_sync.note_lost(connection, self._merchant.channel, GATEWAY, lost, nothing, LOST)
+        return sent
 
     def in_words(self, sent: bytes) -> Mapping[str, str]:
         note = read_note(sent, StockNote)
@@ -186,7 +194,8 @@ class Stock(_Facts, StockSink):
         is_known = note is not None and note.digest != ""
         return is_known and product.item.is_enabled is not False and is_buyable(unit, self._options)
 
-    def _send_stock(self, call: Call, due: tuple[str, StockNote]) -> StockSent:
+    def _send_stock(self, call: Call, lost: set[str], due: tuple[str, StockNote]) -> StockSent:
+        """`lost` gets the products that somebody has deleted at Rally."""
         sku, note = due
         body = {
             "external_product_id": note.product,
@@ -197,7 +206,11 @@ class Stock(_Facts, StockSink):
         try:
             self._api.send("product-inventory-update", body, call)
         except Refused as error:
-            return StockSent(sku, encode(note), error.message, obstacles=(Obstacle("product", sku),))
+            reason = error.message
+            if error.code == GONE:
+                lost.add(note.product)
+                reason = LOST
+            return StockSent(sku, encode(note), reason, obstacles=(Obstacle("product", sku),))
         return StockSent(sku, encode(note))
 
 
