@@ -25,6 +25,8 @@ MOST_S: Final = 20.0
 
 RETRY_AFTER_S: Final = 5
 
+_BEGIN_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
 Rows = Sequence[Sequence[str]]
 
 _EXPORTING: Final = threading.Lock()
@@ -83,8 +85,8 @@ def csv_of(heads: Sequence[str], pages: Iterable[Rows], things: str) -> Iterator
 
 
 def harmless(cell: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    """A text that no spreadsheet takes for a formula, whichever width its signs have."""
+    return f"'{cell}" if cell.startswith(_BEGIN_FORMULAS) else cell
 
 
 def _ending(lines: Iterator[bytes], turn: ExitStack) -> Iterator[bytes]:

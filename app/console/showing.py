@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from app.domain.prices import decimals
-from app.domain.texts import counted
+from app.domain.texts import counted, with_signs
 
 LONGEST_ID: Final = 18
 """Characters of an id that are shown in a table; the rest is left out in the middle."""
+
+_BLANKS: Final = re.compile(r"^ +| +$|(?<= ) ")
+"""Those of an id that a page would not show."""
 
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -63,8 +67,12 @@ def milliseconds(ms: float | None) -> str:
 
 
 def short_id(text: object, longest: int = LONGEST_ID) -> str:
-    """An id without its middle, where it is long."""
-    word = str(text)
+    """An id without its middle, where it is long, and with a sign for each character that nobody would see.
+
+    Such characters tell ids apart, or turn them round: blanks at the ends, controls, marks of direction.
+    """
+    seen = with_signs(str(text)).replace("\n", "[U+000A]")
+    word = _BLANKS.sub(lambda found: "\u2423" * len(found[0]), seen)
     if len(word) <= longest:
         return word
     half = (longest - 1) // 2

@@ -38,9 +38,9 @@ def create_docs() -> Blueprint:
     def search() -> Response:
         query = " ".join(request.args.get("q", "").split())[:LONGEST_QUERY]
         found = library.search(query) if query else []
-        return Response(
-            render_template("docs/search.html", library=library, here="", query=query, found=found, most=SHOWN)
-        )
+        near = library.nearest(query) if not found else []
+        shown = {"library": library, "here": "", "query": query, "found": found, "near": near, "most": SHOWN}
+        return Response(render_template("docs/search.html", **shown))
 
     @docs.get("/static/<name>", provide_automatic_options=False)
     def static(name: str) -> Response:

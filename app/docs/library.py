@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,12 @@ MOST_WORDS = 10
 
 SHOWN = 40
 """Results of a search that are shown."""
+
+NEAR = 5
+"""Of those that do not hold every word."""
+
+SHORTEST_WORD = 3
+"""Characters of a word that is looked for alone."""
 
 
 def is_about(line: str, query: str) -> bool:
@@ -138,16 +144,37 @@ class Library:
         A title that is the query comes first, then a row of a table whose first cell is; then by how often the words
         occur, in titles most.
         """
-        words = list(dict.fromkeys(query.casefold().split()))[:MOST_WORDS]
+        words = _words(query)
         scored: list[tuple[int, str, int, Section]] = []
-        for page in self.pages.values():
-            for position, section in enumerate(page.sections):
+        for section, position, counts in self._counted(words):
+            if all(counts):
                 title, text = section.title.casefold(), section.text.casefold()
-                counts = [20 * title.count(word) + min(text.count(word), 5) for word in words]
-                if all(counts):
-                    score = sum(counts) + 1000 * (title.strip("`") == query.casefold())
-                    score += 500 * any(is_about(line, query.casefold()) for line in text.splitlines())
-                    scored.append((-score, page.name, position, section))
+                score = sum(counts) + 1000 * (title.strip("`") == query.casefold())
+                score += 500 * any(is_about(line, query.casefold()) for line in text.splitlines())
+                scored.append((-score, section.page.name, position, section))
         return [
             (section, section.excerpt(words)) for _, _, _, section in sorted(scored, key=lambda row: row[:3])[:SHOWN]
         ]
+
+    def nearest(self, query: str) -> list[tuple[Section, str]]:
+        """For a query that no section holds every word of: those that hold most of it, the rarest words before all."""
+        words = [word for word in _words(query) if len(word) >= SHORTEST_WORD]
+        counted = list(self._counted(words))
+        holding = [sum(1 for _, _, counts in counted if counts[at]) or 1 for at in range(len(words))]
+        scored = [
+            (-sum(1 / holding[at] + 0.001 * count for at, count in enumerate(counts) if count), at, section)
+            for at, (section, _, counts) in enumerate(counted)
+            if any(counts)
+        ]
+        return [(section, section.excerpt(words)) for _, _, section in sorted(scored, key=lambda row: row[:2])[:NEAR]]
+
+    def _counted(self, words: list[str]) -> Iterator[tuple[Section, int, list[int]]]:
+        """Each section with its position and how often it holds each word, in its title most."""
+        for page in self.pages.values():
+            for position, section in enumerate(page.sections):
+                title, text = section.title.casefold(), section.text.casefold()
+                yield section, position, [20 * title.count(word) + min(text.count(word), 5) for word in words]
+
+
+def _words(query: str) -> list[str]:
+    return list(dict.fromkeys(query.casefold().split()))[:MOST_WORDS]

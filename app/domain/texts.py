@@ -21,6 +21,9 @@ nobody may interchange, so that it cannot be mistaken for content."""
 REPLACEMENT = "\ufffd"
 
 _BROKEN = re.compile("[\x00\ud800-\udfff\ufdd0]")
+_UNSEEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
+)
 _ZERO_WIDTH_JOINER = "\u200d"
 
 
@@ -77,6 +80,18 @@ def shortened(text: str, limit: int) -> str:
     if limit < 1:
         raise ValueError("limit must be at least 1")
     return text if len(text) <= limit else text[: _boundary(text, limit - 1)] + "…"
+
+
+def with_signs(text: str) -> str:
+    """The text with a sign for each character, but line feeds, that is not seen or moves what is: "[U+202E]".
+
+    Controls command a terminal, marks of direction turn a text round, and blanks of other kinds look like ours.
+    """
+    return text if text.isprintable() and text.isascii() else _UNSEEN.sub(_sign, text)
+
+
+def _sign(found: re.Match[str]) -> str:
+    return f"[U+{ord(found[0]):04X}]"
 
 
 def counted(count: int, one: str, more: str = "") -> str:

@@ -49,6 +49,8 @@ class LoggedCallback:
     """success, or the code of the first error or warning, or why it was refused; `IN_THE_LEDGER`."""
     duration_ms: int | None
     request_id: str
+    has_error: bool
+    """Whether an event of its answer was an error: something of it was not done."""
 
 
 @dataclass(frozen=True)
@@ -170,14 +172,15 @@ def one(database: Database, scope: Scope, journal_id: int) -> LoggedCallbackInFu
 def _line(row: Row[Any], order: str = "") -> LoggedCallback:
     return LoggedCallback(
         row.id, row.at, row.channel, row.name, order or row.order_refnum, row.status, row.outcome, row.duration_ms,
-        row.request_id,
+        row.request_id, callback_log.has_error(row.events),
     )  # fmt: skip
 
 
 def _of_ledger(row: Row[Any]) -> LoggedCallback:
     return LoggedCallback(
-        None, row.begun_at, row.channel, row.callback, row.order_refnum, None, IN_THE_LEDGER, None, row.request_id
-    )
+        None, row.begun_at, row.channel, row.callback, row.order_refnum, None, IN_THE_LEDGER, None, row.request_id,
+        callback_log.has_error(row.events),
+    )  # fmt: skip
 
 
 def _vendor_call(row: Row[Any]) -> VendorCallLine:

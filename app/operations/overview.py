@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection
 
+from app.channel import registration
 from app.channel_settings import Channel
 from app.operations.pauses import Pause
 from app.operations.scope import Scope
@@ -21,6 +22,7 @@ from app.records import attention, call_figures, inbound, pauses, pending_figure
 from app.records.call_figures import GOOD, HOUR_S, LastCall
 from app.records.database import Database
 from app.records.pending_figures import Pending
+from app.settings import Settings
 
 HOURS: Final = 24
 """Of the small picture of a channel."""
@@ -145,6 +147,16 @@ def overview(database: Database, scope: Scope, channels: Iterable[Channel]) -> O
         ),
         pairs,
     )
+
+
+def left_behind(configured: Settings, database: Database, scope: Scope) -> list[str]:
+    """Of each channel that is not configured any more, what is open of it and what to do: for who sees all channels.
+
+    Raises `DatabaseUnavailable`.
+    """
+    if scope.keys is not None:
+        return []
+    return [registration.unserved_sentence(item, what) for item, what in registration.unserved(configured, database)]
 
 
 def _state(last: LastCall | None, is_paused: bool) -> GatewayState:

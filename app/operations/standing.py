@@ -29,11 +29,27 @@ def of_hand_out(row: Row[Any] | None, hold: Row[Any] | None, stored: StoredOrder
         said.append(f"RetailOps was given it {times(row.times)} and has not acknowledged it; it is {row.state}.")
     else:
         said.append(f"RetailOps named it in a callback, but this server never handed it out; it is {row.state}.")
+    said += _of_cancellation(row)
     if row.removed:
         said.append("RetailOps took units off its lines; they are closed when it is completed.")
     if row.left_open:
         said.append(f"order_complete left units open ({row.left_open}): send it again with unshipped_items for them.")
+    if row.erased_at is not None:
+        said.append(f"What was kept of the person behind it was erased on {row.erased_at:%Y-%m-%d}.")
     return said
+
+
+def _of_cancellation(row: Row[Any]) -> Iterator[str]:
+    """What RetailOps knows of the source's having cancelled an order that it was given."""
+    if row.source_cancelled_at is None:
+        return
+    if row.cancellation_known_at is not None:
+        known = ", and RetailOps has acknowledged that"
+    elif row.cancellation_times:
+        known = f"; RetailOps was sent that {times(row.cancellation_times)} and has not acknowledged it"
+    else:
+        known = "; RetailOps is sent that with its next order_pull" if row.state == "open" else ""
+    yield f"Its source has cancelled it{known}."
 
 
 def _at_its_shop(stored: StoredOrder | None, now: datetime) -> Iterator[str]:
@@ -120,12 +136,12 @@ def of_calls(owed: Sequence[Row[Any]]) -> list[str]:
 
 def _over(states: Counter[str]) -> str:
     """How calls of which none is open have ended."""
-    number = counted(states.total(), "call")
-    if set(states) > {"delivered"} or "delivered" not in states:
+    if len(states) > 1:
         ended = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        return f"No call to a vendor is open; of {number}: {ended}."
-    was = "The one call to a vendor was" if states.total() == 1 else f"All {number} to vendors were"
-    return f"{was} delivered; nothing is open."
+        return f"No call to a vendor is open: {ended}."
+    [(state, count)] = states.items()
+    was = "The one call to a vendor was" if count == 1 else f"All {count} calls to vendors were"
+    return f"{was} {state}; nothing is open."
 
 
 def of_late_events(rows: Iterable[Row[Any]]) -> list[str]:

@@ -246,7 +246,8 @@ def add_acts(rows: Iterable[Row[Any]], gathered: Gathered) -> None:
     """What operators did."""
     for row in rows:
         because = f"; why: {row.reason}" if row.reason else ""
-        said = f"{' '.join(filter(None, (row.act, row.detail)))}: {row.outcome}{because}"
+        act, outcome = (word.replace(".", " ").replace("_", " ") for word in (row.act, row.outcome))
+        said = f"{' '.join(filter(None, (act, row.detail)))}: {outcome}{because}"
         gathered.add(row.at, row.who, "operation", said, name=row.act, code=row.outcome, reason=row.reason)
 
 

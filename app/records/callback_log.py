@@ -144,6 +144,12 @@ def events_of(connection: Connection, line: Row[Any]) -> tuple[Event, ...]:
     return tuple(event for events in kept for event in msgspec.json.decode(events, type=list[Event]))
 
 
+def has_error(events: bytes | None) -> bool:
+    """Whether one of the events of a row is an error."""
+    found = msgspec.json.decode(events, type=list[Event]) if events else ()
+    return any(event.event_type == "error" for event in found)
+
+
 def problems_of(line: Row[Any]) -> BodyProblems:
     """What was wrong with the body of a callback, or with our answer."""
     return msgspec.json.decode(line.problems, type=BodyProblems) if line.problems else NO_PROBLEMS

@@ -38,6 +38,10 @@ PLACES = [place for group in NAVIGATION for _, place in group]
 
 WIDTHS = "(found) => found.map((each) => each.offsetWidth)"
 
+SCROLLING = (
+    "(found) => found.filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) => it.innerText.slice(0, 99))"
+)
+
 NARROW, WIDE = {"width": 320, "height": 640}, {"width": 1440, "height": 900}
 
 
@@ -127,6 +131,7 @@ def test_p40_an_operator_finds_an_order_follows_it_and_retries_its_parked_call(
     eventually(lambda: state_of(console.caller, number) == "delivered")
     page.reload()
     expect(page.locator(".lead .chip.done")).to_have_text("delivered")
+    expect(page.get_by_role("status")).to_have_count(0)
     page.get_by_role("link", name="Operations").click()
     expect(page.locator("#list tbody tr").first).to_contain_text("Pipe17 mended its location")
 
@@ -251,6 +256,23 @@ def test_p40_keys_lead_through_the_pages(console: Console, orders: list[dict[str
     expect(page.get_by_role("searchbox")).to_be_focused()
 
 
+def test_p40_a_page_that_is_fresh_no_more_says_so_and_since_when(console: Console) -> None:
+    page = console.sign_in()
+    page.clock.install()
+    console.visit(page, "")
+    page.clock.run_for(31_000)
+    expect(page.locator("#old")).to_have_count(0)
+    page.route("**/console/", lambda route: route.abort())
+    page.clock.run_for(31_000)
+    expect(page.get_by_role("status")).to_contain_text("The server does not answer. This page stands as it was at")
+    page.unroute("**/console/")
+    page.clock.run_for(31_000)
+    expect(page.get_by_role("status")).to_have_count(0)
+    page.context.clear_cookies()
+    page.clock.run_for(31_000)
+    expect(page.get_by_role("status")).to_contain_text("You are signed out.")
+
+
 def test_p40_a_link_to_the_content_comes_first(console: Console) -> None:
     page = console.sign_in()
     page.keyboard.press("Tab")
@@ -282,7 +304,7 @@ def test_p40_every_page_is_for_everyone_at_every_width_and_in_both_schemes(
         f"orders/first/{orders[0]['channel_order_refnum']}", f"deliveries/{number}", f"deliveries/{number}/drop",
         "deliveries/many/drop?state=parked", "deliveries?state=all", f"refunds/{refund}", f"refunds/{refund}/release",
         "stock/first/MUG-RED", "send/stock/first/pipe17/MUG-RED", "gateways/first/pipe17/pause", "find?q=zzz", "find",
-        "nowhere", "callbacks/1",
+        "nowhere", "callbacks/1", "late",
     ]  # fmt: skip
     for place in [*PLACES, *details]:
         console.visit(page, place)
@@ -292,10 +314,26 @@ def test_p40_every_page_is_for_everyone_at_every_width_and_in_both_schemes(
             found[place].append(("scrolls sideways", f"{over} px"))
         if any(width > viewport["width"] for width in page.locator("caption").evaluate_all(WIDTHS)):
             found[place].append(("a title is cut off", "caption"))
+        if viewport is WIDE:
+            scrolling = page.locator(".region").evaluate_all(SCROLLING)
+            found[place] += [("its acts may be out of sight", table) for table in scrolling]
     assert {place: items for place, items in found.items() if items} == {}
     console.visit(page, "orders?state=held+back")
     [across] = page.locator("#list").evaluate_all(WIDTHS)
     assert across < 1440, "a long reason leaves the other columns in sight"
+
+
+def test_p40_a_printed_page_is_dark_on_light_whole_and_says_when(
+    console: Console, orders: list[dict[str, Any]]
+) -> None:
+    refused_shipment(console.caller, console.pipe17, orders[0])
+    page = console.sign_in(viewport={"width": 794, "height": 1123}, color_scheme="dark")
+    page.emulate_media(media="print")
+    assert page.locator(".region").evaluate_all(SCROLLING) == [] and pixels_beyond(page) <= 0
+    paper, ink = page.evaluate("[getComputedStyle(document.body)].flatMap((it) => [it.backgroundColor, it.color])")
+    assert min(map(int, re.findall(r"\d+", paper))) > 200 > 100 > max(map(int, re.findall(r"\d+", ink)))
+    after = page.locator("time.ago").first.evaluate("(it) => getComputedStyle(it, '::after').content")
+    assert re.search(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", after)
 
 
 def test_axe_notices_what_is_wrong(browser: Browser, axe: str) -> None:

@@ -138,6 +138,20 @@ def test_p40_an_empty_server_has_all_pages_and_each_says_what_will_be_there(buil
         assert 'class="empty"' in visitor.page(place), place
 
 
+def test_r35_what_is_open_of_a_channel_that_is_gone_waits_on_the_first_page(
+    retailops: Caller, pipe17: Sandbox, build_app: Build
+) -> None:
+    parked_call(retailops, "A-1")
+    theirs = {"key": "key+of+the+second+channel+000009", "api_key": "another-account"}
+    other = channel_table(pipe17.url, name="second", pair=(1201, 99), **theirs)
+    own = f'console_read_token = "{CHANNEL_TOKEN}"\n[channel.pipe17]'
+    app = build_app(other.replace("[channel.pipe17]", own), **TOKENS)
+    page = unescape(person(app).page(""))
+    assert "1 thing waits for you" in page and "Channel 'first' is not configured any more and has " in page
+    assert "<code>channel forget first --yes --reason TEXT</code>" in page
+    assert "first" not in person(app, CHANNEL_TOKEN).page(""), "nor is it any business of another channel's reader"
+
+
 def test_p40_no_page_shows_a_customer(retailops: Caller, pipe17: Sandbox) -> None:
     customer = {"Alma", "Canary", "alma.canary@example.com", "Canary Lane", "+15550142"}
     pulled = filled(retailops, pipe17)
@@ -173,6 +187,9 @@ def test_p40_what_was_wrong_with_a_body_is_shown_by_place_and_rule_wherever_its_
         page = ada.browser.get(reply.location).text if reply.status_code == 303 else reply.text
         assert f"<code>{place}</code></td><td><code>type</code></td>" in page and EFFECTS[effect] in page
         assert "Canary" not in f"{story}{shown}{page}"
+        assert f'<p class="lead"><span class="chip {"failed" if effect == "refused" else "unsure"}">' in page
+    listed = re.findall(r"<td>(order_\w+)</td>.*?<span class=\"chip (\w+)\">", ada.page("callbacks"))
+    assert listed == [("order_cancel", "failed"), ("order_settle_payment", "unsure"), ("order_pull", "done")]
     timeline = ada.page(f"orders/first/{refnum}")
     assert f"<code>{places[0]}</code> breaks <code>type</code>" in timeline and places[1] not in timeline
 
@@ -503,10 +520,23 @@ def test_orders_come_as_csv_and_no_cell_is_a_formula(retailops: Caller, ada: Per
     rows = list(csv.DictReader(io.StringIO(reply.text)))
     assert pulled <= {row["order"] for row in rows} and {row["channel"] for row in rows} == {"first"}
     assert {row["state"] for row in rows if row["order"] in pulled} == {"handed out"}
-    for cell in ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1"):
+    for cell in ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "\uff1d1+1", "\uff20x"):
         assert harmless(cell) == f"'{cell}"
     for cell in ("", "1", "a=b", " =1"):
         assert harmless(cell) == cell
+
+
+def test_p35_what_nobody_would_see_of_an_id_has_a_sign_and_is_copied_as_it_is(retailops: Caller, ada: Person) -> None:
+    unseen = {"\u202eRTL-4": "[U+202E]RTL-4", " A\u00a01 ": "␣A[U+00A0]1␣", "Z\u200b9": "Z[U+200B]9", "a  b": "a ␣b"}
+    as_written = {"\u0645\u0631-1": "\u0645\u0631-1", "M\u00fcg-\U0001f6cd": "M\u00fcg-\U0001f6cd", "a b": "a b"}
+    with retailops.database.write() as connection:
+        search_keys.learn(connection, "first", [Number(it, "order", it) for it in unseen | as_written], utc_now())
+    links = re.findall(r'<a class="id" href="(/console/orders/first/[^"]+)"[^>]*>([^<]*)</a>', ada.page("orders"))
+    assert {text for _, text in links} == {*unseen.values(), *as_written.values()}
+    for address, text in links:
+        page = ada.page(address.removeprefix("/console/"))
+        [(copied, title)] = re.findall(r'<h1>Order <span class="id" data-copy="([^"]*)"[^>]*>([^<]*)<', page)
+        assert title == text == (unseen | as_written)[unescape(copied)]
 
 
 def test_csv_ends_with_a_row_that_says_that_there_are_more(monkeypatch: pytest.MonkeyPatch) -> None:

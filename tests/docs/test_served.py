@@ -132,6 +132,13 @@ def test_p43_a_search_finds_what_a_reader_types(client: FlaskClient) -> None:
         text = client.get("/docs/search", query_string={"q": query}).text
         found = re.findall(r'<li><a href="([^"]+)">', text.split('<ol class="found">')[1])
         assert found[0].startswith(first), (query, found[:3])
+    for query, near in (
+        ("did my order get through", "/docs/howto/night#did-order-x-get-through"),
+        ("excel eats my digits", "/docs/howto/night#the-same-on-pages"),
+        ("rotate the key of rally", "/docs/howto/keys"),
+    ):
+        text = client.get("/docs/search", query_string={"q": query}).text
+        assert "these hold most of it" in text and f'<li><a href="{near}' in text, query
     nothing = client.get("/docs/search", query_string={"q": "<i>nowhere</i>"})
     assert nothing.status_code == 200 and "No section holds" in nothing.text and "<i>" not in nothing.text
     assert client.get("/docs/search").status_code == 200

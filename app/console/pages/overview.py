@@ -15,7 +15,7 @@ from app.console.rendering import shown
 from app.console.sessions import PATH
 from app.console.showing import ago, duration
 from app.domain.texts import counted
-from app.operations.overview import ChannelNow, Overview, Waiting, overview
+from app.operations.overview import ChannelNow, Overview, Waiting, left_behind, overview
 
 _WORDS: Final = {
     "parked": ("call to {} is parked", "calls to {} are parked"),
@@ -37,20 +37,22 @@ def add_to(console: Blueprint, context: PageContext) -> None:
     @console.get("/", strict_slashes=False, provide_automatic_options=False)
     def first_page() -> Response:
         found = overview(context.database, context.scope, context.configured.channels)
+        behind = left_behind(context.configured, context.database, context.scope)
         return shown(
             "overview.html",
             overview=found,
-            said=said(found),
+            said=said(found, len(behind)),
+            left_behind=behind,
             words=words,
             place=place,
             pictures={channel.key: _day(channel) for channel in found.channels},
         )
 
 
-def said(found: Overview) -> str:
-    """How everything stands, in a sentence."""
+def said(found: Overview, left_behind: int) -> str:
+    """How everything stands, in a sentence; `left_behind`: channels that are not configured and have anything open."""
     waiting = [item for channel in found.channels for item in channel.waiting]
-    number = sum(item.count for item in waiting) + sum(pair.count > 0 for pair in found.wrong_pairs)
+    number = sum(item.count for item in waiting) + sum(pair.count > 0 for pair in found.wrong_pairs) + left_behind
     oldest = min((item.since for item in waiting if item.since), default=None)
     if not number:
         first = "Nothing waits for you"

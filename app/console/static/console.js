@@ -50,10 +50,29 @@
     }
   }
 
+  // What is old says so: its relative times go on as if somebody still looked.
+  let freshAt = null;
+  function sayWhetherOld(why) {
+    let line = document.getElementById("old");
+    if (!why) {
+      freshAt = clock();
+      line?.remove();
+    } else if (!line) {
+      line = document.createElement("p");
+      line.id = "old";
+      line.className = "notice warning";
+      line.setAttribute("role", "status");
+      main.prepend(line);
+      line.textContent = `${why} This page stands as it was at ${local.format(freshAt)}; reload it.`;
+    }
+  }
+
   // Fresh figures take the place of old ones part by part, and only where nobody is busy with them.
   async function refresh() {
     if (document.hidden || document.querySelector("dialog[open]")) return;
     const reply = await fetch(location.href, { credentials: "same-origin", redirect: "manual" }).catch(() => null);
+    const isOut = reply && reply.type === "opaqueredirect";
+    sayWhetherOld(isOut ? "You are signed out." : reply && reply.ok ? "" : "The server does not answer.");
     if (!reply || !reply.ok) return;
     const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
@@ -147,7 +166,14 @@
     const skew = new Date(main.dataset.now) - new Date();
     clock = () => new Date(Date.now() + skew);
   }
+  freshAt = clock();
   dress(document);
+  // An act is announced once, not at each reload of the page.
+  const address = new URL(location.href);
+  if (address.searchParams.has("done")) {
+    ["done", "count"].forEach((name) => address.searchParams.delete(name));
+    history.replaceState(history.state, "", address);
+  }
   setInterval(() => showTimes(document), 10000);
   if (main.dataset.refresh) setInterval(refresh, Number(main.dataset.refresh) * 1000);
 })();

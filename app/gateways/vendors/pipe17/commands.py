@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import click
 import msgspec
 
 from app.deadline import Deadline
+from app.domain import spellings
 from app.domain.facts import Obstacle
 from app.gateways.calls import Call
 from app.gateways.command_context import CommandContext
 from app.gateways.vendors.pipe17 import VENDOR, Pipe17Gateway
 from app.gateways.vendors.pipe17.connection.connector_settings import definition
 from app.gateways.vendors.pipe17.connection.facilities import Place, Step
-from app.gateways.vendors.pipe17.connection.locations import name_key
 from app.records import channels, refused
 from app.records.database import DatabaseUnavailable
-from app.terminal import DONE, FAILED, Column, end, json_option, print_json, print_table, reason_options, warn
+from app.terminal import (
+    DONE,
+    FAILED,
+    Column,
+    Group,
+    Output,
+    end,
+    json_option,
+    json_or_tables,
+    print_json,
+    print_table,
+    reason_options,
+    warn,
+)
 
 PATIENCE_S = 60.0
 """How long one command may take, with all its calls."""
@@ -56,7 +70,7 @@ channel_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def commands() -> None:
     """Set up a Pipe17 account.
 
@@ -65,12 +79,14 @@ def commands() -> None:
 
 
 @commands.command("settings-definition")
-def settings_definition() -> None:
+@json_or_tables
+def settings_definition() -> Output:
     """Print the setting fields to paste into the connector's definition at Pipe17, as JSON.
 
     Without them (or with a bare API key, Pipe17's legacy way) channels.toml alone says how each channel behaves.
     """
-    click.echo(msgspec.json.format(msgspec.json.encode(definition()), indent=2).decode())
+    indented = msgspec.json.format(msgspec.json.encode(definition()), indent=2).decode()
+    return Output(definition(), partial(click.echo, indented))
 
 
 @commands.group()
@@ -177,7 +193,9 @@ def _send_refused_stock(context: CommandContext, channel: str, steps: Sequence[S
     if database is None:
         return  # Nothing was ever refused here, or the server says what is wrong with its database.
     gone = [
-        Obstacle("location", name_key(step.facility)) for step in steps if step.done in ("ready", "linked", "created")
+        Obstacle("location", spellings.facility(step.facility))
+        for step in steps
+        if step.done in ("ready", "linked", "created")
     ]
     try:
         with database.write() as connection:
