@@ -17,7 +17,7 @@ from app.clock import utc_now
 from app.domain.moments import to_ms
 from app.domain.stock import StockLevel
 from app.records import stock_merges, sync_state
-from app.records.statements import Prepared, chunked
+from app.records.statements import Prepared, chunked, execute_later
 from app.records.stock_batches import STOCK
 from app.records.stock_disagreements import NOTE, Disagreement, of_pushes
 from app.records.stock_merges import Accepted
@@ -70,10 +70,10 @@ def accept(
     follow one another: the counter's row is held until the transaction ends.  `disagreements` in them are counted.
     """
     now_ms = to_ms(now or utc_now())
-    seq, is_leased = sync_state.next_seq_and_lease(connection, channel, gateway, len(pushes))
-    stock_merges.merge(connection, pushes, Accepted(channel, gateway, now_ms, restate_after_s, seq, is_leased))
+    sync_state.advance(connection, channel, gateway, len(pushes))
+    stock_merges.merge(connection, pushes, Accepted(channel, gateway, now_ms, restate_after_s))
     if disagreements:
-        connection.exec_driver_sql(NOTE[connection.dialect.name], of_pushes(channel, disagreements, now_ms))
+        execute_later(connection, NOTE[connection.dialect.name], of_pushes(channel, disagreements, now_ms))
 
 
 _BLANKED = Prepared(select(stock.c.sku).where(stock.c.channel == bindparam("of_channel"), text(HAS_BLANKS)))
