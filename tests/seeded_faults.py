@@ -2739,6 +2739,18 @@ FAULTS = (
         on_postgresql=True,
     ),
     Fault(
+        "write-together-in-a-channel-that-has-spellings-after-all",
+        "P27",
+        "app/records/stock.py",
+        '    _DEMAND_NONE.execute_later(connection, {"of_channel": channel})\n',
+        "",
+        (
+            "tests/channel/test_pushes_together.py"
+            "::test_p27_p33_pushes_that_share_a_commit_leave_and_answer_what_they_would_one_after_another[postgresql]",
+        ),
+        on_postgresql=True,
+    ),
+    Fault(
         "keep-nothing-although-it-was-answered",
         "P22",
         "app/records/pipelining.py",

@@ -122,7 +122,7 @@ class PipelinedConnection(psycopg.Connection[tuple[Any, ...]]):
 def _numbered(statement: str) -> tuple[str, tuple[str, ...]]:
     """The statement as PostgreSQL takes it, and the names of its parameters in the order of their numbers."""
     names = tuple(dict.fromkeys(_PARAMETER.findall(statement)))
-    return _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", statement), names
+    return _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", statement).replace("%%", "%"), names
 
 
 def _format(value: Any) -> pq.Format:
