@@ -2810,9 +2810,42 @@ FAULTS = (
         "keep-the-number-of-a-level-that-is-being-sent",
         "P27",
         "app/records/stock_merges.py",
-        "keeps_seq=not is_leased",
-        "keeps_seq=True",
+        " and not excluded.is_leased",
+        "",
         ("tests/records/test_stock.py::test_p27_a_value_that_changed_while_it_was_sent_is_sent_again[postgresql]",),
+        on_postgresql=True,
+    ),
+    Fault(
+        "write-together-in-a-channel-that-has-spellings-after-all",
+        "P27",
+        "app/records/stock.py",
+        '    _DEMAND_NONE.execute_later(connection, {"of_channel": channel})\n',
+        "",
+        (
+            "tests/channel/test_pushes_together.py"
+            "::test_p27_p33_pushes_that_share_a_commit_leave_and_answer_what_they_would_one_after_another[postgresql]",
+        ),
+        on_postgresql=True,
+    ),
+    Fault(
+        "keep-nothing-although-it-was-answered",
+        "P22",
+        "app/records/pipelining.py",
+        "                    failed = failed or result\n",
+        "                    pass\n",
+        (
+            "tests/records/test_pipelining.py"
+            "::test_p22_nothing_is_kept_where_any_of_it_fails[postgresql-with the commit-a key that is taken]",
+        ),
+        on_postgresql=True,
+    ),
+    Fault(
+        "send-with-a-later-commit-what-was-rolled-back",
+        "P22",
+        "app/records/pipelining.py",
+        "        self._later.clear()\n        if self.pgconn",
+        "        if self.pgconn",
+        ("tests/records/test_pipelining.py::test_p22_what_is_rolled_back_is_not_sent_with_a_later_commit[postgresql]",),
         on_postgresql=True,
     ),
     Fault(
