@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from app.sandbox.state import State
 
 Admission = Callable[[Any, Json], None]
-"""Refuses who may not call, by a `Failure`.  It takes the state and the parts of the path, and may take parts out."""
+"""Refuses who may not call, by a `Failure`.  It takes the state and the parts of the path, and may change the parts."""
 
 ANY = "any"
 """For a function that answers every method itself."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from flask import request
 
-from app.sandbox.bodies import Failure, Json, decode
+from app.sandbox.bodies import Failure, Json, decode, existing
 from app.sandbox.host import Account, Vendor, serve_sandbox
 from app.sandbox.page import Play, Result
 from app.sandbox.routes import Routes, keys_in
@@ -72,9 +72,7 @@ def orders(state: State) -> Json:
 
 @_API.route("GET", "/orders/<number>")
 def order(state: State, number: str) -> Json:
-    if number not in state.orders:
-        raise Failure(404, "no such order")
-    return state.orders[number]
+    return existing(state.orders, number, "no such order")
 
 
 @_API.route("POST", "/orders/<number>/acknowledge", takes="acknowledgement")

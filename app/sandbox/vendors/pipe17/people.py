@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from app.sandbox.bodies import Failure, Json, converted, object_body
+from app.sandbox.bodies import Failure, Json, converted, existing, object_body
 from app.sandbox.page import Field, Play, Result
 from app.sandbox.routes import Routes
 from app.sandbox.vendors.pipe17 import fulfilments, stock
@@ -152,9 +152,8 @@ def plays(state: State) -> list[Play]:
 
     def cancel(form: Mapping[str, str]) -> Result:
         with state.lock:
-            shipment = state.tables["shipments"].get(form.get("shipment", ""))
-            if shipment is None:
-                raise Failure(404, "there is no such shipping request")
+            shipments, message = state.tables["shipments"], "there is no such shipping request"
+            shipment = existing(shipments, form.get("shipment", ""), message)
             fulfilments.cancel_shipment(state, shipment, "canceledRestock", None)
             return Result(True, "Cancelled before it was shipped", [_row(shipment)])
 

@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
-from app.sandbox.bodies import Failure, Json, converted, object_body
+from app.sandbox.bodies import Failure, Json, converted, existing, object_body
 from app.sandbox.routes import Routes
 from app.sandbox.vendors.rally.answers import TOPICS
 from app.sandbox.vendors.rally.calling import Step
@@ -75,17 +75,12 @@ def _own(state: State, stated: Merchant) -> Merchant:
 @OF_ONE.route("GET", "/<part>")
 def part_of_merchant(state: State, copies: Copies, part: str) -> Json:
     view = copies.view()
-    if part not in view:
-        raise Failure(404, "parts are " + ", ".join(view))
-    return {part: view[part]}
+    return {part: existing(view, part, "parts are " + ", ".join(view))}
 
 
 @OF_ONE.route("GET", "/<any(orders, carts):part>/<path:external_id>")
 def one_record(state: State, copies: Copies, part: str, external_id: str) -> Json:
-    known = getattr(copies, part)
-    if external_id not in known:
-        raise Failure(404, "Rally knows no such one")
-    return {part.removesuffix("s"): known[external_id]}
+    return {part.removesuffix("s"): existing(getattr(copies, part), external_id, "Rally knows no such one")}
 
 
 @OF_ONE.route("PUT", "/products/<path:product_id>")
@@ -100,6 +95,5 @@ def know_product(state: State, copies: Copies, product_id: str) -> Json:
 
 @OF_ONE.route("POST", "/steps/<path:topic>", is_locked=False)
 def step(state: State, copies: Copies, topic: str) -> Step:
-    if topic not in TOPICS.hooks:
-        raise Failure(404, "no such topic")
+    existing(TOPICS.hooks, topic, "no such topic")
     return take_step(state, copies, topic, converted(object_body(), StepRequest))

@@ -16,7 +16,7 @@ import msgspec
 import requests
 from flask import Response, redirect, request
 
-from app.sandbox.bodies import Failure, Json, encode, readable
+from app.sandbox.bodies import Failure, Json, encode, existing, readable
 from app.sandbox.calls import call
 from app.sandbox.page import html, see_other
 from app.sandbox.routes import Routes, own_pages_only
@@ -106,9 +106,7 @@ def orders(state: State, copies: Copies) -> Response:
 
 @SHOP.route("GET", "/orders/<path:order_id>")
 def order(state: State, copies: Copies, order_id: str) -> Response:
-    held = copies.orders.get(order_id)
-    if held is None:
-        raise Failure(404, "the shop has no such order")
+    held = existing(copies.orders, order_id, "the shop has no such order")
     snapshot = held["snapshot"] or {}
     meta = snapshot.get("meta")
     parcels = meta.get("fulfillments", []) if isinstance(meta, Mapping) else []
