@@ -20,7 +20,6 @@ from app.sandbox.bodies import Failure, Json, encode, existing, readable
 from app.sandbox.calls import call
 from app.sandbox.page import html, see_other
 from app.sandbox.routes import Routes, own_pages_only
-from app.sandbox.vendors.rally.admin import at_merchant
 from app.sandbox.vendors.rally.sessions import begin_session
 from app.sandbox.vendors.rally.state import Copies, Merchant, State, Variant
 
@@ -44,7 +43,7 @@ class Cart(msgspec.Struct, frozen=True):
 
 def _at_merchant(state: State, parts: Json) -> None:
     own_pages_only(state, parts)
-    at_merchant(state, parts)
+    state.admit_merchant(parts)
 
 
 FRONT = Routes("/shop", own_pages_only)

@@ -144,6 +144,10 @@ class State(host_state.State):
         """Raises `Failure` 404."""
         return existing(self.merchants, organization_id, "no such merchant")
 
+    def admit_merchant(self, parts: Json) -> None:
+        """Gives a route the merchant's `copies` for the path's `organization_id`.  Raises `Failure` 404."""
+        parts["copies"] = self.of_merchant(parts.pop("organization_id"))
+
     def record_call(self, call: Json) -> None:
         """`call` says merchant and direction, too."""
         super().record_call(call)
