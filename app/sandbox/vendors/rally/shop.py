@@ -41,13 +41,8 @@ class Cart(msgspec.Struct, frozen=True):
     faults: tuple[str, ...] = ()
 
 
-def _at_merchant(state: State, parts: Json) -> None:
-    own_pages_only(state, parts)
-    state.admit_merchant(parts)
-
-
 FRONT = Routes("/shop", own_pages_only)
-SHOP = Routes("/shop/<organization_id>", _at_merchant)
+SHOP = Routes("/shop/<organization_id>", own_pages_only, State.admit_merchant)
 
 
 @FRONT.route("GET", "/")
