@@ -39,10 +39,10 @@ class Failure(Exception):
         self.retry_after_s = retry_after_s
 
 
-def existing(held: Mapping[str, _Kind], key: str, message: str = "Not found") -> _Kind:
-    """What is held under this key.  Raises `Failure` 404 with the message."""
+def existing(held: Mapping[str, _Kind], key: str, message: str = "Not found", *, status: int = 404) -> _Kind:
+    """What is held under this key.  Raises `Failure` with the status and the message."""
     if key not in held:
-        raise Failure(404, message)
+        raise Failure(status, message)
     return held[key]
 
 
