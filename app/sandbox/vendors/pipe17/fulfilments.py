@@ -22,7 +22,7 @@ from app.sandbox.vendors.pipe17.state import ApiKey, State
 Quantity = int | Decimal
 CANCELLED = ("canceled", "canceledRestock")
 CLOSED = (*CANCELLED, "fulfilled")
-_TAKES_FULFILLMENTS = ("readyForFulfillment", "sentToFulfillment", "partialFulfillment")
+TAKES_FULFILLMENTS = ("readyForFulfillment", "sentToFulfillment", "partialFulfillment")
 _WAITING = ("pendingInventory", "onHold", "new", "reviewRequired", "pendingShippingLabel")
 _OF_TRANSFER = {"ship": "xferout", "fulfill": "xferfulfill"}
 """Events of a transfer order that stand for those of a sale; every other one takes the commitment back."""
@@ -213,7 +213,7 @@ def _order_status(shipments: Iterable[str]) -> str:
 def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
     shipment = existing(state.tables["shipments"], body["shipmentId"], "shipmentId is unknown", status=400)
     _refuse_foreign(caller, shipment)
-    if shipment["status"] not in (*_TAKES_FULFILLMENTS, "fulfilled"):
+    if shipment["status"] not in (*TAKES_FULFILLMENTS, "fulfilled"):
         raise Failure(400, f"the shipment is {shipment['status']} and takes no fulfillment")
     _refuse_excess(state, shipment, body["lineItems"])
 
