@@ -32,7 +32,7 @@ from app.gateways.vendors.rally.merchant import GATEWAY
 from app.records import catalogue_sync
 from app.records.database import Database
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH
-from tests.gateways.conformance_targets import PATIENCE_S, Target
+from tests.gateways.conformance_targets import Target
 from tests.gateways.vendors.rally.stage import options_of, staged
 
 
@@ -52,8 +52,8 @@ def target() -> Iterator[Target]:
             lines = (PackageLine(line.external_id, line.sku, line.quantity),)
             calls: list[VendorCall] = []
 
-            def make(base_url: str) -> Gateway:
-                options = options_of(base_url=base_url, patience_s=PATIENCE_S, requests_per_s=0, tell_acknowledged=True)
+            def make(base_url: str, patience_s: float) -> Gateway:
+                options = options_of(base_url=base_url, patience_s=patience_s, requests_per_s=0, tell_acknowledged=True)
                 tools = Tools(stage.shop.channel, 8, calls.append, database=database, clock=stage.clock)
                 return VENDORS["rally"].create(options, tools)
 

@@ -19,7 +19,7 @@ from app.records import cataloguing
 from app.records.cataloguing import Statement
 from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
 from tests.databases import open_database
-from tests.gateways.conformance_targets import PATIENCE_S, Target
+from tests.gateways.conformance_targets import Target
 
 GOODS = {
     "sku": "HOSE",
@@ -42,7 +42,7 @@ def target() -> Iterator[Target]:
             cataloguing.accept(connection, "conformance", ["retailrocket"], [Statement("", GOODS)], now)
         calls: list[VendorCall] = []
 
-        def make(base_url: str) -> Gateway:
+        def make(base_url: str, patience_s: float) -> Gateway:
             retailrocket = VENDORS["retailrocket"]
             options = retailrocket.options(
                 partner_id=PARTNER_ID,
@@ -55,8 +55,8 @@ def target() -> Iterator[Target]:
                 cdn_url=base_url + CDN_PATH,
                 requests_per_s=0.0,
                 products_per_s=0.0,
-                single_call_s=PATIENCE_S,
-                batch_call_s=PATIENCE_S,
+                single_call_s=patience_s,
+                batch_call_s=patience_s,
             )
             return retailrocket.create(options, Tools("conformance", 8, calls.append, database=database))
 
