@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 from app.domain.purchases import Purchase, PurchaseLine
 from app.domain.stock import StockChange, StockLevel
@@ -18,7 +17,7 @@ from app.gateways.vendor import Tools
 from app.records import cataloguing
 from app.records.cataloguing import Statement
 from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
-from tests.databases import open_database
+from tests.databases import migrated_in, open_database
 from tests.gateways.conformance_targets import Target
 
 GOODS = {
@@ -34,9 +33,7 @@ GOODS = {
 @contextmanager
 def target() -> Iterator[Target]:
     with serve_retailrocket() as server, tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{Path(folder)}/channel.db"
-        database = open_database(url)
-        database.prepare()
+        database = open_database(f"sqlite:///{migrated_in(folder)}")
         now = datetime.now(UTC)
         with database.write() as connection:
             cataloguing.accept(connection, "conformance", ["retailrocket"], [Statement("", GOODS)], now)
