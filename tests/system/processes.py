@@ -37,7 +37,7 @@ class Processes:
     def web(self, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
         """A gunicorn that is ready, and its address."""
         process, address = self.web_at_once(**environment)
-        eventually(lambda: self._is_ready(process, f"{address}/readyz"), 60)
+        eventually(lambda: self._is_ready(process, f"{address}/readyz"), 120)
         return process, address
 
     def web_at_once(self, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
