@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial, wraps
 from operator import itemgetter
-from types import FrameType
 from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 import click
@@ -77,6 +75,61 @@ def warn(sentence: str) -> None:
 def print_json(value: object) -> None:
     """One line on standard output, sent at once."""
     click.echo(msgspec.json.encode(value).decode())
+
+
+class Group(click.Group):
+    """A group whose help says of each of its commands the whole first sentence, as the list of all commands does."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, command.get_short_help_str(limit=1000)) for name, command in sorted(self.commands.items())]
+            )
+
+
+Group.group_class = Group  # of the groups in one, too
+
+
+Part = str | Callable[[], object]
+
+
+class Output:
+    """What a command has found or done, and how it ends.
+
+    `value` is for programs.  `parts` are for people: each is a sentence or prints something itself, such as a table;
+    an empty one is left out.  `failures` are sentences on standard error.  `code` is the exit code, where it is not
+    given `FAILED` if there are failures and else `DONE`.
+    """
+
+    def __init__(self, value: object, *parts: Part, failures: Sequence[str] = (), code: int | None = None) -> None:
+        self._value = value
+        self._parts = parts
+        self._failures = failures
+        self._code = code if code is not None else FAILED if failures else DONE
+
+    def finish(self, *, as_json: bool) -> NoReturn:
+        """Print it, and end the command."""
+        if as_json:
+            print_json(self._value)
+            end(self._code)
+        for part in self._parts:
+            if not isinstance(part, str):
+                part()
+            elif part:
+                _print_sentence(console(), part)
+        for failure in self._failures:
+            click.echo(with_signs(failure), err=True)
+        end(self._code)
+
+
+def json_or_tables(command: Callable[..., Output]) -> Command:
+    """--json, and the end of a command that returns its `Output`."""
+
+    @wraps(command)
+    def run(*args: Any, as_json: bool, **given: Any) -> NoReturn:
+        command(*args, **given).finish(as_json=as_json)
+
+    return json_option(run)
 
 
 class _Signing(Console):
@@ -150,23 +203,38 @@ def print_table(
     out.print(table)
 
 
+def table(
+    title: str,
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+    *,
+    none: str = "",
+    as_lines: Callable[[Row], tuple[str, ...]] | None = None,
+) -> Part:
+    """A part of an `Output`: the rows as `print_table` prints them; where there are none, the sentence `none`."""
+    return partial(print_table, title, columns, rows, as_lines=as_lines) if rows else none
+
+
 def print_cells(title: str, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table of values as they are; without a title of any column it has no head."""
     print_table(title, [Column(name, itemgetter(at)) for at, name in enumerate(titles)], rows)
 
 
 def print_lines(title: str, *items: tuple[str, ...]) -> None:
-    """Of each item its first line, and the others indented below it.
-
-    A first line with a word longer than the window is left to the terminal, because people copy it from there.
-    """
+    """Of each item its first line, and the others indented below it."""
     out = console()
     if title:
         out.print(title, style="bold")
     for head, *lines in items:
-        out.print(head, soft_wrap=any(cell_len(word) > out.width for word in head.split()))
+        _print_sentence(out, head)
         for line in filter(None, lines):
             out.print(Padding(line, (0, 0, 0, 4), expand=False))
+
+
+def _print_sentence(out: Console, text: str) -> None:
+    """Broken between words where a window limits it; one with a longer word stays whole, for people copy it."""
+    is_unlimited = not out.is_terminal and out.width >= WIDE
+    out.print(text, soft_wrap=is_unlimited or any(cell_len(word) > out.width for word in text.split()))
 
 
 class _Filled(Generic[Row]):
@@ -203,24 +271,3 @@ def shortened(text: str, length: int) -> str:
         return text
     head = (length - 1) // 2
     return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
-
-
-def end_signals() -> list[signal.Signals]:
-    """What a command is asked to end by, beside Ctrl-C: SIGTERM, and SIGHUP, which comes when its terminal is closed.
-
-    Not SIGHUP where whoever started the command has it ignored, as nohup does.
-    """
-    hang_up = getattr(signal, "SIGHUP", None)
-    return [signal.SIGTERM, *([hang_up] if hang_up and signal.getsignal(hang_up) is not signal.SIG_IGN else [])]
-
-
-def stop_signal() -> threading.Event:
-    """Set by Ctrl-C or an end signal from now on, in place of what they usually do.  Main thread only."""
-    stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGINT, *end_signals()):
-        signal.signal(number, stop)
-    return stopping

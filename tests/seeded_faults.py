@@ -1314,7 +1314,7 @@ FAULTS = (
         "forget-what-changed-while-sending",
         "P27",
         "app/records/stock_batches.py",
-        'sent_seq=sa.bindparam("claimed_seq")',
+        "sent_seq=_GIVEN.seq",
         "sent_seq=stock.c.seq",
         ("tests/records/test_stock.py::test_p27_a_value_that_changed_while_it_was_sent_is_sent_again",),
     ),
@@ -1634,7 +1634,7 @@ FAULTS = (
         "lost-attempt-not-sent-again",
         "P44",
         "app/records/stock_batches.py",
-        "None if changes[item.sku].uncertain is None else settled_at",
+        "None if changes[item.sku].uncertain is None else to_ms(settled_at)",
         "None",
         (
             "tests/records/test_restating.py"
@@ -3519,6 +3519,14 @@ FAULTS = (
         "name, share = min(due, key=lambda each: (each[1].held, each[1].served))",
         "name, share = due[0]",
         ("tests/callbacks/test_large_bodies.py::test_r14_two_large_bodies_are_in_hand_and_channels_take_turns",),
+    ),
+    Fault(
+        "the-loop-waits-for-a-request-that-takes-long",
+        "P15",
+        "app/callbacks/leading.py",
+        "is_long = since_s > 0 and time.monotonic() - since_s > LONG_S\n",
+        "is_long = False\n",
+        ("tests/callbacks/test_leading.py::test_p15_a_request_that_was_expected_to_be_short_keeps_nobody_waiting",),
     ),
     Fault(
         "large-bodies-hold-threads",

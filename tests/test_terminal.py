@@ -1,4 +1,4 @@
-"""Tables in a window of 80 columns: no command, name or title is broken."""
+"""The result of a command for programs and for people; in a window of 80 columns no name or title is broken."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
+import click
+from click.testing import CliRunner
+
 from app import terminal
-from app.terminal import Column
+from app.terminal import Column, Output
 
 
 def test_a_title_is_as_wide_as_the_window_however_narrow_its_table(shown_at_80: Callable[[], list[str]]) -> None:
@@ -59,6 +62,38 @@ def test_what_does_not_fit_in_any_way_is_folded_and_never_cut(shown_at_80: Calla
     terminal.print_table("", ORDERS, [ROW | {"id": "7" * 200, "request": "f" * 200}])
     text = "".join(shown_at_80())
     assert (text.count("7"), text.count("f")) == (200, 201)
+
+
+SENTENCE = "what was kept of the person is erased, " * 5 + "and the ids and amounts stay."
+
+
+@click.command()
+@click.option("--fails", is_flag=True)
+@terminal.json_or_tables
+def looked(fails: bool) -> Output:
+    """A command with a table, a sentence, and what may have failed."""
+    rows = [(7, "shop")] if not fails else []
+    columns = [Column("Id", itemgetter(0)), Column("Where", itemgetter(1))]
+    failures = ["9: there is none"] if fails else []
+    return Output({"rows": rows}, terminal.table("", columns, rows, none="None."), "", SENTENCE, failures=failures)
+
+
+def test_a_commands_result_is_json_for_programs_and_for_people_tables_and_sentences() -> None:
+    found = CliRunner().invoke(looked)
+    assert (found.exit_code, found.stderr) == (0, "")
+    assert [line.split() for line in found.stdout.splitlines()[:2]] == [["Id", "Where"], ["7", "shop"]]
+    assert found.stdout.splitlines()[2:] == [SENTENCE], "a pipe has no width, and an empty part is left out"
+    assert CliRunner().invoke(looked, ["--json"]).stdout == '{"rows":[[7,"shop"]]}\n'
+    failed = CliRunner().invoke(looked, ["--fails"])
+    assert (failed.exit_code, failed.stderr) == (1, "9: there is none\n")
+    assert failed.stdout.startswith("None.\n")
+    assert CliRunner().invoke(looked, ["--fails", "--json"]).exit_code == 1
+
+
+def test_a_sentence_is_broken_between_words_in_a_window(shown_at_80: Callable[[], list[str]]) -> None:
+    terminal.print_lines("", (SENTENCE,))
+    lines = [line.rstrip() for line in shown_at_80()]
+    assert len(lines) == 3 and " ".join(lines) == SENTENCE
 
 
 def test_p20_no_text_commands_the_terminal_or_turns_round_what_stands_there(

@@ -1,13 +1,12 @@
 """The event loop of a process: reads requests from all clients, and gives a thread to whole ones only (P46).
 
-All methods belong to the thread that runs the loop, but for `give_back`.
+All methods belong to the thread that runs the loop, but for `give_back` and `wake`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import selectors
 import socket
 import time
@@ -90,14 +89,9 @@ class Loop:
         """True when connections that are kept would be given up for new ones."""
         return len(self._connections) >= self._most
 
-    def wake_by(self, fileno: int) -> None:
-        """Let a turn end when there is something in this pipe."""
-
-        def drain() -> None:
-            with contextlib.suppress(OSError):
-                os.read(fileno, 4096)
-
-        self._selector.register(fileno, READ, drain)
+    def wake(self) -> None:
+        """Let the present turn end; called by any thread."""
+        self._returned.ring()
 
     def turn(self, patience_s: float) -> None:
         """Do what there is to do; wait for it so long."""

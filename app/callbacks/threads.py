@@ -34,12 +34,17 @@ class Threads:
     which least is under way go first.
     """
 
-    def __init__(self, most: int, work: Callable[[Any, str], str]) -> None:
+    def __init__(
+        self, most: int, work: Callable[[Any, str], str], is_short: Callable[[Any], bool] = lambda job: False
+    ) -> None:
         """`work` does a job, which holds a place of a channel or ("") none, and raises nothing.
 
         It gives the channel of whom the job has to wait for a place, to be done again when it has it; "" when done.
+
+        `is_short` says of a job whether the thread of the loop is to do it itself (`take_short`).
         """
         self._work = work
+        self._is_short = is_short
         most_each = most - max(1, most // 8)
         fewer = {STRANGERS: most // 4, SIGNING_IN: most // 8, VISITORS: most // 8}
         self._shares: Shares[Any] = Shares(most, lambda sender: max(1, fewer.get(sender, most_each)))
@@ -51,6 +56,8 @@ class Threads:
         self._left: deque[_Begun] = deque()
         """Begun where the system allowed no thread for them; for those that are there."""
         self._started = 0
+        self._short: deque[_Begun] = deque()
+        """Begun, and to be done by the thread of the loop."""
 
     def give(self, job: Any, sender: str) -> None:
         """Have a job done in its turn.  Raises `HttpError` 503 where too many wait."""
@@ -59,9 +66,40 @@ class Threads:
                 if self._shares.waiting(sender) >= MOST_WAITING:
                     raise overloaded()
                 self._shares.wait(sender, job)
+            elif self._is_short(job):
+                self._short.append((sender, job, ""))
             elif not self._hand((sender, job, "")):
                 self._shares.end(sender)
                 raise overloaded()
+
+    @property
+    def short(self) -> int:
+        """How many jobs are to be done by the thread of the loop."""
+        return len(self._short)
+
+    def take_short(self) -> _Begun | None:
+        """One of them, for `do_short`."""
+        return self._short.popleft() if self._short else None
+
+    def do_short(self, begun: _Begun) -> None:
+        """Do it in this thread, and let the next job begin."""
+        sender, job, held = begun
+        waits_for = self._work(job, held)
+        with self._lock:
+            following = self._ended(sender, job, waits_for)
+            if following is None:
+                return
+            if self._is_short(following[1]):
+                self._short.append(following)
+            else:
+                self._hand(following)
+
+    def have_no_short(self) -> None:
+        """From here on all jobs have threads of their own."""
+        with self._lock:
+            self._is_short = lambda job: False
+            while self._short:
+                self._hand(self._short.popleft())
 
     def take_place(self, holder: str) -> bool:
         """Take a place for a large body if one is free.  Raises `HttpError` 503 where too many wait for one."""
@@ -120,13 +158,17 @@ class Threads:
     def _after(self, sender: str, job: Any, waits_for: str, given: queue.SimpleQueue[_Begun]) -> _Begun | None:
         """The next request's turn, in the same thread; where there is none, the thread waits to be given one."""
         with self._lock:
-            self._shares.end(sender)
-            if waits_for:
-                self._places.wait(waits_for, (sender, job))
-            following = self._left.popleft() if self._left else self._begin_next()
+            following = self._ended(sender, job, waits_for)
             if following is None:
                 self._idle.append(given)
             return following
+
+    def _ended(self, sender: str, job: Any, waits_for: str) -> _Begun | None:
+        """Whose turn the end of this one's lets come."""
+        self._shares.end(sender)
+        if waits_for:
+            self._places.wait(waits_for, (sender, job))
+        return self._left.popleft() if self._left else self._begin_next()
 
     def _begin_next(self) -> _Begun | None:
         """Who waits for a thread, or for a place and a thread, and has both now.

@@ -1,5 +1,7 @@
 """gunicorn's worker that gives a thread to whole requests only: all connections are served by one event loop.
 
+Requests that are known to be short are answered by the thread of the loop itself (`leading`).
+
 HTTP is read and written by gunicorn's own parser and response; what the server says by itself is JSON (`refusals`).
 Long bodies leave by a thread of their own (`downloads`).
 """
@@ -24,9 +26,11 @@ from app.callbacks.downloads import Downloads
 from app.callbacks.exchange import Environments, Response
 from app.callbacks.heads import PlainSettings
 from app.callbacks.large_bodies import PLACE
+from app.callbacks.leading import Leading
 from app.callbacks.loop import MOST_WAITING_BYTES, Loop
 from app.callbacks.refusals import refusal
 from app.callbacks.senders import EVERYBODY, Senders
+from app.callbacks.short_requests import Kind, ShortRequests, kind_of
 from app.callbacks.threads import Threads
 from app.caller import ANSWER_AFTER_S
 from app.channel.services import BUDGET_S
@@ -57,6 +61,8 @@ class _Job:
     since_s: float
     """When it was whole (monotonic seconds)."""
     sender: str
+    kind: Kind | None
+    """None for what may not be expected to be short."""
 
     def is_late(self) -> bool:
         """True when too little is left of the time for its answer."""
@@ -109,14 +115,16 @@ class Worker(BaseWorker):  # type: ignore[misc]
         """Serve until the signal to stop; then see begun requests answered, and let downloads have a moment to end."""
         self._settings = PlainSettings(self.cfg)
         self._environments = Environments(self._settings)
-        self._threads = Threads(self.cfg.threads, self._serve)
+        self._short = ShortRequests()
+        self._threads = Threads(self.cfg.threads, self._serve, lambda job: self._short.is_short(job.kind))
         self._downloads = Downloads()
         self._loop = Loop(self._settings, self.sockets, self._give, self.most_body_bytes)
-        self._loop.wake_by(self.PIPE[0])
         self._beat_at_s = 0.0
+        leading = Leading(self._loop, self._threads, self._short, self._beat, self.PIPE)
+        leading.start()
         while self.alive:
-            self._beat()
-            self._loop.turn(BEAT_S)
+            leading.watch()
+        leading.end()
         end_s = time.monotonic() + max(self.cfg.graceful_timeout - RECORD_S, 1.0)
         self.on_stopping()
         self._loop.stop(end_s - time.monotonic(), self._beat)
@@ -136,13 +144,15 @@ class Worker(BaseWorker):  # type: ignore[misc]
 
     def _give(self, connection: Connection, request: Any) -> None:
         sender = self.senders.of(request.path, request.headers, request.body) if self.senders else EVERYBODY
-        self._threads.give(_Job(connection, request, time.monotonic(), sender), sender)
+        job = _Job(connection, request, time.monotonic(), sender, kind_of(request, sender))
+        self._threads.give(job, sender)
 
     def _serve(self, job: _Job, held: str) -> str:
         """Answer a whole request; runs in one of the threads and raises nothing.
 
         `held` and what it gives are as `Threads` says.
         """
+        begun_s, begun_cpu_s = time.monotonic(), time.thread_time()
         connection = job.connection
         answer = Answer(connection.line, MOST_WAITING_BYTES)
         place = _Place(self._threads, held)
@@ -166,6 +176,8 @@ class Worker(BaseWorker):  # type: ignore[misc]
             place.leave()
         if not place.waits_for:
             self._loop.give_back(connection, answer.rest, is_last=is_last, wait_s=answer.wait_s)
+        if job.kind is not None:
+            self._short.add(job.kind, time.monotonic() - begun_s, time.thread_time() - begun_cpu_s)
         return place.waits_for
 
     def _respond(self, job: _Job, answer: Answer, place: _Place) -> bool:

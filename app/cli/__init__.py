@@ -34,17 +34,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "new-gateway": ("app.cli.new_gateway:new_gateway", "Write the folder of a new vendor."),
     "operations": ("app.cli.operations:operations", "Look at what operators did, and why."),
     "orders": ("app.cli.orders:orders", "Erase what is kept of the person behind an order."),
-    "pause": ("app.cli.pause:pause", "Send nothing more to a gateway, until it is resumed."),
+    "pause": ("app.cli.one_gateway:pause", "Send nothing more to a gateway, until it is resumed."),
     "reconcile": ("app.cli.reconcile:reconcile", "Compare what RetailOps stated with what a vendor holds."),
     "refunds": ("app.cli.refunds:refunds", "Look at refunds, and let one go that is held up."),
-    "resume": ("app.cli.pause:resume", "Let a paused gateway be sent what has waited."),
+    "resume": ("app.cli.one_gateway:resume", "Let a paused gateway be sent what has waited."),
     "sandbox": ("app.cli.sandbox:sandbox", "Run the vendors' stand-ins on this machine."),
     "send": ("app.cli.send:send", "Send one callback as RetailOps would, and judge the answer."),
     "serve": ("app.cli.serve:serve", "Run the server on this machine, for development."),
     "settings": ("app.cli.settings:settings", "Show every setting, its meaning and its present value."),
     "stock": ("app.cli.facts:stock", "Send stock again that RetailOps has stated."),
-    "streams": ("app.cli.streams:streams", "Free what holds up a vendor's calls and facts."),
-    "verify": ("app.cli.verify:verify", "Verify a channel server, more strictly than the SDK's tool."),
+    "streams": ("app.cli.one_gateway:streams", "Free what holds up a vendor's calls and facts."),
+    "verify": ("app.cli.verify.command:verify", "Verify a channel server, more strictly than the SDK's tool."),
 }
 """Where each command stands, and what the list of all commands says of it: the list imports none of them."""
 
@@ -149,7 +149,7 @@ def _unloadable(name: str, error: Exception) -> click.Command:
 def cli() -> None:
     """Run, verify and look after a RetailOps channel server.
 
-    Every command takes --json.  Exit codes: 0 done, 1 something failed, 2 the command line or the
+    Every command but serve takes --json.  Exit codes: 0 done, 1 something failed, 2 the command line or the
     configuration is wrong.
     """
 

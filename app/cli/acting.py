@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, NoReturn
@@ -12,7 +12,7 @@ import click
 
 from app.cli.system_user import user_name
 from app.operations.operators import Operator, operator
-from app.terminal import DONE, FAILED, Command, end, json_option, print_json, reason_options
+from app.terminal import Command, Output, Part, json_option, reason_options
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,9 @@ class Act:
             ask(question)
         return True
 
-    def finish(self, result: Mapping[str, Any], *sentences: str, failures: Sequence[str] = ()) -> NoReturn:
-        """Print the result for programs, or for people `sentences` and what failed, and end the command."""
-        if self.as_json:
-            print_json({"dry_run": self.is_dry_run, **result})
-        else:
-            say(sentences, failures)
-        end(FAILED if failures else DONE)
-
-
-def say(sentences: Iterable[str], failures: Iterable[str] = ()) -> None:
-    """Sentences for people, each on a line, and on standard error those about failures."""
-    for sentence in sentences:
-        click.echo(sentence)
-    for failure in failures:
-        click.echo(failure, err=True)
+    def finish(self, result: Mapping[str, Any], *parts: Part, failures: Sequence[str] = ()) -> NoReturn:
+        """Print the result, and end the command; see `Output`."""
+        Output({"dry_run": self.is_dry_run, **result}, *parts, failures=failures).finish(as_json=self.as_json)
 
 
 def operator_act(

@@ -7,9 +7,8 @@ import sys
 import click
 
 from app.channel_settings import key_rules
-from app.cli.new_key import new_key
-from app.cli.verify.keys import PLACES, NoKey, NothingStored, StoredKey, find_key, store_key, unseen_home
-from app.terminal import json_option, print_json, warn
+from app.cli.verify.keys import PLACES, NoKey, NothingStored, find_key, new_key, store_key, unseen_home
+from app.terminal import Group, Output, json_or_tables, warn
 
 _ROTATION = f"""
     The key is what RetailOps sends with every callback, in the body field integration_auth_token.  It is kept
@@ -27,30 +26,29 @@ _ROTATION = f"""
 """
 
 
-@click.group("auth-key", help="Make, show or keep the key of a channel.\n" + _ROTATION)
+@click.group("auth-key", cls=Group, help="Make, show or keep the key of a channel.\n" + _ROTATION)
 def auth_key() -> None:
     """The text above is the help."""
 
 
 @auth_key.command()
 @click.option("--replace", is_flag=True, help="Put the new key in the place of one that is stored already.")
-@json_option
-def generate(replace: bool, as_json: bool) -> None:
+@json_or_tables
+def generate(replace: bool) -> Output:
     """Make a new random key and store it.
 
     It is 24 random bytes in base64, as the SDK's tool makes it: 32 characters and never an underscore, at which
     RetailOps would cut it.  The key is not shown; `channel auth-key show` does that.
     """
     _refuse_to_overwrite(replace)
-    key = new_key()
-    _report(store_key(key), as_json)
+    return _stored(new_key())
 
 
 @auth_key.command()
 @click.option("--replace", is_flag=True, help="Put the key in the place of one that is stored already.")
 @click.argument("key", required=False, metavar="[KEY]")
-@json_option
-def install(replace: bool, key: str | None, as_json: bool) -> None:
+@json_or_tables
+def install(replace: bool, key: str | None) -> Output:
     """Store a key that exists already.
 
     Without KEY it is read from standard input, where neither the shell's history nor the list of processes
@@ -62,12 +60,12 @@ def install(replace: bool, key: str | None, as_json: bool) -> None:
     if faults:
         raise click.BadParameter("; ".join(faults) + ".", param_hint="KEY")
     _refuse_to_overwrite(replace, key.strip())
-    _report(store_key(key.strip()), as_json)
+    return _stored(key.strip())
 
 
 @auth_key.command()
-@json_option
-def show(as_json: bool) -> None:
+@json_or_tables
+def show() -> Output:
     """Print the stored key, alone on standard output.
 
     A shell can take it from there: `export NEW_KEY="$(channel auth-key show)"`.
@@ -76,10 +74,7 @@ def show(as_json: bool) -> None:
     stored.warn_if_exposed()
     for fault in key_rules(stored.key):
         warn(f"{stored.file}: {fault}")
-    if as_json:
-        print_json({"key": stored.key, "file": str(stored.file)})
-    else:
-        click.echo(stored.key)
+    return Output({"key": stored.key, "file": str(stored.file)}, stored.key)
 
 
 def _refuse_to_overwrite(replace: bool, key: str = "") -> None:
@@ -94,12 +89,11 @@ def _refuse_to_overwrite(replace: bool, key: str = "") -> None:
         raise NoKey(f"{stored.file} holds a key already; --replace puts the new one in its place")
 
 
-def _report(stored: StoredKey, as_json: bool) -> None:
-    elsewhere = unseen_home()
-    if as_json:
-        print_json({"file": str(stored.file)})
-        return
-    click.echo(f"The key is stored in {stored.file}, readable by you only.")
-    if elsewhere is not None:
-        click.echo(f"The SDK's own tool does not ask HOME; it would look below {elsewhere}.")
-    click.echo('Give it to the channel: export CHANNEL_KEY="$(channel auth-key show)", auth_keys = ["${CHANNEL_KEY}"].')
+def _stored(key: str) -> Output:
+    file, elsewhere = store_key(key).file, unseen_home()
+    return Output(
+        {"file": str(file)},
+        f"The key is stored in {file}, readable by you only.",
+        f"The SDK's own tool does not ask HOME; it would look below {elsewhere}." if elsewhere is not None else "",
+        'Give it to the channel: export CHANNEL_KEY="$(channel auth-key show)", auth_keys = ["${CHANNEL_KEY}"].',
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import starmap
 from typing import Any
 
 import click
@@ -17,29 +18,18 @@ from app.cli.timelines import orders_with, show_timeline, timeline_json, timelin
 from app.clock import utc_now
 from app.operations import callback_log, timeline
 from app.operations.callback_log import CallbackChoice, CallLeft, LoggedCallback
-from app.operations.paging import Page, first
+from app.operations.paging import first
 from app.operations.scope import Scope
 from app.operations.timeline import Timeline
 from app.records.database import Database
 from app.settings import Settings
-from app.terminal import (
-    FAILED,
-    REQUEST_PREFIX,
-    Column,
-    console,
-    end,
-    json_option,
-    print_json,
-    print_table,
-    shortened,
-    warn,
-)
+from app.terminal import DONE, FAILED, REQUEST_PREFIX, Column, Group, Output, json_or_tables, shortened, table, warn
 
 LOOKED_BACK = timedelta(days=7)
 """How far back a request is searched for, unless --since says otherwise: its id is whatever its sender chose."""
 
 
-@click.group()
+@click.group(cls=Group)
 def callbacks() -> None:
     """See each callback of RetailOps, its answer, and the calls to vendors that followed."""
 
@@ -60,19 +50,16 @@ def _callback(ctx: click.Context, param: click.Parameter, name: str) -> str:
 @click.option("--outcome", default="", help="Only this outcome: success, or an event's or a fault's code.")
 @period_options("Answered")
 @limit_option(50)
-@json_option
-def list_(limit: int, as_json: bool, **chosen: Any) -> None:
+@json_or_tables
+def list_(limit: int, **chosen: Any) -> Output:
     """Show the latest callbacks, newest first, and what the vendors have taken of each."""
     with records() as (configured, database):
         found = _found(configured, database, limit, chosen)
         left = callback_log.calls_left(database, found)
-    if as_json:
-        print_json({"callbacks": [_as_json(item, left[item]) for item in found]})
-    elif found:
-        print_table("Callbacks", COLUMNS, [(item, left[item]) for item in found])
-        console().print("The whole timeline: channel callbacks show --order ORDER, or show REQUEST")
-    else:
-        click.echo("No such callback is in the journal.")
+    rows = [(item, left[item]) for item in found]
+    hint = "The whole timeline: channel callbacks show --order ORDER, or show REQUEST" if found else ""
+    listed = table("Callbacks", COLUMNS, rows, none="No such callback is in the journal.")
+    return Output({"callbacks": list(starmap(_as_json, rows))}, listed, hint)
 
 
 def _found(configured: Settings, database: Database, limit: int, chosen: dict[str, Any]) -> list[LoggedCallback]:
@@ -84,12 +71,8 @@ def _found(configured: Settings, database: Database, limit: int, chosen: dict[st
         choices = [replace(choice, channel=key, order=refnum) for key, refnum in orders]
     found: list[LoggedCallback] = []
     for item in choices:
-        found += first(limit, partial(_page, database, item))
+        found += first(limit, partial(callback_log.find, database, Scope(), item))
     return sorted(found, key=lambda item: item.at, reverse=True)[:limit]
-
-
-def _page(database: Database, choice: CallbackChoice, after: str) -> Page[LoggedCallback]:
-    return callback_log.find(database, Scope(), choice, after=after)
 
 
 def _outcome(item: LoggedCallback) -> str:
@@ -119,9 +102,9 @@ COLUMNS: Sequence[Column[tuple[LoggedCallback, Sequence[CallLeft]]]] = (
 @click.option("--order", default="", help="Everything about this order instead, by any number of it.")
 @channel_option
 @click.option("--since", type=moment, metavar="WHEN", help="How far back to look for a request. Default 7d.")
-@json_option
-def show(request_id: str, order: str, channel: str, since: datetime | None, as_json: bool) -> None:
-    """Tell what happened in a request or to an order.
+@json_or_tables
+def show(request_id: str, order: str, channel: str, since: datetime | None) -> Output:
+    """Show what happened in a request or to an order.
 
     An order is found by any of its numbers (see `channel find`).  A request's id stands in the reply's
     X-Request-Id; its first 8 characters do.
@@ -133,16 +116,13 @@ def show(request_id: str, order: str, channel: str, since: datetime | None, as_j
             found = timelines_of(database, scope_of(channel), order, _channels(configured, channel))
         else:
             found = _of_request(database, scope_of(channel), request_id, since or utc_now() - LOOKED_BACK)
-    if as_json:
-        print_json({"stories": [timeline_json(item) for item in found]})
-    else:
-        for item in found:
-            show_timeline(item, is_order=bool(order))
     if not found:
         what = f"order {order} on {channel or 'any channel'}" if order else f"request {request_id}"
         hint = "" if order else "; look further back with --since 90d"
         warn(f"there is no trace of {what}{hint}")
-        end(FAILED)
+    shown = {"stories": list(map(timeline_json, found))}
+    timelines = (partial(show_timeline, item, is_order=bool(order)) for item in found)
+    return Output(shown, *timelines, code=DONE if found else FAILED)
 
 
 def _of_request(database: Database, scope: Scope, request_id: str, earliest: datetime) -> list[Timeline]:
@@ -160,5 +140,4 @@ def _channels(configured: Settings, name: str) -> list[str]:
 
 def _as_json(item: LoggedCallback, left: Sequence[CallLeft]) -> dict[str, Any]:
     calls = [row_json(call, "id vendor verb state last_code") for call in left]
-    names = "id at callback order status outcome duration_ms request_id"
-    return row_json(item, names, channel=shown_channel(item.channel), calls=calls)
+    return row_json(item, "id at callback order status outcome duration_ms request_id channel", calls=calls)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
+from functools import partial
 from typing import IO
 
 import click
@@ -29,7 +30,9 @@ from app.cli.verify.show import Progress
 from app.cli.verify.target import Target
 from app.contract.files import FIXTURES, SCHEMAS
 from app.contract.schemas import load_contract
-from app.terminal import console, json_option, print_cells, print_json, warn
+from app.terminal import DONE, FAILED, Output, console, json_option, print_cells, warn
+
+NOTHING_SENT = "Nothing was sent to RetailOps: the server would not pass (--skip-verify asks all the same)."
 
 
 @click.command(cls=GoFlags)
@@ -93,19 +96,15 @@ def certify(
         rule = "--api-key-in-header: a header holds printable ASCII only; that key has other characters"
         _require(ctx, "--api-key-file", [rule] if api_key_in_header and not is_word else [])
         report = None if skip_verify else _verified(base_url, chosen, stored, out)
-        if report is not None and not report.ok:
-            out.print("Nothing was sent to RetailOps: the server would not pass (--skip-verify asks all the same).")
-            if as_json:
-                print_json({"ok": False, "verify": report, "certification": None, "doubts": doubts})
-            ctx.exit(1)
-        outcome = ask_retailops(
-            target, given_key, stored.key, base_url, integration_name, chosen, key_in_header=api_key_in_header
-        )
-    if not as_json:
-        _show(outcome, integration_name, out)
-    else:
-        print_json({"ok": outcome.ok, "verify": report, "certification": outcome, "doubts": doubts})
-    ctx.exit(0 if outcome.ok else 1)
+        outcome = None
+        if report is None or report.ok:
+            outcome = ask_retailops(
+                target, given_key, stored.key, base_url, integration_name, chosen, key_in_header=api_key_in_header
+            )
+    ok = outcome is not None and outcome.ok
+    found = {"ok": ok, "verify": report, "certification": outcome, "doubts": doubts}
+    shown = partial(_show, outcome, integration_name, out) if outcome else NOTHING_SENT
+    Output(found, shown, code=DONE if ok else FAILED).finish(as_json=as_json)
 
 
 def _require(ctx: click.Context, option: str, faults: list[str]) -> None:
@@ -166,13 +165,10 @@ def _show(outcome: Certification, name: str, out: Console) -> None:
         print_cells("RetailOps says", ("Action", "Result", "Message"), rows)
     for fault in outcome.faults:
         out.print(fault, soft_wrap=True)
-    if outcome.ok:
-        out.print(f"certified: {name.upper()} is registered with RetailOps{_colon(outcome.message)}", soft_wrap=True)
-        if not outcome.actions:
-            out.print("RetailOps gave no result for the single actions.")
-    else:
+    if not outcome.ok:
         out.print("not certified")
-
-
-def _colon(message: str) -> str:
-    return f": {message}" if message else ""
+        return
+    said = f": {outcome.message}" if outcome.message else ""
+    out.print(f"certified: {name.upper()} is registered with RetailOps{said}", soft_wrap=True)
+    if not outcome.actions:
+        out.print("RetailOps gave no result for the single actions.")

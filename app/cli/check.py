@@ -26,14 +26,13 @@ from app.operations.health_checks.report import Checks, Report
 from app.operations.shared_rates import shared_rates
 from app.records.database import Database, DatabaseUnavailable
 from app.settings import Settings
-from app.terminal import console, json_option, print_cells, print_json
+from app.terminal import DONE, FAILED, WRONG, Output, console, end, json_option, print_cells, print_json, warn
 
 
 @click.command()
 @click.argument("name", required=False, metavar="[NAME]")
 @json_option
-@click.pass_context
-def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
+def check(name: str | None, as_json: bool) -> None:
     """Check that every channel and gateway is connected, and that nothing waits for an operator.
 
     NAME restricts it to one channel of channels.toml.  Vendors are only read from, nothing is changed
@@ -55,8 +54,7 @@ def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
     except SettingsFault as error:
         if not as_json:
             raise
-        print_json(Report(False, error.faults, [], [], []))
-        ctx.exit(2)
+        Output(Report(False, error.faults, [], [], []), code=WRONG).finish(as_json=True)
     known = [channel.name for channel in configured.channels]
     if name is not None and name not in known:
         there = f"channels.toml has {', '.join(known)}" if known else "no channel is configured"
@@ -68,8 +66,8 @@ def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
     else:
         _show(report)
     for fault in report.faults:
-        click.echo(f"channel: {fault}", err=True)
-    ctx.exit(2 if report.faults else 0 if report.ok else 1)
+        warn(fault)
+    end(WRONG if report.faults else DONE if report.ok else FAILED)
 
 
 def _report(configured: Settings, channels: Sequence[Channel]) -> Report:

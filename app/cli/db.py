@@ -10,7 +10,7 @@ import click
 from app.errors import SettingsFault
 from app.records.database import Database
 from app.settings import load_database_url
-from app.terminal import json_option, print_json
+from app.terminal import Group, Output, json_or_tables
 
 
 @contextmanager
@@ -29,14 +29,14 @@ def database_alone() -> Iterator[Database]:
         yield database
 
 
-@click.group()
+@click.group(cls=Group)
 def db() -> None:
     """Look after the database that DATABASE_URL names."""
 
 
 @db.command()
-@json_option
-def upgrade(as_json: bool) -> None:
+@json_or_tables
+def upgrade() -> Output:
     """Run the migrations that have not run yet and name them.
 
     Needs DATABASE_URL and no other setting.  A database that a newer version has migrated and this one can use is
@@ -45,12 +45,7 @@ def upgrade(as_json: bool) -> None:
     with database_alone() as database:
         ran = database.upgrade()
         newer = database.form().newer
-    if as_json:
-        print_json({"migrations": ran})
-        return
-    for revision in ran:
-        click.echo(f"ran migration {revision}")
+    form = "The database is up to date."
     if newer:
-        click.echo(f"A newer version has migrated the database (to {newer[-1]}); this version can use it.")
-    else:
-        click.echo("The database is up to date.")
+        form = f"A newer version has migrated the database (to {newer[-1]}); this version can use it."
+    return Output({"migrations": ran}, *(f"ran migration {revision}" for revision in ran), form)

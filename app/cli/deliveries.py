@@ -19,15 +19,12 @@ from app.cli.work import work
 from app.operations import deliveries as calls
 from app.operations import late_events, timeline, unsent_facts
 from app.operations.deliveries import DeliveryInFull, DeliveryRow
-from app.operations.late_events import LateEventRow
-from app.operations.paging import Page, first
+from app.operations.paging import first
 from app.operations.scope import Scope
 from app.operations.timeline import Entry
 from app.operations.unsent_facts import Owed
-from app.records.database import Database
 from app.records.deliveries import OPEN_STATES, STATES
-from app.records.delivery_rows import DeliveryFilter
-from app.terminal import Column, console, json_option, print_cells, print_json, print_lines, print_table, shortened
+from app.terminal import Column, Group, Output, json_or_tables, print_cells, print_lines, shortened, table
 
 MOST_NEWS = 100
 """Late events shown below the calls."""
@@ -54,8 +51,14 @@ COLUMNS: Sequence[Column[DeliveryRow]] = (
 )
 """In a narrow window without what `deliveries show` says anyway."""
 
+IN_BRIEF = "id state order verb attempts created_at next_try_at last_code held_by is_under_way channel vendor=gateway"
+NEWS = "id callback subject code message at dismissed_at channel told_at=sent_at delivery=delivery_id"
+"""A call, and a late event, for programs."""
 
-@click.group()
+PARKED = "\nA parked call: channel deliveries show ID, then retry ID, or confirm ID or drop ID with --reason TEXT."
+
+
+@click.group(cls=Group)
 def deliveries() -> None:
     """Look after the calls that are owed to vendors.
 
@@ -72,53 +75,43 @@ for decision in (retry, drop, confirm, work):
 @deliveries.command("list")
 @call_filters([*STATES, "any"])
 @limit_option(50)
-@json_option
-def list_(limit: int, as_json: bool, **chosen: Any) -> None:
+@json_or_tables
+def list_(limit: int, **chosen: Any) -> Output:
     """Show what is open: owed, checking (being found out) and parked; other states with --state.
 
     Below it: late news that nobody has dismissed, and products and stock that a vendor has not been sent.
     """
     with records() as (_, database):
         which = chosen_calls(chosen, OPEN_STATES)
-        found = first(limit, lambda after: calls.find(database, Scope(), which, after=after))
+        channel, vendor = which.channel, which.gateway
+        found = first(limit, partial(calls.find, database, Scope(), which))
         total = calls.count(database, Scope(), which)
-        news = first(MOST_NEWS, partial(_page, database, which))
-        unsent = (
-            [] if which.order else unsent_facts.find(database, Scope(), channel=which.channel, gateway=which.gateway)
+        news = first(
+            MOST_NEWS,
+            partial(late_events.find, database, Scope(), channel=channel, gateway=vendor, subject=which.order),
         )
-    if as_json:
-        facts = {kind: [_unsent_json(item) for item in unsent if item.kind == kind] for kind in ("catalogue", "stock")}
-        print_json(
-            {"deliveries": list(map(_brief, found)), "total": total, "late_news": list(map(_news, news)), **facts}
-        )
-        return
-    out = console()
-    if found:
-        print_table("Calls to vendors", COLUMNS, found)
-        if total > len(found):
-            out.print(f"{total - len(found)} more; see --limit.")
-    else:
-        out.print("No such calls." if chosen["states"] else "Nothing is open.")
-    if news:
-        print_lines("\nLate news not dismissed (channel deliveries drop nN --reason TEXT)", *map(event_lines, news))
-    for owed in unsent:
-        out.print(_unsent_sentence(owed))
-    if any(row.state == "parked" for row in found):
-        out.print(
-            "\nA parked call: channel deliveries show ID, then retry ID, or confirm ID or drop ID with --reason TEXT."
-        )
-
-
-def _page(database: Database, which: DeliveryFilter, after: str) -> Page[LateEventRow]:
-    return late_events.find(
-        database, Scope(), channel=which.channel, gateway=which.gateway, subject=which.order, after=after
+        unsent = [] if which.order else unsent_facts.find(database, Scope(), channel=channel, gateway=vendor)
+    facts = {kind: [_unsent_json(item) for item in unsent if item.kind == kind] for kind in ("catalogue", "stock")}
+    dismissal = "\nLate news not dismissed (channel deliveries drop nN --reason TEXT)"
+    return Output(
+        {
+            "deliveries": [row_json(row, IN_BRIEF) for row in found],
+            "total": total,
+            "late_news": [row_json(item, NEWS) for item in news],
+            **facts,
+        },
+        table("Calls to vendors", COLUMNS, found, none="No such calls." if chosen["states"] else "Nothing is open."),
+        f"{total - len(found)} more; see --limit." if total > len(found) > 0 else "",
+        partial(print_lines, dismissal, *map(event_lines, news)) if news else "",
+        *map(_unsent_sentence, unsent),
+        PARKED if any(row.state == "parked" for row in found) else "",
     )
 
 
 @deliveries.command()
 @click.argument("delivery_id", metavar="ID", type=Number("call"))
-@json_option
-def show(delivery_id: int, as_json: bool) -> None:
+@json_or_tables
+def show(delivery_id: int) -> Output:
     """Everything about one call: its command, its attempts, what was said, and what it waits for.
 
     Of what the call says only the names of its fields are shown, because the rest is personal data.
@@ -130,18 +123,18 @@ def show(delivery_id: int, as_json: bool) -> None:
         row = found.row
         last = max(at for at in (row.created_at, row.last_attempt_at, row.closed_at) if at)
         lines = timeline.of_journal(database, Scope(), row.request_id, row.created_at, last)
-    if as_json:
-        print_json(_in_full(found, lines))
-        return
-    print_cells(
-        f"Delivery {row.id}: {row.gateway} {row.verb}, {_loud(row.state)}", ("", ""), list(_facts(found).items())
+    head = f"Delivery {row.id}: {row.gateway} {row.verb}, {_loud(row.state)}"
+    what_to_do = (
+        f"\nMend the cause, then: channel deliveries retry {row.id}",
+        f"or, if {row.gateway} shows that it was done: channel deliveries confirm {row.id} --reason TEXT",
+        f"or give it up for good: channel deliveries drop {row.id} --reason TEXT",
     )
-    show_moments(lines)
-    if row.state == "parked":
-        out = console()
-        out.print(f"\nMend the cause, then: channel deliveries retry {row.id}")
-        out.print(f"or, if {row.gateway} shows that it was done: channel deliveries confirm {row.id} --reason TEXT")
-        out.print(f"or give it up for good: channel deliveries drop {row.id} --reason TEXT")
+    return Output(
+        _in_full(found, lines),
+        partial(print_cells, head, ("", ""), list(_facts(found).items())),
+        partial(show_moments, lines),
+        *(what_to_do if row.state == "parked" else ()),
+    )
 
 
 def _facts(found: DeliveryInFull) -> dict[str, str]:
@@ -167,30 +160,17 @@ def _facts(found: DeliveryInFull) -> dict[str, str]:
 
 def _in_full(found: DeliveryInFull, lines: Sequence[Entry]) -> dict[str, Any]:
     return {
-        **_brief(found.row),
-        **row_json(found.row, "last_attempt_at closed_at last_error request_id"),
+        **row_json(found.row, f"{IN_BRIEF} last_attempt_at closed_at last_error request_id"),
         **row_json(found, "callback natural_key is_possibly_done dropped_because", command_begun_at=found.begun_at),
         "about": _about(found),
         "body": _body_shape(found),
-        "late_news": list(map(_news, found.late_events)),
+        "late_news": [row_json(item, NEWS) for item in found.late_events],
         "journal": [{"at": iso(line.at), "who": line.who, "what": line.sentence} for line in lines],
     }
 
 
-def _brief(row: DeliveryRow) -> dict[str, Any]:
-    names = "id state order verb attempts created_at next_try_at last_code held_by is_under_way"
-    return row_json(row, names, channel=shown_channel(row.channel), vendor=row.gateway)
-
-
-def _news(row: LateEventRow) -> dict[str, Any]:
-    more = {"channel": shown_channel(row.channel), "told_at": row.sent_at, "delivery": row.delivery_id}
-    return row_json(row, "id callback subject code message at dismissed_at", **more)
-
-
 def _unsent_json(item: Owed) -> dict[str, Any]:
-    unit = "skus" if item.kind == "stock" else "products"
-    counted = {"channel": shown_channel(item.channel), "vendor": item.gateway, unit: item.count}
-    return row_json(item, "last_error", **counted)
+    return row_json(item, f"last_error channel vendor=gateway {'skus' if item.kind == 'stock' else 'products'}=count")
 
 
 def _unsent_sentence(item: Owed) -> str:

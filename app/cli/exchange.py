@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from app.channel_settings import SHORTEST_KEY
-from app.cli.verify.bodies import NotAnObject, read_object
+from app.cli.verify.bodies import NotAnObject, mapped, read_object
 from app.cli.verify.keys import MASK, Secret
 from app.cli.verify.target import NoAnswer, Target
 from app.contract.problems import Problem
@@ -136,16 +136,13 @@ def _status_says(answer: Reply) -> str:
     return f"status {answer.status}: {meaning}"
 
 
-def _masked(value: Any, secret: Secret) -> Any:
-    match value:
-        case str():
+def _masked(body: dict[str, Any], secret: Secret) -> Any:
+    def shown(value: Any) -> Any:
+        if isinstance(value, str):
             return secret.masked(value)
-        case dict():
-            return {secret.masked(name): _masked(part, secret) for name, part in value.items()}
-        case list():
-            return [_masked(part, secret) for part in value]
-        case _:
-            return MASK if secret.is_in(str(value)) else value
+        return MASK if secret.is_in(str(value)) else value
+
+    return mapped(body, shown, secret.masked)
 
 
 def _shown_address(url: str) -> str:

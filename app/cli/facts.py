@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from app.channel_settings import Channel
-from app.cli.acting import Act, operator_act, say
+from app.cli.acting import Act, operator_act
 from app.cli.choosing import gateway_option
 from app.cli.records import records
 from app.cli.showing import age, plural, row_json
@@ -19,7 +19,7 @@ from app.operations.fact_acts import ChosenFacts, Subject
 from app.records import stock as levels
 from app.records.stock import StatedLevel
 from app.records.stock_sync import SendAgain
-from app.terminal import Column, Command, print_table
+from app.terminal import Column, Command, Group, Part, table
 
 SHOWN = 50
 """Rows of a dry run's table; JSON has all."""
@@ -27,7 +27,7 @@ SHOWN = 50
 MOVED = "left, for a shipment or an order moved it since it was stated (STOCK_STALE)"
 
 
-@click.group()
+@click.group(cls=Group)
 def stock() -> None:
     """Send stock again that RetailOps has stated.
 
@@ -36,7 +36,7 @@ def stock() -> None:
     """
 
 
-@click.group()
+@click.group(cls=Group)
 def catalogue() -> None:
     """Send products again that RetailOps has stated."""
 
@@ -47,7 +47,7 @@ def _choice(everything: str) -> Callable[[Command], Command]:
     def add(command: Command) -> Command:
         is_all = click.option("--all", "is_all", is_flag=True, help=everything)
         skus = click.argument("skus", metavar="[SKU]...", nargs=-1)
-        return click.argument("channel")(skus(is_all(gateway_option(command))))
+        return click.argument("name", metavar="CHANNEL")(skus(is_all(gateway_option(command))))
 
     return add
 
@@ -60,14 +60,7 @@ def _choice(everything: str) -> Callable[[Command], Command]:
     help="Also figures that a shipment or an order has moved at the vendor since RetailOps stated them.",
 )
 @operator_act()
-def send_stock(
-    channel: str,
-    skus: tuple[str, ...],
-    is_all: bool,
-    vendor: str,
-    even_if_moved: bool,
-    act: Act,
-) -> None:
+def send_stock(even_if_moved: bool, **chosen: Any) -> None:
     """Make the stock of these SKUs pending again, as RetailOps stated it last; the server sends it.
 
     A figure that a shipment or an order has moved at the vendor since RetailOps stated it would put sold units back
@@ -75,28 +68,22 @@ def send_stock(
 
     Exit code 1 when a SKU was left or is unknown here.
     """
-    _send("stock", act, channel, skus, is_all, vendor, even_if_moved)
+    _send("stock", **chosen, even_if_moved=even_if_moved)
 
 
 @catalogue.command("send")
 @_choice("Every product RetailOps has stated.")
 @operator_act()
-def send_catalogue(channel: str, skus: tuple[str, ...], is_all: bool, vendor: str, act: Act) -> None:
+def send_catalogue(**chosen: Any) -> None:
     """Make the products of these SKUs pending again, as RetailOps stated them last; the server sends them.
 
     A product goes with all its variants.  Exit code 1 when a SKU is unknown here.
     """
-    _send("catalogue", act, channel, skus, is_all, vendor)
+    _send("catalogue", **chosen)
 
 
 def _send(
-    subject: Subject,
-    act: Act,
-    name: str,
-    skus: Sequence[str],
-    is_all: bool,
-    vendor: str,
-    even_if_moved: bool = False,
+    subject: Subject, act: Act, name: str, skus: Sequence[str], is_all: bool, vendor: str, even_if_moved: bool = False
 ) -> NoReturn:
     if bool(skus) == is_all:
         raise click.UsageError("name SKUs, or choose all of them with --all")
@@ -112,23 +99,23 @@ def _send(
         if not act.is_dry_run and any(item.owed or item.moved for item in found.values()):
             question = ""
             if any(item.owed for item in found.values()) and not act.is_agreed:
-                say(*_summary(subject, name, found, is_done=False))
+                sentences, failures = _summary(subject, name, found, is_done=False)
+                click.echo("\n".join([*sentences, *failures]))
                 question = "Send all that again?"
             if act.may_go_on(question):
                 found = {item.gateway: fact_acts.send(database, act.operator, item, now) for item in chosen}
-        shown = [{"vendor": token, **send_again_json(item)} for token, item in found.items()]
-        if act.is_dry_run:
-            for of_vendor, item in zip(shown, found.values(), strict=True):
-                stated: list[StatedLevel] = []
-                if subject == "stock":
+        shown = {token: {"vendor": token, **send_again_json(item)} for token, item in found.items()}
+        tables: list[Part] = []
+        for token, item in found.items() if act.is_dry_run else ():
+            stated: list[StatedLevel] = []
+            if subject == "stock":
+                with database.read() as connection:
                     skus = item.owed if act.as_json else item.owed[:SHOWN]
-                    with database.read() as connection:
-                        stated = levels.stated_of(connection, channel.key, of_vendor["vendor"], skus)
-                    of_vendor["facts"] = list(map(_level_json, stated))
-                if not act.as_json:
-                    _show_pending(of_vendor["vendor"], item, stated, now)
+                    stated = levels.stated_of(connection, channel.key, token, skus)
+                shown[token]["facts"] = list(map(_level_json, stated))
+            tables.append(_pending(token, item, stated, now))
     sentences, failures = _summary(subject, name, found, is_done=not act.is_dry_run)
-    act.finish({"channel": name, "gateways": shown}, *sentences, failures=failures)
+    act.finish({"channel": name, "gateways": list(shown.values())}, *tables, *sentences, failures=failures)
 
 
 def _takers(subject: Subject, built: Built, channel: Channel, vendor: str) -> list[str]:
@@ -174,7 +161,8 @@ def _named(skus: Sequence[str]) -> str:
     return ", ".join(skus[:SHOWN]) + more
 
 
-def _show_pending(token: str, item: SendAgain, stated: Sequence[StatedLevel], now: datetime) -> None:
+def _pending(token: str, item: SendAgain, stated: Sequence[StatedLevel], now: datetime) -> Part:
+    """What would be sent, as a table where more than its SKUs is known."""
     columns: list[Column[StatedLevel]] = [
         Column("SKU", lambda level: level.sku),
         Column("Available", lambda level: level.level.quantity_available),
@@ -182,10 +170,8 @@ def _show_pending(token: str, item: SendAgain, stated: Sequence[StatedLevel], no
         Column("Stated", lambda level: age(level.stated_at, now)),
         Column("Sent last", lambda level: age(level.sent_at, now)),
     ]
-    if stated:
-        print_table(f"Would be sent to {token}", columns, stated)
-    elif item.owed:
-        click.echo(f"Would be sent to {token}: {', '.join(item.owed[:SHOWN])}")
+    title = f"Would be sent to {token}"
+    return table(title, columns, stated, none=f"{title}: {', '.join(item.owed[:SHOWN])}" if item.owed else "")
 
 
 def _level_json(item: StatedLevel) -> dict[str, Any]:

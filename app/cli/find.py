@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import click
 
@@ -12,7 +13,7 @@ from app.cli.showing import row_json
 from app.cli.timelines import show_timeline, timelines_of
 from app.operations.find import MOST, Hit, orders_of
 from app.operations.find import find as find_number
-from app.terminal import DONE, FAILED, Column, end, json_option, print_json, print_table, shortened, warn
+from app.terminal import Column, Output, json_or_tables, shortened, table
 
 MEANINGS = {
     "order": "order",
@@ -42,12 +43,12 @@ COLUMNS: Sequence[Column[Hit]] = (
 @click.command()
 @click.argument("number", metavar="ANYTHING")
 @channel_option
-@json_option
-def find(number: str, channel: str, as_json: bool) -> None:
+@json_or_tables
+def find(number: str, channel: str) -> Output:
     """Find whatever a number stands for, whole or by its start.
 
     The channel's or RetailOps' number of an order, or the merchant's own; shipment, package, return, tracking number;
-    refund or credit; the id of a call or a request; a SKU.  Case does not matter, and six characters of the begin are
+    refund or credit; the id of a call or a request; a SKU.  Case does not matter, and its first six characters are
     enough.  A number of one order shows what happened to it.
 
     Exit code 1 when nothing has it.
@@ -59,17 +60,10 @@ def find(number: str, channel: str, as_json: bool) -> None:
         hits = find_number(database, scope, number)
         orders = orders_of(hits)
         is_one = len(orders) == 1 and all(hit.refnum for hit in hits)
-        timelines = timelines_of(database, scope, number) if is_one and not as_json else []
-    if as_json:
-        shown = [row_json(hit, "kind refnum id", channel=shown_channel(hit.channel)) for hit in hits]
-        print_json({"query": number, "hits": shown})
-    elif timelines:
-        for item in timelines:
-            show_timeline(item, is_order=True)
-    elif hits:
-        print_table("", COLUMNS, hits)
-        if len(hits) >= MOST:
-            click.echo("There may be more; name more of the number.")
-    else:
-        warn(f"nothing has the number {number}")
-    end(DONE if hits else FAILED)
+        timelines = timelines_of(database, scope, number) if is_one else []
+    shown = {"query": number, "hits": [row_json(hit, "kind refnum id channel") for hit in hits]}
+    if timelines:
+        return Output(shown, *(partial(show_timeline, item, is_order=True) for item in timelines))
+    more = "There may be more; name more of the number." if len(hits) >= MOST else ""
+    failures = [] if hits else [f"channel: nothing has the number {number}"]
+    return Output(shown, table("", COLUMNS, hits), more, failures=failures)

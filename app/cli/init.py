@@ -14,16 +14,15 @@ from pathlib import Path
 from string import Template
 
 import click
-import msgspec
 from dotenv import dotenv_values
 
 from app import gateways
 from app.cli.env_file import ENV_FILE
-from app.cli.new_key import new_key
+from app.cli.verify.keys import new_key
 from app.errors import SettingsFault
 from app.gateways import VENDORS
 from app.options import read_table
-from app.terminal import json_option, print_json
+from app.terminal import Output, json_or_tables
 
 CHANNELS_FILE = Path("channels.toml")
 
@@ -64,12 +63,13 @@ $keys
 $vendors"""
 
 
-class Made(msgspec.Struct, frozen=True):
-    """What was written, and the commands that come next."""
-
-    files: list[str]
-    channels: list[str]
-    next: list[str]
+NEXT = {
+    "channel sandbox all": "the vendors' stand-ins",
+    "channel serve": "this server",
+    "channel verify": "is it right?",
+    "channel check": "what is missing, and what mends it",
+}
+"""The commands that come next, and what they are for."""
 
 
 @click.command()
@@ -80,8 +80,8 @@ class Made(msgspec.Struct, frozen=True):
     type=click.Choice(sorted(gateways.REGISTRY)),
     help="A vendor to talk to; may be given several times.  Default: rally.",
 )
-@json_option
-def init(vendors: tuple[str, ...], as_json: bool) -> None:
+@json_or_tables
+def init(vendors: tuple[str, ...]) -> Output:
     """Write channels.toml and .env into this folder, with comments, and never over a file that is there.
 
     They are filled in for the vendors' stand-ins of `channel sandbox all`, so that `channel serve` runs at
@@ -94,19 +94,13 @@ def init(vendors: tuple[str, ...], as_json: bool) -> None:
     env = Template(_ENV).substitute(console_token=secrets.token_urlsafe(24), variables=variables_text(chosen))
     _write(ENV_FILE, env, mode=0o600)
     _write(CHANNELS_FILE, _HEAD + channels_text(chosen), mode=0o644)
-    made = Made(
-        [str(CHANNELS_FILE), str(ENV_FILE)],
-        [_name(tokens) for tokens in _channels(chosen)],
-        ["channel sandbox all", "channel serve", "channel verify", "channel check"],
+    names = [_name(tokens) for tokens in _channels(chosen)]
+    return Output(
+        {"files": [str(CHANNELS_FILE), str(ENV_FILE)], "channels": names, "next": list(NEXT)},
+        f"Wrote {CHANNELS_FILE} with {' and '.join(names)}, and {ENV_FILE} with their secrets.\n",
+        "Next, each in a terminal of its own:",
+        *(f"  {command:<22}{meaning}" for command, meaning in NEXT.items()),
     )
-    if as_json:
-        print_json(made)
-        return
-    click.echo(f"Wrote {CHANNELS_FILE} with {' and '.join(made.channels)}, and {ENV_FILE} with their secrets.\n")
-    click.echo("Next, each in a terminal of its own:")
-    meanings = ("the vendors' stand-ins", "this server", "is it right?", "what is missing, and what mends it")
-    for command, meaning in zip(made.next, meanings, strict=True):
-        click.echo(f"  {command:<22}{meaning}")
 
 
 def example(token: str, kind: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import click
 
@@ -14,10 +14,10 @@ from app.operations import acts
 from app.operations.late_events import LateEventRow, find
 from app.operations.paging import first
 from app.operations.scope import Scope
-from app.terminal import console, json_option, print_json, print_lines
+from app.terminal import Group, Output, json_or_tables, print_lines
 
 
-@click.group()
+@click.group(cls=Group)
 def late() -> None:
     """What turned out after a callback was answered: RetailOps is sent it once, you see it until you dismiss it."""
 
@@ -27,20 +27,18 @@ def late() -> None:
 @vendor_option("Only what concerns this vendor, such as pipe17.")
 @click.option("--all", "shows_all", is_flag=True, help="Those that were dismissed, too.")
 @limit_option(50)
-@json_option
-def list_(channel: str, vendor: str, shows_all: bool, limit: int, as_json: bool) -> None:
+@json_or_tables
+def list_(channel: str, vendor: str, shows_all: bool, limit: int) -> Output:
     """Late events nobody has dismissed, newest first."""
     with records() as (_, database):
-        chosen = {"channel": key_of(channel), "gateway": vendor}
-        found = first(limit, lambda after: find(database, Scope(), **chosen, is_open=not shows_all, after=after))
-    if as_json:
-        print_json({"late_events": [_as_json(item) for item in found]})
-        return
+        chosen = partial(find, database, Scope(), channel=key_of(channel), gateway=vendor, is_open=not shows_all)
+        found = first(limit, chosen)
+    names = "id at callback subject code message request_id sent_at dismissed_at channel vendor=gateway"
+    shown = {"late_events": [row_json(item, f"{names} delivery=delivery_id") for item in found]}
     if not found:
-        click.echo("No late event is open." if not shows_all else "No late event is kept.")
-    print_lines("", *map(event_lines, found))
-    if found and not shows_all:
-        console().print("\nOnce you know: channel late dismiss nN [--reason TEXT]")
+        return Output(shown, f"No late event is {'kept' if shows_all else 'open'}.")
+    hint = "\nOnce you know: channel late dismiss nN [--reason TEXT]"
+    return Output(shown, partial(print_lines, "", *map(event_lines, found)), "" if shows_all else hint)
 
 
 def event_lines(item: LateEventRow) -> tuple[str, str]:
@@ -83,10 +81,3 @@ def event_number(given: str, meaning: str = "no late event such as n7") -> int:
 
 def _name(number: int) -> str:
     return f"n{number}"
-
-
-def _as_json(item: LateEventRow) -> dict[str, Any]:
-    return row_json(
-        item, "id at callback subject code message request_id sent_at dismissed_at",
-        channel=shown_channel(item.channel), vendor=item.gateway, delivery=item.delivery_id,
-    )  # fmt: skip

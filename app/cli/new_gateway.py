@@ -8,14 +8,13 @@ import re
 from pathlib import Path
 
 import click
-import msgspec
 
 from app.channel_settings import Channel
 from app.cli import COMMANDS
 from app.cli.sandbox import FIRST_PORT
 from app.gateways import EXAMPLE, REGISTRY
 from app.sandbox import vendors
-from app.terminal import json_option, print_json
+from app.terminal import Output, json_or_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,13 +23,6 @@ NAME = re.compile(r"[a-z][a-z0-9_]{1,19}")
 
 FOLDERS = (Path("app/gateways/vendors"), Path("app/sandbox/vendors"), Path("tests/gateways/vendors"))
 """Where each vendor has a folder of its own."""
-
-
-class Made(msgspec.Struct, frozen=True):
-    """What was written."""
-
-    gateway: str
-    files: list[str]
 
 
 @click.command("new-gateway")
@@ -42,8 +34,8 @@ class Made(msgspec.Struct, frozen=True):
     default=ROOT,
     help="The checkout of this project to write into.  Default: the one this command runs from.",
 )
-@json_option
-def new_gateway(name: str, root: Path, as_json: bool) -> None:
+@json_or_tables
+def new_gateway(name: str, root: Path) -> Output:
     """Write the folders of a new vendor: its gateway, its stand-in for `channel sandbox NAME`, and its tests.
 
     NAME is the vendor's word: lower-case letters, digits and underscores.  They are copies of the made-up Example Shop
@@ -58,7 +50,14 @@ def new_gateway(name: str, root: Path, as_json: bool) -> None:
     for path, text in texts.items():
         (root / path).parent.mkdir(exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
-    _show(Made(name, [str(path) for path in texts]), as_json)
+    files = list(map(str, texts))
+    return Output(
+        {"gateway": name, "files": files},
+        "Written:",
+        *(f"  {file}" for file in files),
+        f"Try it: python -m pytest tests/gateways -k {name}",
+        f"and:    channel sandbox {name}",
+    )
 
 
 def _refuse_name(name: str) -> None:
@@ -100,14 +99,3 @@ def _copies(name: str, root: Path) -> dict[Path, str]:
                 text = text.replace(word, replaced)
             texts[folder / name / path.name.replace(EXAMPLE, name)] = text
     return texts
-
-
-def _show(made: Made, as_json: bool) -> None:
-    if as_json:
-        print_json(made)
-        return
-    click.echo("Written:")
-    for file in made.files:
-        click.echo(f"  {file}")
-    click.echo(f"Try it: python -m pytest tests/gateways -k {made.gateway}")
-    click.echo(f"and:    channel sandbox {made.gateway}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
 
 import click
 
@@ -13,15 +13,15 @@ from app.cli.records import key_of, records, shown_channel
 from app.cli.showing import row_json, when
 from app.operations import operator_log
 from app.operations.operator_log import Operation
-from app.operations.paging import Page, first
+from app.operations.paging import first
 from app.operations.scope import Scope
-from app.terminal import Column, json_option, print_json, print_table, shortened
+from app.terminal import Column, Group, Output, json_or_tables, shortened, table
 
 NAMED, IN_JSON = 3, 100
 """Objects of one act that a table names at most, and JSON."""
 
 
-@click.group()
+@click.group(cls=Group)
 def operations() -> None:
     """Look at what operators did: retried, dropped, confirmed or released calls, facts sent again, and why."""
 
@@ -30,25 +30,24 @@ def operations() -> None:
 @channel_option
 @click.option("--since", type=moment, metavar="WHEN", help="Since then: 30m, 2h, 7d or an ISO time.")
 @limit_option(50)
-@json_option
-def list_(channel: str, since: datetime | None, limit: int, as_json: bool) -> None:
+@json_or_tables
+def list_(channel: str, since: datetime | None, limit: int) -> Output:
     """Every act of an operator, newest first: when, who, what, on what, and the reason given."""
     with records() as (_, database):
         key = key_of(channel)
-
-        def page(after: str) -> Page[Operation]:
-            return operator_log.find(database, Scope(), channel=key, since=since, named=IN_JSON, after=after)
-
-        found = first(limit, page)
+        found = first(limit, partial(operator_log.find, database, Scope(), channel=key, since=since, named=IN_JSON))
         total = operator_log.count(database, Scope(), channel=key, since=since)
-    if as_json:
-        print_json({"operations": [_as_json(item) for item in found], "total": total})
-    elif not found:
-        click.echo("No act of an operator is kept" + (" for this choice." if channel or since else " yet."))
-    else:
-        print_table("", COLUMNS, found, as_lines=_lines)
-        if total > len(found):
-            click.echo(f"{total - len(found)} more; see --limit.")
+    shown = [
+        row_json(
+            item, "id at who act detail reason outcome count channel vendor=gateway",
+            objects=[row_json(target, "kind id") for target in item.targets],
+        )
+        for item in found
+    ]  # fmt: skip
+    none = f"No act of an operator is kept {'for this choice' if channel or since else 'yet'}."
+    more = f"{total - len(found)} more; see --limit." if total > len(found) else ""
+    acts = table("", COLUMNS, found, none=none, as_lines=_lines)
+    return Output({"operations": shown, "total": total}, acts, more)
 
 
 def _lines(item: Operation) -> tuple[str, ...]:
@@ -82,9 +81,3 @@ COLUMNS: Sequence[Column[Operation]] = (
     Column("On what", _on_what),
     Column("Why", lambda item: item.reason),
 )
-
-
-def _as_json(item: Operation) -> dict[str, Any]:
-    objects = [row_json(target, "kind id") for target in item.targets]
-    more = {"channel": shown_channel(item.channel), "vendor": item.gateway, "objects": objects}
-    return row_json(item, "id at who act detail reason outcome count", **more)

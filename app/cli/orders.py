@@ -13,12 +13,12 @@ from app.cli.showing import iso, when
 from app.operations import acts, erasure
 from app.operations.erasure import Erasable
 from app.records.database import Database
-from app.terminal import warn
+from app.terminal import Group, warn
 
 NOTHING_YET: Final = "nothing personal is kept yet, and nothing will be"
 
 
-@click.group()
+@click.group(cls=Group)
 def orders() -> None:
     """Erase what is kept of the person behind an order."""
 

@@ -23,8 +23,9 @@ from app.clock import utc_now
 from app.errors import GatewayError
 from app.gateways.capabilities import Gateway
 from app.operations import fact_acts
+from app.operations.differences import Result
 from app.operations.fact_acts import ChosenFacts
-from app.operations.reconcile import Progressed, Reconciliation, Result
+from app.operations.reconcile import Progressed, Reconciliation
 from app.records.database import Database
 from app.records.stock_sync import SendAgain
 from app.terminal import DONE, FAILED, WRONG, end, print_json
@@ -157,13 +158,10 @@ def _as_json(item: Compared) -> dict[str, Any]:
     if result is None:
         return shown
     names = "kind subject place vendor_sku field ours theirs stated_at sent_at note"
-    return {
-        **shown,
-        **row_json(result, "compared left_out"),
-        "differences": [row_json(difference, names) for difference in result.differences],
-        "unstated_skus": result.unstated,
-        "skipped_skus": result.skipped,
-        "refused_skus": result.refused,
-        "unreadable_skus": result.unreadable,
-        "sent": {"stock": send_again_json(item.stock), "catalogue": send_again_json(item.catalogue)},
-    }
+    counted = "unstated_skus=unstated skipped_skus=skipped refused_skus=refused unreadable_skus=unreadable"
+    return shown | row_json(
+        result,
+        f"compared left_out {counted}",
+        differences=[row_json(difference, names) for difference in result.differences],
+        sent={"stock": send_again_json(item.stock), "catalogue": send_again_json(item.catalogue)},
+    )

@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from app.cli.showing import age, plural
-from app.operations.reconcile import Difference, Result
+from app.operations.differences import Difference, Result
 from app.terminal import Column, print_table, shortened
 
 NOTES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ from app.operations import refunds as ledger
 from app.operations.paging import first
 from app.operations.refunds import Entry, RefundChoice, RefundRow
 from app.operations.scope import Scope
-from app.terminal import Column, json_option, print_json, print_table, shortened
+from app.terminal import Column, Group, Output, json_or_tables, shortened, table
 
 STATES = ("owed", "accepted", "parked", "refused", "released", "recorded", "matched")
 CALLBACKS = ("order_cancel", "order_complete", "order_returned", "payment_credit")
@@ -36,7 +37,7 @@ MEANINGS = {
 }
 
 
-@click.group()
+@click.group(cls=Group)
 def refunds() -> None:
     """Look at refunds, and let one go that is held up."""
 
@@ -48,10 +49,8 @@ def refunds() -> None:
 @click.option("--callback", type=click.Choice(CALLBACKS), default=None, help="Only what this callback requested.")
 @click.option("--unpaid", is_flag=True, help="Only requests answered without paying, as the same as an earlier one.")
 @limit_option(100)
-@json_option
-def list_(
-    channel: str, order: str, state: str | None, callback: str | None, unpaid: bool, limit: int, as_json: bool
-) -> None:
+@json_or_tables
+def list_(channel: str, order: str, state: str | None, callback: str | None, unpaid: bool, limit: int) -> Output:
     """Refunds, newest first: paid, owed, parked, refused, or held to be the same money as another.
 
     States: owed (to be paid, or it is being found out), accepted (the vendor has it), parked (a person
@@ -61,13 +60,9 @@ def list_(
     with database_alone() as database:
         remember_names(database)
         chosen = RefundChoice(key_of(channel), order, state or "", callback or "", is_unpaid_request=unpaid)
-        found = first(limit, lambda after: ledger.find(database, Scope(), chosen, after=after))
-    if as_json:
-        print_json([_as_json(row) for row in found])
-    elif found:
-        print_table("", COLUMNS, [row.entry for row in found])
-    else:
-        click.echo("No such refund is in the ledger.")
+        found = first(limit, partial(ledger.find, database, Scope(), chosen))
+    entries = [row.entry for row in found]
+    return Output(list(map(_as_json, found)), table("", COLUMNS, entries, none="No such refund is in the ledger."))
 
 
 def _amount(entry: Entry) -> str:
@@ -105,22 +100,18 @@ COLUMNS: Sequence[Column[Entry]] = (
 def _as_json(row: RefundRow) -> dict[str, Any]:
     """Amounts as text, for a reader's floats are none of our business."""
     entry = row.entry
-    return {
-        **row_json(entry, "id callback key state is_store_credit"),
-        "channel": shown_channel(entry.channel),
-        "order": entry.order_refnum,
-        "payment": entry.payment_refnum,
-        "asked_by": _requested_by(entry),
-        "amount": str(rounded(entry.amount, entry.currency_code)),
-        "currency": entry.currency_code,
-        "refund": entry.refnum,
-        "same_as": " ".join(entry.matched).strip(),
-        "asked_again": entry.repeats,
-        "created_at": _moment(entry.created_at),
-        "told_at": _moment(entry.answered_at),
-        "released_at": _moment(entry.released_at),
-        "release": row.release,
-    }
+    return row_json(
+        entry,
+        "id callback key state is_store_credit channel order=order_refnum payment=payment_refnum "
+        "currency=currency_code refund=refnum asked_again=repeats",
+        asked_by=_requested_by(entry),
+        amount=str(rounded(entry.amount, entry.currency_code)),
+        same_as=" ".join(entry.matched).strip(),
+        created_at=_moment(entry.created_at),
+        told_at=_moment(entry.answered_at),
+        released_at=_moment(entry.released_at),
+        release=row.release,
+    )
 
 
 def _moment(moment: datetime | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from app.cli.verify.bodies import mapped
 from app.contract.files import FIXTURES
 from app.sandbox.vendors.retailops.caller import ACTIONS
 
@@ -35,7 +36,8 @@ def sample(callback: str) -> dict[str, Any]:
     A callback that was added to `schemas/` and has no fixture gets the envelope alone.
     """
     file = FIXTURES / f"{callback}_v1_ex_{1 if callback in _PLAIN else 2}.json"
-    body: dict[str, Any] = _renamed(msgspec.json.decode(file.read_bytes())) if file.exists() else {}
+    fixture = msgspec.json.decode(file.read_bytes()) if file.exists() else {}
+    body: dict[str, Any] = mapped(fixture, lambda value: _NAMES.get(value, value) if isinstance(value, str) else value)
     for name in ("integration_auth_token", "client_id", "channel_info"):
         body.pop(name, None)
     match callback:
@@ -53,15 +55,3 @@ def sample(callback: str) -> dict[str, Any]:
             del body["shipment"]["packages"][1:]
             del body["shipment"]["packages"][0]["package_items"][1:]
     return {**body, "action": ACTIONS.get(callback, callback), "version": 1}
-
-
-def _renamed(value: Any) -> Any:
-    match value:
-        case str():
-            return _NAMES.get(value, value)
-        case dict():
-            return {name: _renamed(part) for name, part in value.items()}
-        case list():
-            return [_renamed(part) for part in value]
-        case _:
-            return value

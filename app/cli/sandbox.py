@@ -10,10 +10,11 @@ import click
 import msgspec
 
 from app.cli.init import channels_text, has_example, variables_text
+from app.cli.stopping import stop_signal
 from app.sandbox import vendors
 from app.sandbox.host import Account, Options
 from app.sandbox.server import RunningServer
-from app.terminal import console, json_option, print_cells, print_json, stop_signal
+from app.terminal import console, json_option, print_cells, print_json
 
 FIRST_PORT = 5100
 """Where `channel init` expects the first sandbox."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, BinaryIO, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ from app.cli.verify.target import BadAddress, Target
 from app.contract.schemas import Callback, load_contract
 from app.gateways import VENDORS
 from app.settings import Settings
-from app.terminal import console, json_option, print_json
+from app.terminal import DONE, FAILED, Output, console, json_option
 
 READ_ONLY = frozenset({"catalog_get_config", "order_pull"})
 """Callbacks that ask; every other one states a fact or is a command."""
@@ -109,13 +110,14 @@ def send(
         body = _body(callback, file, caller)
         for change in changes:
             apply_change(body, change)
-        _ask(ctx, callback, caller, url, source, is_sure=yes, may_ask=not as_json and file is None)
+        reasons = [] if yes or caller.key == TEST_KEY else _doubts(callback, caller, url, is_default_key=source is None)
+        if reasons:
+            doubt = "; ".join(reasons)
+            if as_json or file is not None or not sys.stdin.isatty():
+                raise click.UsageError(f"{doubt}.  Add --yes if that is meant, or use --key test.", ctx)
+            click.confirm(f"{doubt}.  Send it?", abort=True, err=True)
         verdict = exchange(callback, body, target, url, caller.key)
-    if as_json:
-        print_json(verdict)
-    else:
-        _show(verdict)
-    ctx.exit(0 if verdict.ok else 1)
+    Output(verdict, partial(_show, verdict), code=DONE if verdict.ok else FAILED).finish(as_json=as_json)
 
 
 def _callback(name: str) -> Callback:
@@ -150,17 +152,16 @@ def _caller(ctx: click.Context, source: KeySource | None, channel_name: str | No
 def _channel(
     ctx: click.Context, configured: Settings, channel_name: str | None, source: KeySource | None
 ) -> Channel | None:
-    names = [channel.name for channel in configured.channels]
-    if channel_name is None and len(names) == 1:
-        return configured.channels[0]
+    found = [channel for channel in configured.channels if channel_name in (None, channel.name)]
+    if len(found) == 1:
+        return found[0]
     if channel_name is None and source not in (None, "channel"):
         return None
-    if channel_name in names:
-        return configured.channels[names.index(str(channel_name))]
-    if not names:
+    if not configured.channels:
         raise click.UsageError("channels.toml: no channel is configured; --key test or --key ask needs none", ctx)
     said = "name one with --channel" if channel_name is None else "there is no such channel"
-    raise click.BadParameter(f"{said}; channels.toml has {', '.join(names)}", ctx, param_hint="--channel")
+    names = ", ".join(channel.name for channel in configured.channels)
+    raise click.BadParameter(f"{said}; channels.toml has {names}", ctx, param_hint="--channel")
 
 
 def _asked_key() -> str:
@@ -172,35 +173,17 @@ def _asked_key() -> str:
     return key
 
 
-def _ask(
-    ctx: click.Context,
-    callback: Callback,
-    caller: _Caller,
-    url: str,
-    source: KeySource | None,
-    *,
-    is_sure: bool,
-    may_ask: bool,
-) -> None:
+def _doubts(callback: Callback, caller: _Caller, url: str, *, is_default_key: bool) -> list[str]:
     """A real key must not leave for another host unnoticed, nor a sample arrive in production by a slip."""
-    if caller.key == TEST_KEY or is_sure:
-        return
     reasons = []
-    if source is None and not _is_ours(url, caller.settings):
+    public = caller.settings.public_url if caller.settings else ""
+    is_ours = is_loopback(url) or (bool(public) and urlsplit(public)[:2] == urlsplit(url)[:2])
+    if is_default_key and not is_ours:
         reasons.append("the channel's own key goes to an address that is neither loopback nor PUBLIC_URL")
     is_production = caller.settings is not None and caller.settings.app_env == "production"
     if callback.name not in READ_ONLY and (is_production or not is_loopback(url)):
         reasons.append(f"{callback.name} is carried out for real, for the key is not the test key")
-    if not reasons:
-        return
-    if not (may_ask and sys.stdin.isatty()):
-        raise click.UsageError(f"{'; '.join(reasons)}.  Add --yes if that is meant, or use --key test.", ctx)
-    click.confirm(f"{'; '.join(reasons)}.  Send it?", abort=True, err=True)
-
-
-def _is_ours(url: str, configured: Settings | None) -> bool:
-    public = configured.public_url if configured else ""
-    return is_loopback(url) or (bool(public) and urlsplit(public)[:2] == urlsplit(url)[:2])
+    return reasons
 
 
 # What is sent

@@ -13,11 +13,12 @@ from flask import Flask
 from app import settings
 from app.cli.env_file import ENV_FILE, read_env_file, set_variable
 from app.cli.server_process import CHANNEL_SERVER, ServerProcess
+from app.cli.stopping import stop_signal
 from app.errors import SettingsFault
 from app.gateways import VENDORS, inbound
 from app.records.private_files import posix_locks
 from app.settings import Settings
-from app.terminal import console, print_cells, stop_signal, warn
+from app.terminal import console, print_cells, warn
 
 LOOK_S = 0.5
 """How often the files are looked at with --reload."""

@@ -78,7 +78,6 @@ COLUMNS: Sequence[Column[Setting]] = (
 
 def _lines(item: Setting, *, has_values: bool) -> tuple[str, str]:
     """Where a table would break every word: a value, and its meaning below."""
-    default = item.default or "(empty)"
-    now = item.value or "(empty)"
-    said = default if not has_values else now if now == default else f"{now} (default {default})"
-    return f"{item.name} = {said}", item.meaning
+    shown = (item.value if has_values else item.default) or "(empty)"
+    is_changed = has_values and (item.value or "") != item.default
+    return f"{item.name} = {shown}" + (f" (default {item.default or 'empty'})" if is_changed else ""), item.meaning

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from app.cli.records import shown_channel
+
 
 def when(at: datetime | None) -> str:
     """A moment for people: UTC to the second."""
@@ -33,9 +35,16 @@ def iso(at: datetime | None) -> str | None:
 
 
 def row_json(row: object, names: str, **others: object) -> dict[str, Any]:
-    """The named attributes of a row and some others, for programs: each moment in ISO 8601."""
-    found = {name: getattr(row, name) for name in names.split()} | others
-    return {name: iso(value) if isinstance(value, datetime) else value for name, value in found.items()}
+    """The named attributes of a row and some others, for programs: each moment in ISO 8601, a channel by its name.
+
+    `vendor=gateway` is the attribute `gateway` under the name `vendor`.
+    """
+    found: dict[str, Any] = {}
+    for name, _, attribute in (item.partition("=") for item in names.split()):
+        found[name] = getattr(row, attribute or name)
+    if "channel" in found:
+        found["channel"] = shown_channel(found["channel"])
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in (found | others).items()}
 
 
 def plural(count: int, noun: str) -> str:

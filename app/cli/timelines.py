@@ -69,7 +69,8 @@ def _what(alike: Sequence[Entry]) -> str:
     found = alike[0].problems
     lines = [alike[0].sentence]
     if len(alike) > 1:
-        lines[0] += f" ({len(alike) - 1} times more, until {when(alike[-1].at)})"
+        again = "once" if len(alike) == 2 else f"{len(alike) - 1} times"
+        lines[0] += f" ({again} more, until {when(alike[-1].at)})"
     lines += [f"{it.pointer or 'the whole body'} breaks {it.rule}: {EFFECTS[it.effect]}" for it in found.listed]
     if found.more:
         lines.append(f"{found.more} more faults, not listed")
@@ -97,13 +98,11 @@ def timeline_json(shown: Timeline) -> dict[str, Any]:
 
 def _moment_json(item: Entry) -> dict[str, Any]:
     facts = row_json(
-        item, "name code status ms attempt next_try_at reason",
-        delivery=item.delivery_id,
+        item, "name code status ms attempt next_try_at reason delivery=delivery_id currency=currency_code",
         events=[_event_json(event) for event in item.events],
         problems=[row_json(problem, "pointer rule effect") for problem in item.problems.listed],
         problems_not_listed=item.problems.more,
         amount=None if item.amount is None else f"{item.amount:f}",
-        currency=item.currency_code,
     )  # fmt: skip
     said = {"at": iso(item.at), "who": item.who, "kind": item.kind, "what": item.sentence}
     return {**said, "request_id": item.request_id, **{name: value for name, value in facts.items() if value}}

@@ -10,10 +10,11 @@ import click
 
 from app import logs, memory, settings
 from app.channel import registration
+from app.cli.stopping import stop_signal
 from app.gateways import VENDORS
 from app.records.database import Database, DatabaseRejects, DatabaseUnavailable
 from app.settings import Settings
-from app.terminal import json_option, print_json, stop_signal
+from app.terminal import json_option, print_json
 
 THREADS = 16
 """Vendor calls one worker process has under way at once."""

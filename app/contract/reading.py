@@ -65,6 +65,8 @@ def whole(value: object, default: int = 0) -> int:
 
     Raises ValueError for a fraction and for what is no number.
     """
+    if type(value) is int:
+        return value
     found = optional_amount(value)
     if found is None:
         return default
@@ -125,8 +127,10 @@ class Envelope:
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Envelope:
         """From a body whose envelope has no fault."""
-        channel_id, order = text(mapping(body["channel_info"]).get("id")), mapping(body.get("order"))
-        refnum = shown(order.get("channel_order_refnum")) or shown(body.get("channel_order_refnum"))
+        order, stated_id = mapping(body.get("order")), mapping(body["channel_info"]).get("id")
+        channel_id = stated_id if type(stated_id) is int else text(stated_id)
+        stated = order.get("channel_order_refnum"), body.get("channel_order_refnum")
+        refnum = next(filter(None, (shown(each) for each in stated if each is not None)), "")
         pair = whole(body["client_id"]), whole(channel_id) if channel_id not in ("", "null") else None
         return cls(pair, refnum)
 

@@ -39,12 +39,12 @@ class Page(Generic[T]):
     """Set where the search for rare rows stopped at this moment: older ones are found by the next page."""
 
 
-def first(limit: int, page: Callable[[str], Page[T]]) -> list[T]:
-    """At most `limit` rows from the beginning of a list; `page` gives the page after a cursor."""
+def first(limit: int, page: Callable[..., Page[T]]) -> list[T]:
+    """At most `limit` rows from the beginning of a list; `page` gives the page after the cursor `after`."""
     found: list[T] = []
     after = ""
     while True:
-        part = page(after)
+        part = page(after=after)
         found += part.rows
         after = part.after
         if not after or len(found) >= limit:

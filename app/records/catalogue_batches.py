@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from app.domain.catalogue import ProductChange, ProductSent
+from app.domain.moments import to_ms
+from app.domain.texts import mended
 from app.records import obstacles, sync_state
 from app.records.catalogue import of_roots
-from app.records.statements import chunked
+from app.records.row_lists import as_text, rows_of
+from app.records.statements import Prepared, chunked
 from app.records.synced_facts import SyncedFacts
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.columns import Moment
@@ -67,16 +70,13 @@ def record(
     now = now or batch.claimed_at
     changes = {change.key: change for change in batch.changes}
     settled_at = now + timedelta(seconds=settle_s)
-    connection.execute(
-        _RECORD,
-        [
-            {"of_root": item.key, "was": item.sent, "claimed_seq": batch.seqs[item.key], "at": now,
-             "because": "; ".join(dict.fromkeys(refusal.reason for refusal in item.refusals)),
-             "later": settled_at if changes[item.key].is_in_doubt else None,
-             "of_channel": batch.channel, "of_gateway": batch.gateway}
-            for item in sent
-        ],
-    )  # fmt: skip
+    rows = [
+        (item.key, as_text(item.sent), batch.seqs[item.key],
+         mended("; ".join(dict.fromkeys(refusal.reason for refusal in item.refusals))),
+         to_ms(settled_at) if changes[item.key].is_in_doubt else None)
+        for item in sent
+    ]  # fmt: skip
+    _RECORD.execute(connection, _of_stream(batch) | {"rows": rows, "at": now})
     refused = {item.key: [each for refusal in item.refusals for each in refusal.obstacles] for item in sent}
     known = [item.key for item in sent if changes[item.key].was_refused]
     obstacles.replace(connection, "catalogue", batch.channel, batch.gateway, refused, known)
@@ -85,38 +85,47 @@ def record(
 
 def give_back(connection: sa.Connection, batch: Batch, keys: Collection[str]) -> None:
     """For these products no call has begun: only what was in doubt before the claim is so, and its note holds."""
-    own = {"of_channel": batch.channel, "of_gateway": batch.gateway}
-    rows = [
-        {**own, "of_root": change.key, "was": change.sent, "in_doubt": change.is_in_doubt}
-        for change in batch.changes
-        if change.key in keys
-    ]
-    connection.execute(_GIVE_BACK, rows)
+    rows = [(change.key, as_text(change.sent), change.is_in_doubt) for change in batch.changes if change.key in keys]
+    _GIVE_BACK.execute(connection, _of_stream(batch) | {"rows": rows})
+
+
+def _of_stream(batch: Batch) -> dict[str, Any]:
+    return {"of_channel": batch.channel, "of_gateway": batch.gateway}
 
 
 _SYNC = catalogue_sync.c
-_IS_NEWEST = _SYNC.seq == sa.bindparam("claimed_seq")
-_IS_CHANGED_SINCE = sa.and_(_SYNC.seq != sa.bindparam("claimed_seq"), _SYNC.is_changed)
+
+
+def _each(given: sa.Subquery) -> sa.Update:
+    """The products of a stream that these rows are about."""
+    return sa.update(catalogue_sync).where(
+        _SYNC.channel == sa.bindparam("of_channel"), _SYNC.gateway == sa.bindparam("of_gateway"),
+        _SYNC.root_key == given.c.root_key,
+    )  # fmt: skip
+
+
+_BEFORE = rows_of({"root_key": _SYNC.root_key, "sent": _SYNC.sent, "is_in_doubt": _SYNC.is_in_flight})
+_GIVE_BACK = Prepared(_each(_BEFORE).values(sent=_BEFORE.c.sent, is_in_flight=_BEFORE.c.is_in_doubt))
+
+_SENT = rows_of({
+    "root_key": _SYNC.root_key, "sent": _SYNC.sent, "seq": _SYNC.seq, "refusal": _SYNC.refusal, "later": _SYNC.again_at,
+})  # fmt: skip
+_GIVEN = _SENT.c
+_IS_NEWEST = _SYNC.seq == _GIVEN.seq
+_IS_CHANGED_SINCE = sa.and_(_SYNC.seq != _GIVEN.seq, _SYNC.is_changed)
 _AT = sa.bindparam("at", type_=Moment)
-_OF_ONE = sa.update(catalogue_sync).where(
-    _SYNC.channel == sa.bindparam("of_channel"),
-    _SYNC.gateway == sa.bindparam("of_gateway"),
-    _SYNC.root_key == sa.bindparam("of_root"),
-)
-_GIVE_BACK = _OF_ONE.values(sent=sa.bindparam("was"), is_in_flight=sa.bindparam("in_doubt"))
-_RECORD = _OF_ONE.values(
-    sent=sa.bindparam("was"),
-    sent_seq=sa.bindparam("claimed_seq"),
-    sent_at=sa.bindparam("at"),
-    refusal=sa.bindparam("because"),
-    is_in_flight=False,
-    is_uncertain=sa.case((_IS_NEWEST, sa.false()), else_=_SYNC.is_uncertain),
-    is_changed=_IS_CHANGED_SINCE,
-    turn=sa.case((_IS_CHANGED_SINCE, _SYNC.seq), else_=sa.type_coerce(_AT, sa.BigInteger)),
-    again_at=sa.func.coalesce(
-        sa.bindparam("later", type_=Moment),
-        sa.case((_SYNC.again_at > _AT, _SYNC.again_at)),
-    ),
+_RECORD = Prepared(
+    _each(_SENT).values(
+        sent=_GIVEN.sent,
+        sent_seq=_GIVEN.seq,
+        sent_at=_AT,
+        refusal=_GIVEN.refusal,
+        is_in_flight=False,
+        is_uncertain=sa.case((_IS_NEWEST, sa.false()), else_=_SYNC.is_uncertain),
+        is_changed=_IS_CHANGED_SINCE,
+        turn=sa.case((_IS_CHANGED_SINCE, _SYNC.seq), else_=sa.type_coerce(_AT, sa.BigInteger)),
+        again_at=sa.func.coalesce(_GIVEN.later, sa.case((_SYNC.again_at > _AT, _SYNC.again_at))),
+    )
 )
 
 

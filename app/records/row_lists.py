@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Insert,
     LargeBinary,
     String,
+    Subquery,
     Table,
     Text,
     bindparam,
@@ -80,6 +81,21 @@ def cells_of(table: Table, names: Sequence[str], rows: str = "rows") -> list[Col
     """These columns of the rows in the parameter `rows`, each of which holds them in this order, to be selected."""
     row = _Rows(bindparam(rows, type_=_Cells())).table_valued("value").c.value
     return [_Cell(row, place, table.c[name]) for place, name in enumerate(names)]
+
+
+def rows_of(columns: Mapping[str, Column[Any]], rows: str = "rows") -> Subquery:
+    """The rows in the parameter `rows`, to be joined: each holds these columns in their order.
+
+    The values are as the database keeps them (text for bytes); the type of each is that of the column it is named with.
+    """
+    row = _Rows(bindparam(rows, type_=_Cells())).table_valued("value").c.value
+    cells = [_Cell(row, place, column).label(name) for place, (name, column) in enumerate(columns.items())]
+    return select(*cells).subquery("given")
+
+
+def as_text(stored: bytes | None) -> str | None:
+    """Bytes of a column that holds text, as a row of these lists has them."""
+    return None if stored is None else stored.decode()
 
 
 def insert_many(table: Table, of_each: Sequence[str], of_all: Sequence[str] = (), *, dialect: str = "") -> Insert:

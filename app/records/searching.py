@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, literal_column, or_, select, tuple_
 
 from app.records.search_keys import folded
 from app.records.statements import visible
@@ -97,7 +97,7 @@ def packages_at_vendors(connection: Connection, channels: Collection[str] | None
     rows = connection.execute(
         select(packages.c.channel, packages.c.order_refnum, packages.c.key)
         .join(search_keys, is_its)
-        .where(of.folded_key == folded(shipment), of.kind == "shipment", packages.c.key == number)
+        .where(of.folded_key == folded(shipment), of.kind == literal_column("'shipment'"), packages.c.key == number)
         .where(visible(func.coalesce(of.channel, ""), channels))
     )
     return [Found("package", *row) for row in rows] if shipment else []

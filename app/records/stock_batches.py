@@ -9,10 +9,13 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from app.domain.moments import ms_if_any, to_ms
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
+from app.domain.texts import mended
 from app.records import obstacles, search_keys, sync_state
+from app.records.row_lists import as_text, rows_of
 from app.records.search_keys import Number
-from app.records.statements import chunked
+from app.records.statements import Prepared, chunked
 from app.records.synced_facts import SyncedFacts
 from app.records.tables.stock import stock
 
@@ -71,12 +74,10 @@ def _write_uncertain(
     connection: sa.Connection, batch: Batch, noted: Mapping[str, tuple[StockDetail, ...] | None]
 ) -> None:
     if noted:
-        own: dict[str, object] = {"of_channel": batch.channel, "of_gateway": batch.gateway}
-        rows: list[dict[str, object]] = [
-            own | {"of_sku": sku, "sources": None if sources is None else msgspec.json.encode(sources)}
-            for sku, sources in noted.items()
+        rows = [
+            (sku, None if sources is None else msgspec.json.encode(sources).decode()) for sku, sources in noted.items()
         ]
-        connection.execute(_NOTE_UNCERTAIN, rows)
+        _NOTE_UNCERTAIN.execute(connection, _of_stream(batch) | {"rows": rows})
 
 
 def record(
@@ -96,17 +97,14 @@ def record(
     now = now or batch.claimed_at
     changes = {change.sku: change for change in batch.changes}
     settled_at = now + timedelta(seconds=settle_s)
-    connection.execute(
-        _RECORD,
-        [
-            {"of_sku": item.sku, "of_channel": batch.channel, "of_gateway": batch.gateway,
-             "was": item.sent, "claimed_seq": batch.seqs[item.sku], "claimed_level": batch.levels[item.sku],
-             "because": SKIPPED if item.is_skipped else item.refusal, "is_refused": bool(item.refusal),
-             "at": now if item.was_sent else changes[item.sku].sent_at, "now": now,
-             "later": None if changes[item.sku].uncertain is None else settled_at, "note": item.attention}
-            for item in sent
-        ],
-    )  # fmt: skip
+    rows = [
+        (item.sku, as_text(item.sent), batch.seqs[item.sku], as_text(batch.levels[item.sku]),
+         ms_if_any(now if item.was_sent else changes[item.sku].sent_at),
+         mended(SKIPPED if item.is_skipped else item.refusal), bool(item.refusal),
+         None if changes[item.sku].uncertain is None else to_ms(settled_at), mended(item.attention))
+        for item in sent
+    ]  # fmt: skip
+    _RECORD.execute(connection, _of_stream(batch) | {"rows": rows, "now": now})
     fresh = (Number("", "sku", item.sku) for item in sent if changes[item.sku].sent_at is None)
     search_keys.learn(connection, batch.channel, fresh, now)
     refused = {item.sku: item.obstacles for item in sent if item.refusal or item.is_skipped}
@@ -137,31 +135,45 @@ def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool
 STOCK: Final = SyncedFacts("stock", stock, _STOCK.sku, _is_due, goes_first=_STOCK.refusal != "")
 
 
-_OF_ONE = sa.update(stock).where(
-    _STOCK.channel == sa.bindparam("of_channel"),
-    _STOCK.gateway == sa.bindparam("of_gateway"),
-    _STOCK.sku == sa.bindparam("of_sku"),
-)
-_NOTE_UNCERTAIN = _OF_ONE.values(uncertain=sa.bindparam("sources"))
-_IS_NEWEST = _STOCK.seq == sa.bindparam("claimed_seq")
-_NOW_MS = sa.type_coerce(sa.bindparam("now", type_=_STOCK.sent_at.type), sa.BigInteger)
+def _of_stream(batch: Batch) -> dict[str, Any]:
+    return {"of_channel": batch.channel, "of_gateway": batch.gateway}
+
+
+def _each(given: sa.Subquery) -> sa.Update:
+    """The levels of a stream that these rows are about."""
+    return sa.update(stock).where(
+        _STOCK.channel == sa.bindparam("of_channel"), _STOCK.gateway == sa.bindparam("of_gateway"),
+        _STOCK.sku == given.c.sku,
+    )  # fmt: skip
+
+
+_NOTED = rows_of({"sku": _STOCK.sku, "sources": _STOCK.uncertain})
+_NOTE_UNCERTAIN = Prepared(_each(_NOTED).values(uncertain=_NOTED.c.sources))
+
+_SENT = rows_of({
+    "sku": _STOCK.sku, "sent": _STOCK.sent, "seq": _STOCK.seq, "level": _STOCK.level, "at": _STOCK.sent_at,
+    "refusal": _STOCK.refusal, "is_refused": _STOCK.is_uncertain, "later": _STOCK.again_at,
+    "attention": _STOCK.attention,
+})  # fmt: skip
+_GIVEN = _SENT.c
+_IS_NEWEST = _STOCK.seq == _GIVEN.seq
+_NOW = sa.bindparam("now", type_=_STOCK.sent_at.type)
 # What was stated or owed anew while this was under way counts as changed only where it differs from what was sent.
 _IS_CHANGED_SINCE = sa.case(
-    (_IS_NEWEST, sa.false()), (_STOCK.level != sa.bindparam("claimed_level"), sa.true()), else_=_STOCK.is_uncertain
+    (_IS_NEWEST, sa.false()), (_STOCK.level != _GIVEN.level, sa.true()), else_=_STOCK.is_uncertain
 )
-_RECORD = _OF_ONE.values(
-    sent=sa.bindparam("was"),
-    uncertain=None,
-    sent_seq=sa.bindparam("claimed_seq"),
-    sent_at=sa.bindparam("at"),
-    refusal=sa.bindparam("because"),
-    attention=sa.bindparam("note"),
-    is_changed=_IS_CHANGED_SINCE,
-    turn=sa.case((_IS_CHANGED_SINCE, _STOCK.seq), else_=_NOW_MS),
-    is_uncertain=sa.case((_IS_NEWEST, sa.bindparam("is_refused")), else_=_STOCK.is_uncertain),
-    again_at=sa.func.coalesce(
-        sa.bindparam("later", type_=_STOCK.again_at.type),
-        sa.case((_STOCK.again_at > sa.bindparam("now", type_=_STOCK.sent_at.type), _STOCK.again_at)),
-    ),
-    tries=sa.case((sa.bindparam("is_refused"), _STOCK.tries), else_=0),
+_RECORD = Prepared(
+    _each(_SENT).values(
+        sent=_GIVEN.sent,
+        uncertain=None,
+        sent_seq=_GIVEN.seq,
+        sent_at=_GIVEN.at,
+        refusal=_GIVEN.refusal,
+        attention=_GIVEN.attention,
+        is_changed=_IS_CHANGED_SINCE,
+        turn=sa.case((_IS_CHANGED_SINCE, _STOCK.seq), else_=sa.type_coerce(_NOW, sa.BigInteger)),
+        is_uncertain=sa.case((_IS_NEWEST, _GIVEN.is_refused), else_=_STOCK.is_uncertain),
+        again_at=sa.func.coalesce(_GIVEN.later, sa.case((_STOCK.again_at > _NOW, _STOCK.again_at))),
+        tries=sa.case((_GIVEN.is_refused, _STOCK.tries), else_=0),
+    )
 )

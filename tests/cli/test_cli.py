@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -70,10 +72,27 @@ def test_what_needs_no_server_runs_where_python_runs(tmp_path: Path, command: tu
     assert ("need a POSIX system" in done.stderr) == (command[0] in ("db", "serve"))
 
 
-def test_the_list_of_commands_is_read_in_whole_sentences(tmp_path: Path) -> None:
-    listed = channel(tmp_path, "--help", COLUMNS="80").stdout.partition("Commands:\n")[2]
-    assert listed.count("\n") > 10
-    assert "..." not in listed
+def _all(command: click.Command, context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
+    """A command and those below it, each with its place."""
+    yield command, context
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from _all(below, click.Context(below, context, name, terminal_width=80))
+
+
+def test_every_list_of_commands_is_read_in_whole_sentences_and_all_but_serve_take_json() -> None:
+    found = list(_all(cli.cli, click.Context(cli.cli, info_name="channel", terminal_width=80)))
+    lists = [command.get_help(context).partition("Commands:\n")[2] for command, context in found]
+    assert len([listed for listed in lists if listed]) > 15
+    assert [listed for listed in lists if "..." in listed] == []
+    without_json = {
+        context.command_path
+        for command, context in found
+        if not isinstance(command, click.Group) and "as_json" not in {param.name for param in command.params}
+    }
+    assert without_json == {"channel serve"}
 
 
 def test_a_command_that_cannot_be_loaded_stops_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,8 @@ PAGE: Path = FOLDER / "reference" / "commands.md"
 HEAD = """\
 # Commands
 
-Every command takes `--json`, uses no colour when piped, and says by its exit code how it went: 0 done, 1 something
-failed, 2 the command line or the configuration is wrong. `--help` says what stands here.
+Every command but `serve` takes `--json`, uses no colour when piped, and says by its exit code how it went: 0 done,
+1 something failed, 2 the command line or the configuration is wrong. `--help` says what stands here.
 
 What changes something takes whole ids, and is kept with who did it and why: `channel operations list`. On a terminal
 below 110 columns a table shortens long ids in the middle and then leaves out the columns that it has no room for:

@@ -67,24 +67,23 @@ def demo(once: bool, as_json: bool) -> None:
 
 
 def _stay_up(stage: Stage, console: Console) -> None:
-    console.print(
-        f"\nThe channel server:  {stage.server_url}/api/channel  (openapi at {stage.server_url}/openapi.json)"
-    )
+    lines = [f"\nThe channel server:  {stage.server_url}/api/channel  (openapi at {stage.server_url}/openapi.json)"]
     for vendor in TABLES:
         channel = stage.channel(vendor)
         numbers = f"client_id {channel['client_id']}, channel {channel['channel_id']}"
-        console.print(f"{vendor} holds:  {stage.sandbox_url(vendor)}/sandbox/")
-        console.print(f"  its channel's key (demo only): {channel['auth_keys'][0]}, {numbers}", soft_wrap=True)
-    console.print(f"\nThe operator's pages:  {stage.server_url}/console/", soft_wrap=True)
-    console.print(f"  sign in with any name and this token (demo only): {stage.console_token}", soft_wrap=True)
-    for click_on in CLICKS:
-        console.print(f"  - {click_on}", soft_wrap=True)
-    console.print(f"\nThe shop, to buy something yourself:  {stage.sandbox_url(rally.VENDOR)}/shop/", soft_wrap=True)
-    console.print("  pay there, then see the order on the operator's pages", soft_wrap=True)
-    console.print("\nOr look into it in another terminal:")
-    for command in (f"cd {stage.folder}", *LOOKS):
-        console.print(f"  {command}", soft_wrap=True)
-    console.print("Press Ctrl-C to stop.")
+        lines.append(f"{vendor} holds:  {stage.sandbox_url(vendor)}/sandbox/")
+        lines.append(f"  its channel's key (demo only): {channel['auth_keys'][0]}, {numbers}")
+    lines += [
+        f"\nThe operator's pages:  {stage.server_url}/console/",
+        f"  sign in with any name and this token (demo only): {stage.console_token}",
+        *(f"  - {click_on}" for click_on in CLICKS),
+        f"\nThe shop, to buy something yourself:  {stage.sandbox_url(rally.VENDOR)}/shop/",
+        "  pay there, then see the order on the operator's pages",
+        "\nOr look into it in another terminal:",
+        *(f"  {command}" for command in (f"cd {stage.folder}", *LOOKS)),
+        "Press Ctrl-C to stop.",
+    ]
+    console.print(*lines, sep="\n", soft_wrap=True, markup=False)
     try:
         while stage.is_up():
             time.sleep(0.5)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from app.terminal import end_signals
+from app.cli.stopping import end_signals
 
 
 def interrupt_once() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -48,6 +48,17 @@ def written(body: dict[str, Any]) -> bytes:
     for character, escape in _ESCAPED.items():
         raw = raw.replace(character, escape)
     return raw + b"\n"
+
+
+def mapped(value: Any, of_value: Callable[[Any], Any], of_name: Callable[[str], str] = str) -> Any:
+    """JSON of the same form with other texts, numbers and constants, and other names of properties."""
+    match value:
+        case dict():
+            return {of_name(name): mapped(inner, of_value, of_name) for name, inner in value.items()}
+        case list():
+            return [mapped(inner, of_value, of_name) for inner in value]
+        case _:
+            return of_value(value)
 
 
 def texts(value: object, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
-"""Where the SDK's tool keeps the key of the channel, where its manual says it does, and how a key stays unseen."""
+"""The key of the channel: how it is made, where the SDK's tool and its manual say it is kept, how it stays unseen."""
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import secrets
@@ -77,6 +78,11 @@ def store_key(key: str) -> StoredKey:
         finally:
             beside.unlink(missing_ok=True)
     return find_key()
+
+
+def new_key() -> str:
+    """As the SDK's tool makes it: 24 random bytes in standard base64, so 32 characters without an underscore."""
+    return base64.b64encode(secrets.token_bytes(24)).decode()
 
 
 def unseen_home() -> Path | None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from app.cli.verify.bodies import NotAnObject, read_object, written
+from app.cli.verify.bodies import NotAnObject, mapped, read_object, written
 from app.cli.verify.plan import callback_of, fixtures_of, matching, no_fixtures, schema_files
 from app.cli.verify.probes import WRONG_KEY
 from app.cli.verify.reference import FLOATS, BadSchema, Reference
@@ -114,7 +114,7 @@ def replay(examples: list[Example], target: Target, key: str, *, stop_on_error: 
 def _reason(example: Example, target: Target, key: str) -> str:
     try:
         document = _document(example)
-        fixture = _as_doubles(read_object(_first_value(_text(example.fixture.read_bytes()))))
+        fixture = mapped(read_object(_first_value(_text(example.fixture.read_bytes()))), _as_double)
         for token, status in ((key, 200), (WRONG_KEY, 401)):
             body = {**fixture, "integration_auth_token": token}
             for link in _links(document):
@@ -167,21 +167,15 @@ def _document(example: Example) -> dict[str, Any]:
     return document
 
 
-def _as_doubles(value: Any) -> Any:
+def _as_double(value: Any) -> Any:
     """Its fixtures go through 64-bit floats: 2^53 + 1 is sent as 2^53, and 1.0 as 1."""
-    match value:
-        case dict():
-            return {name: _as_doubles(inner) for name, inner in value.items()}
-        case list():
-            return [_as_doubles(inner) for inner in value]
-        case int() | float() if not isinstance(value, bool):
-            try:
-                double = float(value)
-            except OverflowError:
-                raise NotAnObject("holds a number that no 64-bit float can hold") from None
-            return int(double) if double.is_integer() and abs(double) < 2**63 else double
-        case _:
-            return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    try:
+        double = float(value)
+    except OverflowError:
+        raise NotAnObject("holds a number that no 64-bit float can hold") from None
+    return int(double) if double.is_integer() and abs(double) < 2**63 else double
 
 
 def _links(document: dict[str, Any]) -> list[dict[str, Any]]:

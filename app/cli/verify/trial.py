@@ -77,12 +77,10 @@ class Examiner:
             return _unsent(case, [_led("the fixture does not fit the request schema", problem) for problem in unfit])
         probes = (WITH_A_WRONG_KEY, *(ONCE_PER_CALLBACK if case.is_first_of_callback else ()))
         good, body = self._good(case, fixture, RIGHT_KEY, self.target.path(case.link.href))
-        checks, untried = [good], 0
-        if good.status is None:  # a server that hangs is not called ten times more
-            untried = len(probes)
-        else:
-            for probe in probes:
-                checks.append(self._probe(case, fixture, probe))
+        checks, untried = [good], len(probes)
+        if good.status is not None:  # a server that hangs is not called ten times more
+            checks += [self._probe(case, fixture, probe) for probe in probes]
+            untried = 0
             if case.is_first_of_callback and body is not None:
                 checks += self._again(case, fixture, good, body)
         problems = [problem for check in checks for problem in check.problems]
@@ -214,23 +212,17 @@ class Examiner:
 
     def _said(self, body: dict[str, Any]) -> list[Said]:
         """Events, and the status of a callback that has no events, as far as they have the right form."""
-        events = body.get("events")
-        if not isinstance(events, list):
-            message = body.get("message")
-            if body.get("status") in (None, "success") or not isinstance(message, str):
-                return []
-            return [self._as_said("status", body.get("status"), message)]
-        return [
-            self._as_said(event.get("event_type"), event.get("code"), event.get("message"))
-            for event in events
-            if isinstance(event, dict)
-        ]
+        events, status, message = body.get("events"), body.get("status"), body.get("message")
+        said: list[tuple[object, ...]] = []
+        if isinstance(events, list):
+            names = ("event_type", "code", "message")
+            said = [tuple(map(event.get, names)) for event in events if isinstance(event, dict)]
+        elif status not in (None, "success") and isinstance(message, str):
+            said = [("status", status, message)]
+        return [Said(*(self.secret.shown(word or "", _MESSAGE) for word in words)) for words in said]
 
     def _errors(self, body: dict[str, Any]) -> list[str]:
         return [said.code for said in self._said(body) if said.event_type == "error"]
-
-    def _as_said(self, *words: object) -> Said:
-        return Said(*(self.secret.shown(word or "", _MESSAGE) for word in words))
 
 
 def _unsent(case: Case, problems: list[Problem]) -> Result:

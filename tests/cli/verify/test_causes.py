@@ -248,7 +248,7 @@ def test_p3_several_faults_at_once_are_named_in_the_first_40_lines_the_worst_fir
     found = zoo.SEVERAL_FAULTS[name]
     if columns:
         monkeypatch.setattr(
-            "app.cli.verify.console",
+            "app.cli.verify.command.console",
             lambda: Console(file=sys.stdout, force_terminal=True, width=columns, markup=False, color_system=None),
         )
     with serve(found.server()) as server:

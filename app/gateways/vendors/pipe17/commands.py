@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -18,7 +19,20 @@ from app.gateways.vendors.pipe17.connection.facilities import Place, Step
 from app.gateways.vendors.pipe17.connection.locations import name_key
 from app.records import channels, refused
 from app.records.database import DatabaseUnavailable
-from app.terminal import DONE, FAILED, Column, end, json_option, print_json, print_table, reason_options, warn
+from app.terminal import (
+    DONE,
+    FAILED,
+    Column,
+    Group,
+    Output,
+    end,
+    json_option,
+    json_or_tables,
+    print_json,
+    print_table,
+    reason_options,
+    warn,
+)
 
 PATIENCE_S = 60.0
 """How long one command may take, with all its calls."""
@@ -56,7 +70,7 @@ channel_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def commands() -> None:
     """Set up a Pipe17 account.
 
@@ -65,12 +79,14 @@ def commands() -> None:
 
 
 @commands.command("settings-definition")
-def settings_definition() -> None:
+@json_or_tables
+def settings_definition() -> Output:
     """Print the setting fields to paste into the connector's definition at Pipe17, as JSON.
 
     Without them (or with a bare API key, Pipe17's legacy way) channels.toml alone says how each channel behaves.
     """
-    click.echo(msgspec.json.format(msgspec.json.encode(definition()), indent=2).decode())
+    indented = msgspec.json.format(msgspec.json.encode(definition()), indent=2).decode()
+    return Output(definition(), partial(click.echo, indented))
 
 
 @commands.group()

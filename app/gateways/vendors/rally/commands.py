@@ -16,7 +16,7 @@ from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.cart_button import snippet
 from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, HookReport
 from app.gateways.vendors.rally.options import RallyOptions
-from app.terminal import DONE, FAILED, end, json_option, print_cells, print_json
+from app.terminal import DONE, FAILED, Group, end, json_option, print_cells, print_json
 
 RUN_S = 180.0
 """How long a run of some forty calls may take."""
@@ -26,7 +26,7 @@ channel_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def commands() -> None:
     """Rally: hooks and cart button of a merchant."""
 

@@ -16,7 +16,7 @@ from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue, catalogue_sync
 from app.records.database import Database
 from app.records.feeds import FeedStore, LeftOut
-from app.terminal import DONE, FAILED, Column, console, end, json_option, print_json, print_table, shortened
+from app.terminal import DONE, FAILED, Column, Group, console, end, json_option, print_json, print_table, shortened
 
 
 class Feed(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ PAGE = 250
 """Products read at a time."""
 
 
-@click.group()
+@click.group(cls=Group)
 def commands() -> None:
     """Look at what Retail Rocket is given."""
 
@@ -187,7 +187,8 @@ def _show(found: list[Feed]) -> None:
         out.print(f"{item.channel}: {item.address}")
         out.print(f"{item.offers} offers ({item.gone} gone and unavailable), built {built}{waiting}")
         if item.left_out_count:
-            print_table(f"{item.left_out_count} units left out", LEFT_OUT, item.left_out)
+            units = "1 unit" if item.left_out_count == 1 else f"{item.left_out_count} units"
+            print_table(f"{units} left out", LEFT_OUT, item.left_out)
             if item.left_out_count > len(item.left_out):
                 out.print(f"{item.left_out_count - len(item.left_out)} more.")
             out.print(WHERE_FROM)

@@ -1,0 +1,130 @@
+"""The thread of the event loop answers what is known to be short, and gives the loop away where it is not (P15)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from app.callbacks import short_requests
+from app.callbacks.short_requests import LONG_WAIT_S, MOST_BYTES, ShortRequests
+from tests.callbacks.worker_stage import Staged, answer, post, staged, told
+from tests.waiting import eventually
+
+
+class Shop:
+    """An application whose answers name the thread they come from, and which can be had to wait."""
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.waits_in = ""
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        name = threading.current_thread().name
+        if environ["PATH_INFO"] == "/short" and not self.may_answer.is_set():
+            self.waits_in = name
+            self.may_answer.wait()
+        environ["PATH_INFO"] = name
+        return told(environ, start_response)
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+@pytest.fixture
+def stage(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Staged]:
+    monkeypatch.setattr(short_requests, "SHORT_CPU_S", 60.0)  # on a busy machine everything takes long
+    monkeypatch.setattr(short_requests, "SHORT_WAIT_S", 60.0)
+    monkeypatch.setattr(short_requests, "LONG_WAIT_S", 60.0)
+    with staged(shop, threads=4) as stage:
+        try:
+            yield stage
+        finally:
+            shop.may_answer.set()
+
+
+def _thread(stage: Staged, body: bytes = b"", *headers: str) -> str:
+    """Which thread answers a request."""
+    with stage.connect() as line:
+        line.sendall(post(body, *headers, target="/short"))
+        _, given = answer(line)
+        return str(given["path"]).partition("-")[0]
+
+
+def _learn(stage: Staged) -> None:
+    assert _thread(stage) == "requests"
+    eventually(lambda: _thread(stage) == "loop")
+
+
+def test_a_request_known_to_be_short_is_answered_by_the_thread_of_the_loop(stage: Staged) -> None:
+    _learn(stage)
+    assert _thread(stage, bytes(MOST_BYTES)) == "loop"
+    assert _thread(stage, bytes(MOST_BYTES + 1)) == "requests"
+    assert _thread(stage, b"x", "Content-Encoding: gzip") == "requests", "nobody knows yet how much comes of it"
+
+
+def test_p15_a_request_that_was_expected_to_be_short_keeps_nobody_waiting(stage: Staged, shop: Shop) -> None:
+    _learn(stage)
+    shop.may_answer.clear()
+    with stage.connect() as late, stage.connect() as other:
+        late.sendall(post(target="/short"))
+        other.sendall(post(target="/other"))
+        eventually(lambda: shop.waits_in.startswith("loop"))
+        for _ in range(3):
+            assert answer(other)[0] == 200
+            other.sendall(post(target="/other"))
+        shop.may_answer.set()
+        assert answer(late)[1]["path"] == shop.waits_in
+        late.sendall(post(target="/short"))
+        assert answer(late)[1]["path"].startswith("requests"), "its kind is not short any more"
+
+
+def test_p21_a_short_request_that_takes_long_is_answered_by_a_process_that_stops(stage: Staged, shop: Shop) -> None:
+    _learn(stage)
+    shop.may_answer.clear()
+    with stage.connect() as late, stage.connect() as other:
+        late.sendall(post(target="/short"))
+        eventually(lambda: shop.waits_in.startswith("loop"))
+        other.sendall(post(target="/other"))
+        stage.tell_to_stop()
+        assert answer(other)[0] == 200
+        shop.may_answer.set()
+        assert answer(late)[0] == 200
+
+
+def test_requests_that_follow_one_another_on_all_connections_are_answered_in_their_order(stage: Staged) -> None:
+    """More than may be under way at once, so that some of them follow when others are done."""
+    _learn(stage)
+    lines = [stage.connect() for _ in range(12)]
+    for line in lines:
+        line.sendall(b"".join(post(str(number).encode(), target="/short") for number in range(3)))
+    for line in lines:
+        with line:
+            assert [answer(line)[1]["body"] for _ in range(3)] == ["0", "1", "2"]
+
+
+def test_what_counts_as_short() -> None:
+    short = ShortRequests()
+    kind = ("/api/channel/catalog_get_config_v1", "1")
+
+    def answered(times: int, elapsed_s: float, cpu_s: float) -> bool:
+        for _ in range(times):
+            short.add(kind, elapsed_s, cpu_s)
+        return short.is_short(kind)
+
+    assert not short.is_short(kind) and not short.is_short(None)
+    assert not answered(100, 0.002, 0.0001), "it waits for something"
+    assert not answered(100, 0.003, 0.003), "it takes much CPU"
+    assert answered(20, 0.0002, 0.0002)
+    assert answered(1, 0.002, 0.0002), "one that had to wait for the interpreter says nothing"
+    assert not answered(1, LONG_WAIT_S + 0.002, 0.001)
+    assert not answered(50, 0.0002, 0.0002), "a kind that has kept others waiting is looked at for longer"
+    assert answered(200, 0.0002, 0.0002)
+    for number in range(short_requests.MOST_KINDS):
+        short.add((f"/{number}", ""), 0.0001, 0.0001)
+    assert not short.is_short(kind), "what is remembered is bounded, whatever anybody sends"
