@@ -39,7 +39,7 @@ class Earlier:
 
 def units_settled(order: KnownOrder, entries: Sequence[Entry]) -> Counter[str]:
     """Units by line that earlier completions were about, whatever came of their refund: none is paid again (R9)."""
-    closed = Counter(order.rejected.units)
+    closed = order.closed_as_named
     paid_ones = {
         line.refnum: min(closed[line.refnum], max(line.paid_units - line.quantity + closed[line.refnum], 0))
         for line in order.lines
@@ -54,7 +54,7 @@ def units_paid(order: KnownOrder, entries: Sequence[Entry]) -> Counter[str]:
     paid = units_of(done)
     if any(not entry.lines and not entry.rows and entry.is_in_effect for entry in done):
         # Paid before units were kept with refunds: what was closed then.
-        paid |= Counter(order.rejected.units)
+        paid |= order.closed_as_named
     return paid
 
 

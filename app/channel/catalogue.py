@@ -13,7 +13,7 @@ from typing import Any
 
 from app.channel.catalogue_fields import ABSENT, Paths, at_path, read_fields, split_paths
 from app.channel.catalogue_values import key
-from app.contract.reading import identifier, mapping, text
+from app.contract.reading import mapping, number, text
 from app.domain import texts
 from app.domain.catalogue import with_options
 from app.domain.catalogue_resolution import PushNames
@@ -279,7 +279,7 @@ def _identity(found: Records, record: Mapping[str, Any], place: str) -> tuple[st
             message = f"{place}.object_data.{name} {error}; the record goes by its SKU"
             found.report("warning", "FIELD_IGNORED", message)
             return "", "", ""
-    product_id, source_type = identifier(parts[0]), text(parts[1])
+    product_id, source_type = number(parts[0]), text(parts[1])
     return product_id, source_type, f"{source_type or 'object'}:{product_id}" if product_id else ""
 
 

@@ -82,7 +82,10 @@ def read_fields(
         noted = len(found.notes)
         context.place = path
         try:
-            found.values[target] = convert(value, context)
+            read = convert(value, context)
+            if name == "enabled" and read is None:
+                continue  # a blank switches nothing on that was switched off
+            found.values[target] = read
             if name == "currency":
                 context.currency = str(found.values[target] or currency)
             for note in found.notes[noted:]:

@@ -169,7 +169,7 @@ def _currency(value: Any, context: Context) -> str | None:
 
 
 def _address(value: Any, context: Context) -> str | None:
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list | bool):
         raise ValueError("must be text")
     found = text(value) if not isinstance(value, str) else value.strip()
     return web_addresses.read(found, context.shop_url) if found else None

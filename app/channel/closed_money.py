@@ -16,6 +16,7 @@ from app.channel.money import minor_unit, rounded
 from app.channel.unshipped import Closing
 from app.domain.commands import PackageLine, RefundLine
 from app.domain.events import Event, about
+from app.domain.line_matching import standing
 from app.domain.order_arithmetic import ZERO, Row, fitted
 from app.records.handed_out import KnownOrder
 from app.records.refunds import Entry
@@ -70,15 +71,24 @@ class Completed:
 
     order: KnownOrder
     closing: Sequence[Closing]
-    shipped: Mapping[str, int]
-    """Units by line."""
     is_all_closed: bool
     """True where no unit is open any more."""
 
     @property
     def has_shipped(self) -> bool:
         """True when any unit has left."""
-        return any(self.shipped.values())
+        return bool(self.order.parcels)
+
+    def shipped(self, returned: Counter[str]) -> Counter[str]:
+        """Units by line that have shipped, those that give way to closed and returned ones on their new line."""
+        order, closed = self.order, self.order.closed_as_named
+        units, by_sku = order.shipped_as_named, order.shipped_by_sku
+        for item in self.closing:
+            closed[item.line.refnum] += item.units
+            for moving in (units, by_sku):
+                moving[item.line.refnum] -= item.units
+                moving[item.package_line.line_refnum] += item.units
+        return standing(order.lines, units, by_sku, returned, closed)
 
 
 @dataclass
@@ -99,7 +109,7 @@ def worked_out(completed: Completed, entries: Sequence[Entry], currency: str) ->
     order = completed.order
     settled = units_settled(order, entries)
     named: Counter[str] = Counter()
-    closed = Counter(order.rejected.units)
+    closed = order.closed_as_named
     removed = Counter(order.rejected.removed)
     for item in completed.closing:
         closed[item.line.refnum] += item.units

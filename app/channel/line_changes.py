@@ -118,7 +118,7 @@ def stated(order: KnownOrder, named: Sequence[Line]) -> Stated:
             if len(quantities) == len(group):
                 # From the units as bought, so that units taken off and restored stand where they stood.
                 bought = [msgspec.structs.replace(line, quantity=line.ordered) for line in lines]
-                together = restated(bought, sum(quantities))
+                together = restated(bought, sum(quantities), order.shipped)
                 changes.update(
                     (line.refnum, LineChange(line.refnum, line.sku, together[line.refnum], group[0].unit_price))
                     for line in lines

@@ -19,11 +19,11 @@ from app.contract.packages import StatedPackage
 from app.contract.reading import OrderName
 from app.domain.commands import PackageLine, RefundLine, ReturnedGoods, ReturnedLine
 from app.domain.events import Event
-from app.domain.line_matching import allot
+from app.domain.line_matching import allot, named_lines, standing
 from app.domain.orders import SketchLine
 from app.errors import GatewayError
 from app.gateways.capabilities import Gateway
-from app.records import handed_out, parcels
+from app.records import handed_out
 from app.records import refunds as ledger
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
@@ -56,20 +56,15 @@ class CameBack:
 
 
 def came_back(
-    connection: Connection,
-    channel: str,
-    order: KnownOrder,
-    entries: Sequence[RefundLine],
-    shipped: Sequence[StatedPackage],
-    before: Counter[str],
+    order: KnownOrder, entries: Sequence[RefundLine], shipped: Sequence[StatedPackage], before: Counter[str]
 ) -> CameBack:
     """Which lines the returned units are of; `shipped` as the payload states it, `before` came back by other returns.
 
     Units fill what is shipped and was not returned, then what was ordered; more than that is taken as stated, for
-    goods may come back oddly.
+    goods may come back oddly.  Those that name a line make units give way that shipped by their SKU alone.
     """
     lines = {line.refnum: line for line in order.lines}
-    gone = _shipped(connection, channel, order, shipped)
+    gone = _shipped(order, shipped, before + _named(order, entries))
     out = Counter({refnum: max(gone[refnum] - before[refnum], 0) for refnum in lines})
     rest = (
         Counter({refnum: max(max(line.quantity, line.ordered) - before[refnum], 0) for refnum, line in lines.items()})
@@ -92,14 +87,25 @@ def came_back(
     return CameBack(found, events, beyond, gone)
 
 
-def _shipped(connection: Connection, channel: str, order: KnownOrder, payload: Sequence[StatedPackage]) -> Counter[str]:
+def _named(order: KnownOrder, entries: Sequence[RefundLine]) -> Counter[str]:
+    """Units of the entries that name one line, by line."""
+    units: Counter[str] = Counter()
+    for entry in entries:
+        meant = named_lines(order.lines, entry.line_refnum, entry.sku)
+        if len(meant) == 1 and entry.quantity > 0:
+            units[meant[0].refnum] += entry.quantity
+    return units
+
+
+def _shipped(order: KnownOrder, payload: Sequence[StatedPackage], claimed: Counter[str]) -> Counter[str]:
     """Units shipped by line: as registered, or as the payload states it where that is more."""
     ordered = {line.refnum: line.quantity for line in order.lines}
     stated: Counter[str] = Counter()
     items = [item for package in payload for item in package.stated]
     for share in allot(order.lines, items, ordered):
         stated.update(share.units[0])
-    return parcels.shipped_units(parcels.of_order(connection, channel, order.refnum)) | stated
+    registered = standing(order.lines, order.shipped_as_named, order.shipped_by_sku, claimed, order.closed_as_named)
+    return registered | stated
 
 
 def record(request: CallbackRequest, source: Gateway, stated: ReturnRequest) -> CallbackResult:
@@ -162,13 +168,14 @@ class RecordReturn(OrderCommand):
         purpose = refunds.Purpose(self.callback, self._key, f"ro-return-{self._key}", order.named)
         ledger_entries = ledger.of_order(connection, order.channel, order.refnum)
         before = Counter(refunds.returned_units(ledger_entries, purpose.source))
-        found = came_back(connection, order.channel, order.known, entries, self._shipped, before)
+        known = order.as_of(connection)
+        found = came_back(known, entries, self._shipped, before)
         units = found.by_line
         kept = tuple(
-            PackageLine(line.refnum, line.sku, units[line.refnum]) for line in order.known.lines if units[line.refnum]
+            PackageLine(line.refnum, line.sku, units[line.refnum]) for line in known.lines if units[line.refnum]
         )
-        known = ledger.of_source(connection, order.channel, *purpose.source)
-        if [entry.lines for entry in known] != [kept]:
+        noted = ledger.of_source(connection, order.channel, *purpose.source)
+        if [entry.lines for entry in noted] != [kept]:
             ledger.put(connection, order.channel, _noted(purpose, order.refnum, kept), order.clock())
         goods = ReturnedGoods(order.refnum, self._key, tuple(_lines(entries, found)))
         # Money that moves nowhere takes no line; its goods go by their SKU.

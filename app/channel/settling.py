@@ -46,7 +46,8 @@ def give_back(
     currency = payments[0].currency_code if payments else ""
     entries = ledger.of_order(connection, channel, order.refnum)
     sums = worked_out(completed, entries, currency)
-    earlier = already_paid(order, entries, completed.shipped, currency)
+    shipped = completed.shipped(Counter(refunds.returned_units(entries)))
+    earlier = already_paid(order, entries, shipped, currency)
     held = _Held(order, entries, currency, sums.events)
     off = held.less_since_taken_off(sums.off, earlier)
     unshipped = held.less_returned(sums.unshipped, earlier)

@@ -181,13 +181,14 @@ class _Matched:
 
 
 def _matched(order: KnownOrder, open_units: Mapping[str, int], stated: Sequence[PackageLine]) -> _Matched:
-    """Units that name a full line make earlier ones give way that named its SKU alone."""
+    """Units that name a full line make earlier ones give way that named its SKU alone, then those taken off it."""
     units: Counter[str] = Counter()
     events: list[Event] = []
-    before = parcels.units_by_sku(order.parcels)
+    before = order.shipped_by_sku
     by_sku = before.copy()
     shares = allot(order.lines, stated, open_units)
     room = Counter(open_units)
+    taken_off = order.taken_off if any(share.left_over for share in shares) else Counter[str]()
     for share in shares:
         room.subtract(share.units[0])
     is_cut = False
@@ -197,10 +198,15 @@ def _matched(order: KnownOrder, open_units: Mapping[str, int], stated: Sequence[
         if len(share.line_refnums) > 1:
             by_sku.update(share.units[0])
         moved = give_way(order.lines, share, by_sku, room)
+        left_over = share.left_over - sum(moved.values())
+        for refnum, count in give_way(order.lines, replace(share, left_over=left_over), taken_off, room).items():
+            moved[refnum] = moved.get(refnum, 0) + count
+            left_over -= count
+            by_sku.update({refnum: count, share.line_refnums[0]: -count})
         units.update(moved)
         if not share.line_refnums:
             events.append(Event("error", "LINE_UNKNOWN", "no such line on the order; the others go on", at))
-        elif share.left_over > sum(moved.values()):
+        elif left_over:
             is_cut = True
             message = "more units than the order has open of it; the rest was left out"
             events.append(Event("warning", "MORE_THAN_ORDERED", message, at))

@@ -12,7 +12,7 @@ from app.channel.shipments import where
 from app.contract.reading import amount, entries, opaque, whole
 from app.domain.commands import PackageLine
 from app.domain.events import Event
-from app.domain.line_matching import allot
+from app.domain.line_matching import Share, allot, give_way
 from app.domain.orders import SketchLine
 from app.records.handed_out import KnownOrder
 
@@ -45,15 +45,27 @@ class Closing:
     """Units of one line that a completion closes; `stated` is RetailOps' price for them, 0 where it states none."""
 
     line: SketchLine
+    """The line RetailOps means: what its units cost goes back."""
     units: int
     stated: Decimal = Decimal(0)
     is_removed: bool = False
     """True for units that `order_update` had taken off."""
+    instead: SketchLine | None = None
+    """The line of the same SKU that the vendor closes them on, where the vendor has sent the units of `line`."""
 
     @property
     def package_line(self) -> PackageLine:
         """The units as the vendor is sent them."""
-        return PackageLine(self.line.refnum, self.line.sku, self.units, self.line.source_sku)
+        return _package_line(self.instead or self.line, self.units)
+
+    @property
+    def named_line(self) -> PackageLine:
+        """The units as RetailOps named them."""
+        return _package_line(self.line, self.units)
+
+
+def _package_line(line: SketchLine, units: int) -> PackageLine:
+    return PackageLine(line.refnum, line.sku, units, line.source_sku)
 
 
 def read_unshipped(order: Mapping[str, Any]) -> tuple[Unshipped, ...]:
@@ -71,42 +83,46 @@ def read_unshipped(order: Mapping[str, Any]) -> tuple[Unshipped, ...]:
     return tuple(item for item in found if item.quantity or item.line_refnum or item.sku)
 
 
-def to_close(
-    order: KnownOrder, shipped: Mapping[str, int], stated: Sequence[Unshipped]
-) -> tuple[list[Closing], Counter[str], list[Event]]:
+def to_close(order: KnownOrder, stated: Sequence[Unshipped]) -> tuple[list[Closing], Counter[str], list[Event]]:
     """The units a completion closes, the units that stay open by line, and what RetailOps should know.
 
     Shipped units stay shipped.  Units that an earlier completion closed by name are not closed again: an entry states
     all units of the line that will not ship.  Units that `order_update` took off are closed as well; those the lines
-    have no more are none of the units that stay open.
+    have no more are none of the units that stay open.  Both make units give way that shipped by their SKU alone.
     """
     lines = {line.refnum: line for line in order.lines}
+    shipped, by_sku = order.shipped, order.shipped_by_sku
     closed, removed_before = Counter(order.rejected.units), Counter(order.rejected.removed)
-    room = Counter({refnum: max(line.quantity - shipped.get(refnum, 0) - closed[refnum], 0)
-                    for refnum, line in lines.items()})  # fmt: skip
+    room = Counter({refnum: max(line.quantity - shipped[refnum] - closed[refnum], 0) for refnum, line in lines.items()})
     found: list[Closing] = []
     events: list[Event] = []
-
-    def close(refnum: str, units: int, price: Decimal, *, is_removed: bool) -> None:
-        found.append(Closing(lines[refnum], units, price, is_removed))
-        closed[refnum] += units
-        room[refnum] -= units
-
     taken_off = removed_before + Counter(order.dropped)
-    shares = allot(order.lines, stated, closed - removed_before, room, taken_off)
+    shares = allot(order.lines, stated, order.closed_as_named - removed_before, room, taken_off)
+    for part in shares:
+        room.subtract(part.units[1])
     for item, part in zip(stated, shares, strict=True):
-        at = where(part.line_refnums, item.line_refnum, item.sku)
+        moved = give_way(order.lines, part, by_sku, room)
+        taken, at = sum(moved.values()), where(part.line_refnums, item.line_refnum, item.sku)
         if not part.line_refnums and item.quantity:
             events.append(Event("warning", "LINE_UNKNOWN", "no such line on the order; it was left out", at))
-        elif part.left_over:
-            events.append(_not_open(sum(shipped.get(refnum, 0) for refnum in part.line_refnums), at))
-        rest = sum(part.units[1].values())
+        elif part.left_over > taken:
+            events.append(_not_open(sum(shipped[refnum] for refnum in part.line_refnums), at))
+        rest = sum(part.units[1].values()) + taken
         price = item.price_of(rest)
-        for refnum, units in part.units[1].items():
-            close(refnum, units, price * units / rest, is_removed=False)
-    for refnum, units in order.removed_and_open.items():
+        found += [Closing(lines[refnum], units, price * units / rest) for refnum, units in part.units[1].items()]
+        found += [
+            Closing(lines[part.line_refnums[0]], units, price * units / rest, instead=lines[refnum])
+            for refnum, units in moved.items()
+        ]
+    left = order.removed_and_open
+    for refnum, units in left.items():
         if taken := min(units, room[refnum]):
-            close(refnum, taken, Decimal(0), is_removed=True)
+            found.append(Closing(lines[refnum], taken, is_removed=True))
+            room[refnum] -= taken
+            left[refnum] -= taken
+    for refnum, units in left.items():
+        moved = give_way(order.lines, Share((refnum,), (), units), by_sku, room)
+        found += [Closing(lines[refnum], count, is_removed=True, instead=lines[at]) for at, count in moved.items()]
     return found, +room, events
 
 

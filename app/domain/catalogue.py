@@ -79,13 +79,17 @@ class Product(msgspec.Struct, frozen=True):
 
 
 _OWN = frozenset({"sku", "product_id", "source_type", "parent_sku", "key", "number", "is_enabled"})
+_OF_CURRENCY = frozenset({"price", "sale_price"})
 
 
 def _inherited(product: Item, variant: Item) -> Item:
+    # An amount means what it says in its own currency alone.
+    is_other_money = None not in (product.currency, variant.currency) and product.currency != variant.currency
+    own = _OWN | _OF_CURRENCY if is_other_money else _OWN
     missing = {
         name: value
         for name in Item.__struct_fields__
-        if name not in _OWN and getattr(variant, name) is None and (value := getattr(product, name)) is not None
+        if name not in own and getattr(variant, name) is None and (value := getattr(product, name)) is not None
     }
     if product.is_enabled is False:
         missing["is_enabled"] = False

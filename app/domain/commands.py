@@ -71,13 +71,15 @@ class Completion(msgspec.Struct, frozen=True):
     """RetailOps is done with the order; `unshipped` names units that will never ship.
 
     `number` counts the completions of the order: a later one names further units.  `removed` are those of the
-    units that `order_update` had taken off before.
+    units that `order_update` had taken off before.  `named` are the units by the lines that RetailOps named, where
+    other lines of their SKU stand for some of those; else ().
     """
 
     order_refnum: str
     unshipped: tuple[PackageLine, ...] = ()
     number: int = 1
     removed: tuple[PackageLine, ...] = ()
+    named: tuple[PackageLine, ...] = ()
 
 
 class RefundLine(msgspec.Struct, frozen=True):

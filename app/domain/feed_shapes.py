@@ -55,6 +55,7 @@ _CATEGORY: Final = _Names(
 _MAIN_FIRST: Final = ("main", "primary", "default", "first", "base")
 
 _BREAK: Final = re.compile(r"\s*[,;|\n]\s*")
+_NEXT_ADDRESS: Final = re.compile(r"(?:\s*[,;|]\s*|\s+)(?=https?://)", re.IGNORECASE)
 _ROOTED: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|/", re.IGNORECASE)
 _EXTENSION: Final = re.compile(r"\.[A-Za-z0-9]{2,5}(?:\?.*)?\Z")
 
@@ -72,18 +73,17 @@ def categories(value: Any) -> Iterator[Part]:
 def _split(value: Any, parts_of: Any, names: _Names) -> Iterator[Part]:
     if isinstance(value, str):
         parts = parts_of(value)
-        yield from [("", value)] if len(parts) < 2 else ((f"[{at}]", part) for at, part in enumerate(parts))
+        yield from ((f"[{at}]" if len(parts) > 1 else "", part) for at, part in enumerate(parts))
     else:
         yield from _parts(value, names, "", 0)
 
 
 def _addresses_of(text: str) -> list[str]:
-    """An address may hold a comma itself: several are only what look like it, one and all."""
+    """An address may hold a comma or a blank itself: several are only what look like it, one and all."""
     parts = [part for part in _BREAK.split(text.strip()) if part]
-    if all(map(_ROOTED.match, parts)):
-        return parts
-    is_list_of_files = all(map(_EXTENSION.search, parts)) and not any(map(_ROOTED.match, parts))
-    return parts if is_list_of_files else [text]
+    are_rooted = [_ROOTED.match(part) is not None for part in parts]
+    is_list = all(are_rooted) or (all(map(_EXTENSION.search, parts)) and not any(are_rooted))
+    return [address for part in (parts if is_list else [text.strip()]) for address in _NEXT_ADDRESS.split(part)]
 
 
 def _parts(value: Any, names: _Names, below: str, depth: int) -> Iterator[Part]:
@@ -123,6 +123,10 @@ Option = tuple[str, Any, Any]
 _NAME: Final = ("name", "names", "option", "optionname", "attribute", "attributename", "key", "label", "title")
 _VALUE: Final = ("value", "values", "optionvalue", "attributevalue", "val", "selected", "choice", "main", "text")
 _WRAPPING: Final = frozenset({"options", "option", "attributes", "attribute", "items", "item", "list", "data"})
+_BESIDE: Final = frozenset({
+    *_NAME, "id", "code", "slug", "type", "kind", "position", "order", "sort", "sortorder", "index", "required",
+    "visible", "variation", "description",
+})  # fmt: skip
 _NO_OPTION: Final = Unread("must be an object with name and value")
 _PAIR: Final = re.compile(r"\s*([^:=]*[^:=\s])\s*[:=]\s*(.*)\Z", re.DOTALL)
 
@@ -187,6 +191,8 @@ def _of_object(value: dict[str, Any], below: str, depth: int) -> Iterator[Option
         yield from _named(value[name], value[held], below)
         return
     if name is not None and below:
+        if any(item not in (None, "", [], {}) and _plain(word) not in _BESIDE for word, item in value.items()):
+            yield below, value[name], _NO_OPTION
         return  # an option without a value says nothing
     for word, item in value.items():
         here = f"{below}.{word}"

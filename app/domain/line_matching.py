@@ -131,6 +131,31 @@ def give_way(lines: Sequence[Line], share: Share, by_sku: Counter[str], room: Co
     return found
 
 
+def standing(
+    lines: Sequence[OrderedLine],
+    shipped: Counter[str],
+    by_sku: Counter[str],
+    claimed: Counter[str],
+    closed: Counter[str],
+) -> Counter[str]:
+    """Units by line that have shipped, once as many as can have moved to lines of which more are claimed to have.
+
+    Those can move that stand on their line though only its SKU was named (`by_sku`), to a line of the SKU that has room
+    beside what is `closed` of it, and none that is claimed where it stands.
+    """
+    found, movable = Counter(shipped), Counter(by_sku)
+    for line in lines:
+        missing = min(claimed[line.refnum], line.quantity - closed[line.refnum]) - found[line.refnum]
+        for other in lines if missing > 0 else ():
+            free = min(movable[other.refnum], found[other.refnum] - claimed[other.refnum])
+            if other.sku == line.sku and other is not line and (units := min(missing, free)) > 0:
+                missing -= units
+                movable[other.refnum] -= units
+                found[other.refnum] -= units
+                found[line.refnum] += units
+    return found
+
+
 def as_bought(lines: Sequence[Line], entries: Sequence[Named], bought: Mapping[str, int]) -> Counter[tuple[str, str]]:
     """Units by line number and SKU, the same however the entries name their lines.
 
@@ -147,10 +172,11 @@ def as_bought(lines: Sequence[Line], entries: Sequence[Named], bought: Mapping[s
     return units
 
 
-def restated(lines: Sequence[OrderedLine], units: int) -> dict[str, int]:
+def restated(lines: Sequence[OrderedLine], units: int, shipped: Mapping[str, int]) -> dict[str, int]:
     """Units of each of these lines of one SKU once together they come to `units`.
 
-    What is taken off comes from the last line first; what is added goes to the last line that has any.
+    What is taken off comes from the last line first, units that have shipped after all others; what is added goes to
+    the last line that has any.
     """
     found = {line.refnum: line.quantity for line in lines}
     difference = units - sum(found.values())
@@ -158,10 +184,11 @@ def restated(lines: Sequence[OrderedLine], units: int) -> dict[str, int]:
     if difference > 0:
         found[alive[-1]] += difference
         return found
-    for refnum in reversed(found):
-        part = min(found[refnum], -difference)
-        found[refnum] -= part
-        difference += part
+    for kept in (shipped, {}):
+        for refnum in reversed(found):
+            part = max(min(found[refnum] - kept.get(refnum, 0), -difference), 0)
+            found[refnum] -= part
+            difference += part
     return found
 
 

@@ -1,8 +1,9 @@
-"""Reads words that have one meaning in many spellings: yes and no, and codes."""
+"""Reads words that have one meaning in many spellings: yes and no, codes, and names of facilities."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection
 from typing import Final
 
@@ -31,9 +32,14 @@ def flag(text: str, more_for_no: Collection[str] = ()) -> bool:
     raise ValueError("must be a word for yes or no, such as true or false")
 
 
+def facility(name: str) -> str:
+    """A facility's name as it is compared: case, blanks and the Unicode form of its letters do not count."""
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+
+
 def currency(text: str) -> str:
     """A currency's code in upper case.  Raises `ValueError` for what is no code."""
     code = text.strip().upper()
-    if not _CURRENCY.match(code):
+    if not (text.isascii() and _CURRENCY.match(code)):  # upper case of other letters may be ASCII
         raise ValueError("must be a code of three letters such as USD")
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from app.domain import spellings
 from app.domain.stock import StockLevel
 
 StockFrom = Literal["", "top", "details"]
@@ -41,13 +42,14 @@ def on_shelf(total: int, unavailable: int) -> tuple[int, int]:
 def sellable_places(level: StockLevel, reserved: int, name_of: Mapping[str, str]) -> frozenset[str]:
     """Where units may be sold from own stock, by a vendor's name of each facility; facilities of one name are added up.
 
+    `name_of` goes by `spellings.facility`.
     Which facility will ship the reserved units nobody knows; when they are all there are, none has any.
     """
     if reserved and not sellable(level.quantity_available, reserved):
         return frozenset()
     units: dict[str, int] = {}
     for detail in level.details:
-        name = name_of.get(detail.place)
+        name = name_of.get(spellings.facility(detail.place))
         if name and detail.quantity_type in OWN_STOCK:
             units[name] = units.get(name, 0) + detail.available
     return frozenset(name for name, count in units.items() if sellable(count))

@@ -9,6 +9,9 @@ from urllib.parse import quote, urljoin
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _PARTS: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)\Z", re.IGNORECASE | re.DOTALL)
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:@\[\]]+)(?::(?P<port>[0-9]{0,5}))?\Z")
+_BARE_HOST: Final = re.compile(r"www\.[^/?#:\s]+\.[A-Za-z]{2,}(?=[/?#:]|\Z)", re.IGNORECASE)
+"""How people write the address of a page: no file of a shop is called so."""
+
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?\.?\Z")
 _UNRESERVED: Final = "/:@!$&'()*+,;=-._~"
 _PLAIN: Final = re.compile(
@@ -35,6 +38,10 @@ def read(raw: str, base: str = "") -> str:
         raise ValueError("is empty")
     if _UNREADABLE.search(text):
         raise ValueError("holds a character that cannot be read")
+    if text.startswith("<"):
+        raise ValueError("is HTML and no address")
+    if _BARE_HOST.match(text):
+        text = f"https://{text}"
     if base and not is_absolute(text):
         text = _joined(base, text)
     if _PLAIN.match(text):

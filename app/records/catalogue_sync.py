@@ -205,6 +205,21 @@ def note_sent(connection: Connection, channel: str, gateway: str, notes: Mapping
         )
 
 
+def note_lost(
+    connection: Connection, channel: str, gateway: str, keys: Collection[str], note: bytes, reason: str
+) -> None:
+    """The vendor has these products no more, though it took them: they are owed again when RetailOps states them.
+
+    `note` is the gateway's own of a product the vendor does not have.
+    """
+    for some in chunked(sorted(keys)):
+        connection.execute(
+            update(catalogue_sync)
+            .where(*CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(some))
+            .values(sent=note, refusal=reason)
+        )
+
+
 _NOTE = (
     update(catalogue_sync)
     .where(

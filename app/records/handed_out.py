@@ -14,11 +14,11 @@ import msgspec
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from app.clock import utc_now
-from app.domain.commands import PackageLine
+from app.domain.commands import Completion, PackageLine
 from app.domain.exact_amounts import units_of
 from app.domain.orders import OrderSketch, SketchLine
 from app.records import search_keys
-from app.records.parcels import Parcel, parcel_of, shipped_units
+from app.records.parcels import Parcel, parcel_of, shipped_units, units_by_sku
 from app.records.pulls import Walk
 from app.records.row_lists import insert_many
 from app.records.search_keys import AsNumber
@@ -33,7 +33,9 @@ class UnshippedUnits(msgspec.Struct):
     units: dict[str, int]
     times: int = 0
     removed: dict[str, int] = {}
-    """Of `units`, those that were closed because `order_update` had taken them off."""
+    """Of `units`, those that were closed because `order_update` had taken them off, by the line it named."""
+    named: dict[str, int] | None = None
+    """`units` by the lines that RetailOps named; None where those are the same."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,45 @@ class KnownOrder:
         return {line.refnum: less for line in self.lines if (less := line.paid_units - line.quantity) > 0}
 
     @property
+    def taken_off(self) -> Counter[str]:
+        """Units by line that `order_update` took off and no completion has closed yet, whether the lines have them."""
+        return self.removed_and_open + Counter(self.dropped)
+
+    @property
     def removed_and_open(self) -> Counter[str]:
         """Of the units taken off, those no completion has closed yet."""
         return Counter(self.removed) - Counter(self.rejected.removed)
 
     @property
+    def shipped(self) -> Counter[str]:
+        """Units by line that have shipped, as its source counts them."""
+        return shipped_units(self.parcels)
+
+    @property
+    def closed_as_named(self) -> Counter[str]:
+        """Units by line that completions closed, by the lines RetailOps named."""
+        return Counter(self.rejected.units if self.rejected.named is None else self.rejected.named)
+
+    @property
+    def shipped_as_named(self) -> Counter[str]:
+        """Units by line that have shipped; those that gave way to closed ones stand on the line those stand on."""
+        return self._less_given_way(self.shipped)
+
+    @property
+    def shipped_by_sku(self) -> Counter[str]:
+        """Of `shipped_as_named`, those that stand on their line though only its SKU was named."""
+        return self._less_given_way(units_by_sku(self.parcels))
+
+    def _less_given_way(self, units: Counter[str]) -> Counter[str]:
+        found = Counter(units)
+        found.subtract(self.closed_as_named)
+        found.update(self.rejected.units)
+        return found
+
+    @property
     def open_units(self) -> Counter[str]:
         """Units by line that are neither shipped, nor closed by a completion, nor taken off; never below 0."""
-        gone = shipped_units(self.parcels) + Counter(self.rejected.units) + self.removed_and_open
+        gone = self.shipped + Counter(self.rejected.units) + self.removed_and_open
         return Counter({line.refnum: max(line.quantity - gone[line.refnum], 0) for line in self.lines})
 
 
@@ -276,39 +309,34 @@ def is_to_note(connection: Connection, channel: str, refnum: str) -> bool:
     return connection.execute(select(handed_out.c.refnum).where(*is_it)).first() is not None
 
 
-def add_rejected(
-    connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine], removed: Iterable[PackageLine] = ()
-) -> None:
-    """These units will never ship; `removed` are those of them that `order_update` had taken off."""
-    _count_rejected(connection, channel, refnum, lines, removed, 1)
+def add_rejected(connection: Connection, channel: str, completion: Completion) -> None:
+    """Its units will never ship."""
+    _count_rejected(connection, channel, completion, 1)
 
 
-def forget_rejected(
-    connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine], removed: Iterable[PackageLine] = ()
-) -> None:
+def forget_rejected(connection: Connection, channel: str, completion: Completion) -> None:
     """The vendor refused to take these units back: they are open again."""
-    _count_rejected(connection, channel, refnum, lines, removed, -1)
+    _count_rejected(connection, channel, completion, -1)
 
 
-def _count_rejected(
-    connection: Connection,
-    channel: str,
-    refnum: str,
-    lines: Iterable[PackageLine],
-    removed: Iterable[PackageLine],
-    sign: int,
-) -> None:
+def _count_rejected(connection: Connection, channel: str, completion: Completion, sign: int) -> None:
+    refnum, unshipped = completion.order_refnum, completion.unshipped
     found = known(connection, channel, [refnum]).get(refnum)
     if found is None:
         return
-    counted = []
-    for before, change in ((found.rejected.units, lines), (found.rejected.removed, removed)):
-        units = Counter(before)
-        for line in change:
-            units[line.line_refnum] += sign * line.quantity
-        counted.append({line: count for line, count in units.items() if count > 0})
-    kept = UnshippedUnits(counted[0], found.rejected.times + (sign > 0), counted[1])
+    before = found.rejected
+    units = _counted(before.units, unshipped, sign)
+    named = _counted(found.closed_as_named, completion.named or unshipped, sign)
+    removed = _counted(before.removed, completion.removed, sign)
+    kept = UnshippedUnits(units, before.times + (sign > 0), removed, None if named == units else named)
     _update(connection, channel, refnum, rejected=msgspec.json.encode(kept))
+
+
+def _counted(before: Mapping[str, int], change: Iterable[PackageLine], sign: int) -> dict[str, int]:
+    units = Counter(before)
+    for line in change:
+        units[line.line_refnum] += sign * line.quantity
+    return {line: count for line, count in units.items() if count > 0}
 
 
 def set_acknowledged(

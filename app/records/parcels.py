@@ -24,11 +24,12 @@ def command_key(order_refnum: str, key: str) -> str:
     return f"{order_refnum}/{key}"
 
 
-class _KeptLine(PackageLine, frozen=True):
+class _KeptLine(PackageLine, frozen=True, omit_defaults=True):
     """A line of a package as its row keeps it."""
 
-    by_sku: int = 0
-    """Units that stand on the line though only its SKU was named; below 0 for those that have given way since."""
+    by_sku: dict[str, int] = msgspec.field(default_factory=dict)
+    """On the package's first line: what the package adds to the units by line that stand there though only their SKU
+    was named, below 0 for those that give way.  Code that does not know it sends the lines on as they are."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,12 @@ class Parcel:
 
     key: str
     retailops_shipment_id: str
-    kept: tuple[_KeptLine, ...]
+    lines: tuple[PackageLine, ...]
+    """What it holds."""
+    by_sku: Mapping[str, int]
+    """Units by line that stand there though only their SKU was named; below 0 for those that have given way."""
     label: str
     label_key: str
-
-    @property
-    def lines(self) -> tuple[PackageLine, ...]:
-        """What it holds."""
-        return tuple(line for line in self.kept if line.quantity)
 
     @property
     def current_key(self) -> str:
@@ -62,16 +61,17 @@ class Parcel:
     @property
     def named(self) -> Counter[str]:
         """Its units by the order line that they named, those left out that named their SKU alone."""
-        units: Counter[str] = Counter()
-        for line in self.kept:
-            units[line.line_refnum] += line.quantity - line.by_sku
+        units = self.units
+        units.subtract(self.by_sku)
         return +units
 
 
 def parcel_of(key: str, retailops_shipment_id: str, lines: bytes, label: str, label_key: str) -> Parcel:
     """From the columns of its row in `packages`."""
     decoded = msgspec.json.decode(lines, type=tuple[_KeptLine, ...])
-    return Parcel(key, canonical(retailops_shipment_id), decoded, label, label_key)
+    held = tuple(PackageLine(line.line_refnum, line.sku, line.quantity, line.source_sku) for line in decoded)
+    by_sku = decoded[0].by_sku if decoded else {}
+    return Parcel(key, canonical(retailops_shipment_id), held, by_sku, label, label_key)
 
 
 def of_order(connection: Connection, channel: str, refnum: str) -> list[Parcel]:
@@ -93,8 +93,7 @@ def units_by_sku(registered: Iterable[Parcel]) -> Counter[str]:
     """Units that stand on a line, by its number, though only their SKU was named."""
     units: Counter[str] = Counter()
     for parcel in registered:
-        for line in parcel.kept:
-            units[line.line_refnum] += line.by_sku
+        units.update(parcel.by_sku)
     return units
 
 
@@ -102,12 +101,10 @@ def register(
     connection: Connection, channel: str, package: Package, by_sku: Mapping[str, int], label: str, now: datetime
 ) -> None:
     """Remember that a package left, what it adds to `units_by_sku`, and the digest of its label."""
-    kept = [
-        _KeptLine(line.line_refnum, line.sku, line.quantity, line.source_sku, by_sku.get(line.line_refnum, 0))
-        for line in package.lines
-    ]
-    moved = by_sku.keys() - {line.line_refnum for line in package.lines}
-    kept += [_KeptLine(refnum, "", 0, by_sku=by_sku[refnum]) for refnum in sorted(moved) if by_sku[refnum]]
+    kept: list[PackageLine] = list(package.lines)
+    if moved := {refnum: count for refnum, count in sorted(by_sku.items()) if count}:
+        first = package.lines[0]
+        kept[0] = _KeptLine(first.line_refnum, first.sku, first.quantity, first.source_sku, moved)
     connection.execute(
         insert(packages),
         {

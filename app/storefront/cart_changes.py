@@ -30,12 +30,21 @@ class Added(NamedTuple):
 
 
 def with_shopper(cart: CartDocument, news: ShopperNews) -> CartDocument:
-    """What the request says of customer, addresses, shipping and notes; what it is silent about stays."""
+    """What the request says of customer, addresses, shipping and notes; what it is silent about stays.
+
+    So does that the billing address is the one of shipping: it goes along with it.
+    """
+    shipping, billing = news.shipping_address or cart.shipping_address, news.billing_address or cart.billing_address
+    is_one = news.is_billed_to_shipping
+    if is_one is None:
+        is_one = cart.billing_address == cart.shipping_address
+    if is_one and news.billing_address is None:
+        billing = shipping
     return msgspec.structs.replace(
         cart,
         customer=msgspec.structs.replace(cart.customer, **news.customer),
-        billing_address=news.billing_address or cart.billing_address,
-        shipping_address=news.shipping_address or cart.shipping_address,
+        billing_address=billing,
+        shipping_address=shipping,
         chosen_shipping=news.chosen_shipping or cart.chosen_shipping,
         notes=cart.notes if news.notes is None else news.notes,
     )

@@ -5,6 +5,7 @@ Nothing is reserved for a cart; stock is checked where units are added, and agai
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -95,12 +96,12 @@ def add(
 
 def remove(shop: Shop, cart_id: str, requested: Sequence[RequestedLine], *, is_offers_only: bool) -> ShownCart:
     """Fewer units; a line of which none are left goes.  A line that is gone already is no fault."""
-    less = {item.line_id: item.quantity for item in requested}
+    less: Counter[str] = Counter()
+    for item in requested:
+        less[item.line_id] += item.quantity
 
     def change(connection: Connection, cart: CartDocument) -> CartDocument:
-        left = [
-            msgspec.structs.replace(line, quantity=line.quantity - less.get(line.external_id, 0)) for line in cart.lines
-        ]
+        left = [msgspec.structs.replace(line, quantity=line.quantity - less[line.external_id]) for line in cart.lines]
         return msgspec.structs.replace(cart, lines=tuple(line for line in left if line.quantity > 0))
 
     return _changed(shop, cart_id, change, is_offers_only)

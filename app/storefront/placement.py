@@ -17,7 +17,7 @@ from app.records import held_orders
 from app.storefront import cart_check
 from app.storefront.cart_changes import check_stock, requested_lines, with_coupons, with_shopper
 from app.storefront.cart_document import CartDocument
-from app.storefront.goods import find_units
+from app.storefront.goods import Unit, find_units
 from app.storefront.order_document import OrderDocument
 from app.storefront.order_progress import with_transactions
 from app.storefront.pricing import Priced, is_deliverable
@@ -50,14 +50,14 @@ class Placed(NamedTuple):
 
 def placed(connection: Connection, shop: Shop, known: CartDocument, checkout: Checkout) -> Placed:
     """The order this cart makes, at the prices the shopper was shown.  Raises `ShopRefused` and `Disagreement`."""
-    doubt = _check_lines(shop, known, checkout.read_lines())
+    lines = requested_lines(known.lines)
+    units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in lines))
+    doubt = _check_lines(shop, known, units, checkout.read_lines())
     cart = with_coupons(with_shopper(known, checkout.shopper), checkout.coupons, shop.options)
     if not (cart.needs_shipping or checkout.is_offers_only or shop.options.offers_only):
         raise ShopRefused("nothing_to_ship")
     priced = cart.priced(shop.options)
     _check_shipping(cart, priced, checkout, shop)
-    lines = requested_lines(cart.lines)
-    units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in lines))
     check_stock(lines, units, {})
     refnum = shop.refnum_prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
     document = OrderDocument(
@@ -88,18 +88,21 @@ def placed(connection: Connection, shop: Shop, known: CartDocument, checkout: Ch
     return Placed(document, {unit.item.sku: unit.sellable for unit in units if unit is not None})
 
 
-def _check_lines(shop: Shop, cart: CartDocument, stated: Sequence[StatedLine]) -> str:
-    """The shopper bought what the cart holds.
+def _check_lines(
+    shop: Shop, cart: CartDocument, units: Sequence[Unit | None], stated: Sequence[StatedLine]
+) -> str:  # fmt: skip
+    """The shopper bought what the cart holds, and its goods still have the SKUs that were shown.
 
     Returns why the order is doubtful where that was refused before.  Raises `Disagreement`.
     """
     if not cart.lines:
         raise ShopRefused("cart_differs", "the cart is empty")
-    if cart_check.has_stated_lines(cart, stated):
+    has_skus = all(unit is None or unit.item.sku == line.sku for unit, line in zip(units, cart.lines, strict=True))
+    if has_skus and cart_check.has_stated_lines(cart, stated):
         return ""
     mark = cart_check.lines_mark(cart, stated)
     if mark not in cart.refused:
-        raise Disagreement(mark, "the lines are not those of the cart")
+        raise Disagreement(mark, "the lines are not those of the cart" if has_skus else "goods have other SKUs now")
     return f"LINES_DIFFER: {shop.vendor} insists on other lines than those of the cart; {cart_check.REMEDY}"
 
 

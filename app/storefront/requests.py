@@ -46,6 +46,8 @@ class ShopperNews:
     shipping_address: Address | None
     chosen_shipping: str
     notes: str | None
+    is_billed_to_shipping: bool | None = None
+    """Whether the billing address is the one of shipping; None where nothing is said of that."""
 
 
 @dataclass(frozen=True)

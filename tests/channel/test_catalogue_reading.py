@@ -139,6 +139,8 @@ def fields_of(**general: Any) -> tuple[dict[str, Any], list[tuple[str, str, list
         ({"RequiresShipping": "sometimes"}, "requires_shipping"),
         ({"Title": {"en": "Mug"}}, "title"), ({"URL": "ftp://shop.example/a"}, "url"), ({"URL": []}, "url"),
         ({"Images": ["C:\\a.jpg"]}, "images"), ({"Images": "data:image/png;base64,AA"}, "images"),
+        ({"Images": False}, "images"), ({"Images": '<img src="/a.jpg">'}, "images"), ({"URL": True}, "url"),
+        ({"Options": [{"option": "Size", "choices": ["M"], "id": 3}]}, "options"),
         ({"Categories": ["x" * 256]}, "categories"), ({"Options": "red"}, "options"),
         ({"ParentSKU": "x" * 256}, "parent_sku"), ({"ParentSKU": 1.5}, "parent_sku"),
     ],
@@ -199,6 +201,7 @@ A, B = "https://shop.example/a.jpg", "https://shop.example/b.jpg"
 @pytest.mark.parametrize(
     "shape",
     [
+        f"{A} {B}", f"{A} | {B};",
         [A, B], f"{A}, {B}", f"{A};{B}", {"gallery": [B], "main": A}, [{"href": A}, {"uri": B}], [[A], [B]],
         {"1": A, "2": B}, [{"image": {"url": A, "alt": "a mug"}}, {"link": B}],
         {"main": {"src": A}, "other": {"src": B}},
@@ -213,6 +216,7 @@ def test_p34_pictures_are_read_in_every_plain_shape(shape: Any) -> None:
     "shape",
     [
         ["Mugs", "Gifts > Cheap"], "Mugs, Gifts > Cheap", {"main": "Mugs", "more": ["Gifts > Cheap"]},
+        "Mugs; Gifts > Cheap;",
         [["Mugs"], ["Gifts > Cheap"]], [{"name": "Mugs", "url": "/c/1"}, {"path": "Gifts > Cheap", "id": 7}],
         {"Mugs": True, "Gifts > Cheap": True, "Tea": False}, {"name": "Mugs", "children": [{"name": "Gifts > Cheap"}]},
     ],
@@ -220,6 +224,35 @@ def test_p34_pictures_are_read_in_every_plain_shape(shape: Any) -> None:
 def test_p34_categories_are_read_in_every_plain_shape(shape: Any) -> None:
     fields, told = fields_of(Categories=shape)
     assert told == [] and fields["categories"] == ("Mugs", "Gifts > Cheap")
+
+
+def test_p34_an_address_may_hold_commas_or_blanks_and_a_list_may_end_in_one() -> None:
+    def pictures(text: str) -> tuple[str, ...]:
+        fields, told = fields_of(Images=text)
+        assert told == []
+        return tuple(fields["images"])
+
+    sized = "https://img.example/w_100,h_200/a.jpg"
+    assert pictures(f"{sized},{sized}?v=2 {B}") == (sized, f"{sized}?v=2", B)
+    assert pictures("https://img.example/a b.jpg") == ("https://img.example/a%20b.jpg",)
+    assert pictures(f" {A}, ") == (A,) and pictures("www.shop.example/a.jpg") == ("https://www.shop.example/a.jpg",)
+    assert pictures(" , ") == () and fields_of(Categories=" ; ")[0]["categories"] == ()
+    assert fields_of(Categories="Mugs,")[0]["categories"] == ("Mugs",)
+    assert fields_of(Options=[{"name": "Size", "id": 3, "value": None}])[0]["options"] == (), "it states no value"
+
+
+def test_r7_an_object_has_one_number_however_it_is_spelled() -> None:
+    rows = [record(number, {"General": {"SKU": "A"}}) for number in (7, "7", 7.0, "7.0", "007", " 7")]
+    statements, told = read({"data": rows})
+    assert told == [] and {(one.identity, one.fields["product_id"]) for one in statements} == {("product:7", "7")}
+    statements, _ = read({"data": [record(number, {"General": {"SKU": "A"}}) for number in (0, "0.0", "", None)]})
+    assert {one.identity for one in statements} == {""}
+
+
+def test_p34_a_blank_switches_nothing_on_that_was_switched_off() -> None:
+    for blank in ("", "  ", None):
+        fields, told = fields_of(Title="Mug", Enabled=blank)
+        assert told == [] and fields["title"] == "Mug" and "is_enabled" not in fields
 
 
 def test_p34_words_for_not_sold_are_a_setting_and_others_are_an_error(

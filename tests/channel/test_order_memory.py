@@ -104,6 +104,62 @@ def test_p34_units_that_name_a_line_make_those_give_way_that_named_its_sku_alone
     assert codes(again) == ["MORE_THAN_ORDERED", "EMPTY_PACKAGE"]
 
 
+def test_p34_units_closed_by_name_make_those_give_way_that_shipped_by_their_sku_alone(
+    retailops: Caller, empty: Sandbox
+) -> None:
+    """Named as unshipped, or taken off: Pipe17 closes them on the line that has them open."""
+    order = ordered(retailops, empty, ("MUG-RED", 1), ("MUG-RED", 3))
+    assert codes(retailops.ship(order, 501, package_items=[{"sku": "MUG-RED", "quantity": 1}])) == []
+    unshipped = [{**item(order, 0, 1), "unshipped_quantity": 1}]
+    assert codes(retailops.ask("order_complete", order=named(order, unshipped_items=unshipped)), "warning") == [
+        "UNITS_OPEN", "UNITS_OPEN_AT_PIPE17",
+    ]  # fmt: skip
+    no_other = [{**unshipped[0], "sku": ""}]
+    assert "COMPLETION_CORRECTED" in codes(
+        retailops.ask("order_complete", order=named(order, unshipped_items=no_other))
+    )
+    unshipped += [{**item(order, 1, 2), "unshipped_quantity": 2}]
+    again = retailops.ask("order_complete", order=named(order, unshipped_items=unshipped))
+    assert (again["status"], codes(again)) == ("success", ["COMPLETION_CORRECTED"])
+    assert held(empty, order) == [("shipped", {"1": 1}), ("rejected", {"2": 1}), ("rejected", {"2": 2})]
+    assert status(empty, order) == "fulfilled" and left_open(retailops) == []
+    assert "MORE_THAN_ORDERED" in codes(retailops.ship(order, 502, package_items=[item(order, 1, 2)]))
+
+    other = ordered(retailops, empty, ("MUG-RED", 2), ("MUG-RED", 2), number=71)
+    retailops.ship(other, 503, package_items=[{"sku": "MUG-RED", "quantity": 2}])
+    retailops.ask("order_update", order=named(other, order_items=[{**item(other, 0, 2), "removed": True}]))
+    for _ in range(2):
+        done = retailops.ask("order_complete", order=named(other))
+        assert (done["status"], codes(done)) == ("success", [])
+    assert held(empty, other) == [("shipped", {"1": 2}), ("rejected", {"2": 2})]
+    assert status(empty, other) == "fulfilled"
+
+
+@pytest.mark.parametrize("ships_first", [True, False])
+def test_p34_units_taken_off_by_their_sku_alone_are_others_than_those_that_ship_by_name(
+    retailops: Caller, empty: Sandbox, ships_first: bool
+) -> None:
+    order = ordered(retailops, empty, ("MUG-RED", 2), ("MUG-RED", 2))
+
+    def ship() -> None:
+        assert codes(retailops.ship(order, 501, package_items=[item(order, 1, 2)])) == []
+
+    if ships_first:
+        ship()
+    fewer = [{"order_item_id": 1, "sku": "MUG-RED", "quantity": 2}]
+    retailops.ask("order_update", order=named(order, order_items=fewer))
+    if not ships_first:
+        ship()
+        assert "MORE_THAN_ORDERED" in codes(retailops.ship(order, 502, package_items=[item(order, 0, 1)]))
+    relabelled = retailops.ship(order, 503, package_items=[item(order, 1, 2)], tracking_number="1Z-NEW")
+    assert codes(relabelled) == ["LABEL_REPLACED"], "it is known as stated"
+    done = retailops.ask("order_complete", order=named(order))
+    assert (done["status"], codes(done)) == ("success", [])
+    shipped, closed = ("2", "1") if ships_first else ("1", "2")
+    assert held(empty, order) == [("shipped", {shipped: 2}), ("rejected", {closed: 2})]
+    assert status(empty, order) == "fulfilled" and left_open(retailops) == []
+
+
 def test_p34_only_what_is_left_over_of_a_sku_is_reported(retailops: Caller, empty: Sandbox) -> None:
     order = ordered(retailops, empty, ("MUG-RED", 2), ("MUG-RED", 1))
     answer = retailops.ship(order, 501, package_items=[{"sku": "MUG-RED", "quantity": 4}])

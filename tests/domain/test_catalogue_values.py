@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app.domain import prices, spellings
+from app.domain.catalogue import Item, Product, of_group
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,28 @@ def test_p36_flags_and_codes_are_read_without_regard_to_case() -> None:
     for word in ("perhaps", "", "2"):
         with pytest.raises(ValueError, match="yes or no"):
             spellings.flag(word)
-    for code in ("$", "US", "USDX", "ÄÖÜ", ""):
+    for code in ("$", "US", "USDX", "ÄÖÜ", "dıs", "uß", ""):
         with pytest.raises(ValueError, match="three letters"):
             spellings.currency(code)
+
+
+def test_p36_no_amount_is_inherited_in_another_currency() -> None:
+    def costs(variant: Item, product: Item) -> tuple[Decimal | None, Decimal | None, str | None]:
+        [unit] = Product(product, (variant,)).units
+        return unit.price, unit.sale_price, unit.currency
+
+    dollars = Item(price=Decimal(80), sale_price=Decimal(60), currency="USD", title="Tee")
+    assert costs(Item(sku="A"), dollars) == (80, 60, "USD")
+    assert costs(Item(sku="A", currency="USD"), dollars) == (80, 60, "USD")
+    assert costs(Item(sku="A", price=Decimal(75), currency="EUR"), dollars) == (75, None, "EUR")
+    assert costs(Item(sku="A", currency="EUR"), dollars) == (None, None, "EUR"), "80 dollars are not 80 euros"
+    anywhere = Item(price=Decimal(80), sale_price=Decimal(60))
+    assert costs(Item(sku="A", currency="EUR"), anywhere) == (80, 60, "EUR"), "of no stated currency"
+    blue = of_group(Item(currency="EUR", price=Decimal(70)), Item(sku="A"))
+    assert costs(blue, dollars) == (70, None, "EUR"), "a colour between the product and its size"
+
+
+def test_p36_a_facility_has_one_name_however_it_is_written() -> None:
+    spelled = ("Z\u00fcrich Nord", "Zu\u0308rich Nord", " Z\u00dcRICH  nord ", "z\u00fcrich\u00a0nord")
+    assert len({spellings.facility(name) for name in spelled}) == 1
+    assert len({spellings.facility(name) for name in ("Zürich", "Zurich", "Zürich 2")}) == 3

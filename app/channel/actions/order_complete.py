@@ -33,7 +33,6 @@ from app.domain.orders import OrderSketch
 from app.errors import GatewayError
 from app.records import handed_out
 from app.records.outbox import Owed
-from app.records.parcels import shipped_units
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,7 @@ class CompleteOrder(OrderCommand):
         known = order.as_of(connection)
         if known.state == "cancelled":
             return Plan([Event("error", "ORDER_CANCELLED", "the order is cancelled; nothing was changed", order.named)])
-        shipped = shipped_units(known.parcels)
-        closing, open_units, events = to_close(known, shipped, payload.unshipped)
+        closing, open_units, events = to_close(known, payload.unshipped)
         still_open = any(open_units[line.refnum] for line in known.lines if line.needs_shipping)
         names_a_line = any(named_lines(known.lines, item.line_refnum, item.sku) for item in payload.unshipped)
         if still_open and not payload.shipped and not names_a_line:
@@ -107,18 +105,22 @@ class CompleteOrder(OrderCommand):
             events.append(Event("warning", "UNITS_OPEN", message, order.named))
         if known.shipping is None:
             known = replace(known, shipping=self._sketch.shipping, shipping_tax=self._sketch.shipping_tax)
-        completed = Completed(known, closing, shipped, is_all_closed=not still_open)
+        completed = Completed(known, closing, is_all_closed=not still_open)
         owed, of_money = give_back(connection, order.channel, order.source, completed, order.clock())
         events += of_money
         if owed is None:
             return Plan(events)
-        unshipped = tuple(item.package_line for item in closing)
-        removed = tuple(item.package_line for item in closing if item.is_removed)
+        completion = Completion(
+            order.refnum,
+            tuple(item.package_line for item in closing),
+            known.rejected.times + 1,
+            tuple(item.named_line for item in closing if item.is_removed),
+            tuple(item.named_line for item in closing) if any(item.instead for item in closing) else (),
+        )
         left_open = "UNITS_OPEN" if still_open else ""
         handed_out.set_state(connection, order.channel, order.refnum, "completed")
-        handed_out.add_rejected(connection, order.channel, order.refnum, unshipped, removed)
+        handed_out.add_rejected(connection, order.channel, completion)
         handed_out.note_left_open(connection, order.channel, order.refnum, left_open, order.clock())
-        completion = Completion(order.refnum, unshipped, known.rejected.times + 1, removed)
         return Plan(events, [*owed, Owed(order.source.token, "complete_order", completion, order.named)])
 
     def correct(self, connection: Connection) -> Plan:
@@ -144,7 +146,7 @@ class CompleteOrder(OrderCommand):
         """Its units are open again, and after the first completion so is the order."""
         connection, channel, completion = answer.connection, answer.channel, answer.body
         refnum, code = completion.order_refnum, answer.settled.code or "REFUSED"
-        handed_out.forget_rejected(connection, channel, refnum, completion.unshipped, completion.removed)
+        handed_out.forget_rejected(connection, channel, completion)
         handed_out.note_left_open(connection, channel, refnum, code, answer.now)
         if completion.number == 1:
             handed_out.set_state(connection, channel, refnum, "open")

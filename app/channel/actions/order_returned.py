@@ -225,11 +225,11 @@ class ReturnOrder(OrderCommand):
 
     def _goods(self, connection: Connection, entries: Sequence[Entry], currency: str) -> ReturnedMoney:
         """What came back by order line, and what the money is for; the money is RetailOps'."""
-        order = self.order.known
+        order = self.order.as_of(connection)
         entries = [entry for entry in entries if entry.source != (CALLBACK, self.natural_key)]
         before = Counter(refunds.returned_units(entries, (CALLBACK, self.natural_key)))
         payload = self._payload
-        found = returned_goods.came_back(connection, self.order.channel, order, payload.lines, payload.shipped, before)
+        found = returned_goods.came_back(order, payload.lines, payload.shipped, before)
         return ReturnedMoney(order, entries, payload, found, currency)
 
 

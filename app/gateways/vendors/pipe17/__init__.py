@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from app.domain import spellings
 from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools, Vendor
@@ -19,7 +20,7 @@ from app.gateways.vendors.pipe17.connection.api import TOKEN, Api
 from app.gateways.vendors.pipe17.connection.facilities import Facilities
 from app.gateways.vendors.pipe17.connection.hints import Hints
 from app.gateways.vendors.pipe17.connection.integration import Integration
-from app.gateways.vendors.pipe17.connection.locations import Locations, name_key
+from app.gateways.vendors.pipe17.connection.locations import Locations
 from app.gateways.vendors.pipe17.fulfilments import Fulfilments
 from app.gateways.vendors.pipe17.holdings import Pipe17Holdings
 from app.gateways.vendors.pipe17.options import Pipe17Options
@@ -74,7 +75,7 @@ class Pipe17Vendor(Vendor):
 
     def faults(self, options: Pipe17Options) -> list[str]:
         found = learned_rate.faults(options)
-        if len({name_key(name) for name in options.locations}) < len(options.locations):
+        if len({spellings.facility(name) for name in options.locations}) < len(options.locations):
             found.append("locations: two facilities have the same name but for case and blanks")
         if options.integration_refresh_s == 0 and options.entity_directions != "ours":
             found.append("entity_directions counts only where integration_refresh_s is not 0")

@@ -10,13 +10,13 @@ import click
 import msgspec
 
 from app.deadline import Deadline
+from app.domain import spellings
 from app.domain.facts import Obstacle
 from app.gateways.calls import Call
 from app.gateways.command_context import CommandContext
 from app.gateways.vendors.pipe17 import VENDOR, Pipe17Gateway
 from app.gateways.vendors.pipe17.connection.connector_settings import definition
 from app.gateways.vendors.pipe17.connection.facilities import Place, Step
-from app.gateways.vendors.pipe17.connection.locations import name_key
 from app.records import channels, refused
 from app.records.database import DatabaseUnavailable
 from app.terminal import (
@@ -193,7 +193,9 @@ def _send_refused_stock(context: CommandContext, channel: str, steps: Sequence[S
     if database is None:
         return  # Nothing was ever refused here, or the server says what is wrong with its database.
     gone = [
-        Obstacle("location", name_key(step.facility)) for step in steps if step.done in ("ready", "linked", "created")
+        Obstacle("location", spellings.facility(step.facility))
+        for step in steps
+        if step.done in ("ready", "linked", "created")
     ]
     try:
         with database.write() as connection:

@@ -38,7 +38,9 @@ DOUBTFUL: Final = "doubtful"
 """Digest of a product Rally may have in one form or another: it refused the newest, or its answer was lost."""
 
 GONE: Final = "HTTP_404"
-"""Rally has no such product, so there is nothing to take away."""
+"""Rally has no such product."""
+
+LOST: Final = "Rally has its product no more; it is made anew when RetailOps states the product again"
 
 
 class ProductNote(msgspec.Struct, omit_defaults=True):
@@ -96,10 +98,15 @@ class Products(_Facts, CatalogueSink):
             return self._send_removal(change.key, known, refusals, call)
         paths = tuple(dict.fromkeys(path for item in (product.item, *product.units) for path in item.categories or ()))
         digest = _digest(product_json(product, {}, self._options))
+        there = []
+        for path in paths:
+            reason = "" if path in known.categories else self._send_category(path, call)
+            if reason:  # No product names its categories to Rally: it is sent all the same.
+                refused = Refusal(f"one of its categories: {reason}", product.item.sku, product.item.product_id)
+                refusals = (*refusals, refused)
+            else:
+                there.append(path)
         try:
-            for path in paths:
-                if path not in known.categories:
-                    self._send_category(path, call)
             if digest != known.digest or change.is_uncertain:
                 self._api.send("product-update", body, call)
         except Refused as error:
@@ -107,14 +114,18 @@ class Products(_Facts, CatalogueSink):
             refused = Refusal(error.message, product.item.sku, product.item.product_id)
             note = ProductNote(DOUBTFUL if known.digest else "", known.categories)
             return ProductSent(change.key, encode(note), (refused,))
-        return ProductSent(change.key, msgspec.json.encode(ProductNote(digest, paths)), refusals)
+        return ProductSent(change.key, msgspec.json.encode(ProductNote(digest, tuple(there))), refusals)
 
-    def _send_category(self, path: str, call: Call) -> None:
-        """Unless it was sent; products that are sent at the same time wait for it."""
+    def _send_category(self, path: str, call: Call) -> str:
+        """Unless it was sent; products that are sent at the same time wait for it.  Why Rally refused it, or ""."""
         with self._turns.setdefault(path, threading.Lock()):
             if path not in self._sent_categories:
-                self._api.send("category-update", category_json(path, self._options), call)
+                try:
+                    self._api.send("category-update", category_json(path, self._options), call)
+                except Refused as error:
+                    return error.message
                 self._sent_categories.add(path)
+        return ""
 
     def _send_removal(self, key: str, known: ProductNote, refusals: tuple[Refusal, ...], call: Call) -> ProductSent:
         if known.digest:
@@ -159,7 +170,13 @@ class Stock(_Facts, StockSink):
                 results.append(StockSent(change.sku, encoded, was_sent=False))
             else:
                 due[change.sku] = change.sku, note
-        return call.send_each(partial(self._send_stock, call), due, results)
+        lost: set[str] = set()
+        sent = call.send_each(partial(self._send_stock, call, lost), due, results)
+        if lost:
+            with self._merchant.database.write() as connection:
+                nothing = encode(ProductNote())
+                catalogue_sync.note_lost(connection, self._merchant.channel, GATEWAY, lost, nothing, LOST)
+        return sent
 
     def in_words(self, sent: bytes) -> Mapping[str, str]:
         note = read_note(sent, StockNote)
@@ -177,7 +194,8 @@ class Stock(_Facts, StockSink):
         is_known = note is not None and note.digest != ""
         return is_known and product.item.is_enabled is not False and is_buyable(unit, self._options)
 
-    def _send_stock(self, call: Call, due: tuple[str, StockNote]) -> StockSent:
+    def _send_stock(self, call: Call, lost: set[str], due: tuple[str, StockNote]) -> StockSent:
+        """`lost` gets the products that somebody has deleted at Rally."""
         sku, note = due
         body = {
             "external_product_id": note.product,
@@ -188,7 +206,11 @@ class Stock(_Facts, StockSink):
         try:
             self._api.send("product-inventory-update", body, call)
         except Refused as error:
-            return StockSent(sku, encode(note), error.message, obstacles=(Obstacle("product", sku),))
+            reason = error.message
+            if error.code == GONE:
+                lost.add(note.product)
+                reason = LOST
+            return StockSent(sku, encode(note), reason, obstacles=(Obstacle("product", sku),))
         return StockSent(sku, encode(note))
 
 

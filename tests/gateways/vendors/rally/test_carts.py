@@ -64,6 +64,33 @@ def test_shipping_and_tax_follow_the_address_by_code_or_by_name(stage: Stage) ->
     assert update(stage, cart, shipping_address={**TEXAS, "country_code": "DE"})["shipping_lines"] == []
 
 
+def test_p37_units_of_a_line_removed_in_two_entries_add_up(stage: Stage) -> None:
+    cart = stage.cart(TEE=3, MUG=1)
+    line = cart["line_items"][0]["external_id"]
+    twice = {"line_items": [{"external_id": line, "quantity": 1}] * 2}
+    left = stage.call("POST", f"/carts/{cart['external_id']}/remove", twice).body
+    assert [(item["sku"], item["quantity"]) for item in left["line_items"]] == [("TEE", 1), ("MUG", 1)]
+
+
+def test_p37_an_address_that_is_said_to_be_that_of_shipping_goes_along_with_it(stage: Stage) -> None:
+    cart = stage.cart(TEE=1)
+
+    def cities(**customer: Any) -> tuple[str, str, bool]:
+        shopper = update(stage, cart, customer=customer)["customer"]
+        both = shopper["billing_address"]["city"], shopper["shipping_address"]["city"]
+        return *both, shopper["is_billing_equal_shipping"]
+
+    def place(city: str) -> dict[str, str]:
+        return {**TEXAS, "city": city}
+
+    assert cities(shipping_address=place("A"), billing_address=place("B")) == ("B", "A", False)
+    assert cities(shipping_address=place("C")) == ("B", "C", False)
+    assert cities(is_billing_equal_shipping=True) == ("C", "C", True)
+    assert cities(shipping_address=place("D")) == ("D", "D", True), "as the cart was answered"
+    assert cities(shipping_address=place("E"), is_billing_equal_shipping=False) == ("D", "E", False)
+    assert cities(billing_address=place("F")) == ("F", "E", False)
+
+
 def test_coupons_are_the_whole_wanted_state(stage: Stage) -> None:
     cart = update(stage, stage.cart(TEE=1, MUG=1), shipping_address=TEXAS)
     before = cart["total"]

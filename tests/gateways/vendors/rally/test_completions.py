@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
+from tests.gateways.vendors.rally.books import assert_books_hold, given_back
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, money, opened
 from tests.retailops import codes
 
@@ -99,6 +100,27 @@ def test_p34_lines_of_one_sku_are_shipped_returned_and_closed_in_order(shop: Sho
     assert money(returned["amount"]) == 30
     told = {row["external_id"]: row["quantity"] for row in returned["refunds"] if row["type"] == "line_item"}
     assert told == {first: 2, second: 1}, "money and units are split over the lines"
+
+
+def test_p19_units_shipped_by_their_sku_alone_leave_the_money_to_the_lines_that_are_named(shop: Shop) -> None:
+    """Nobody but this server said which line they are of: later statements that name one do."""
+    order = shop.buy_and_pull(skus={TEE: 1}, offer_skus={TEE: 3})
+    refnum, (first, second) = order["channel_order_refnum"], order["order_items"]
+
+    def return_second(number: int) -> dict[str, Any]:
+        named = {"channel_item_refnum": second["channel_item_refnum"], "sku": TEE, "quantity": 1, "subtotal_amt": 20}
+        return shop.give_back(number, 20, refnum, items=[named])
+
+    box = {"retailops_package_id": 1, "tracking_number": "1Z1", "package_items": [{"sku": TEE, "quantity": 1}]}
+    shipment = {"retailops_shipment_id": 501, "packages": [box]}
+    assert codes(shop.retailops.ask("order_shipment_submit", channel_order_refnum=refnum, shipment=shipment)) == []
+    assert codes(return_second(7)) == []
+    done = shop.complete(refnum, unshipped_items=[as_in_2016(first, 1), as_in_2016(second, 2)])
+    assert (done["status"], codes(done)) == ("success", [])
+    names = first["channel_item_refnum"], second["channel_item_refnum"]
+    assert [given_back(shop, refnum)[name] for name in (*names, "tax")] == [20, 60, 2], "the first line bears the tax"
+    assert "RETURN_EXCEEDS_SHIPPED" in codes(return_second(8)), "one unit has shipped"
+    assert_books_hold(shop, refnum)
 
 
 def test_p34_an_update_by_sku_alone_takes_off_the_last_line_first(shop: Shop) -> None:

@@ -102,6 +102,43 @@ def test_a_category_is_told_when_it_is_new(shop: Shop) -> None:
     assert sorted(call["body"]["title"] for call in shop.told("category-update")) == ["Kitchen", "Sale", "Shirts"]
 
 
+def test_p34_a_category_that_rally_refuses_costs_no_product_its_price(shop: Shop) -> None:
+    def goods(price: str) -> Any:
+        made = record(1, TEE, price)
+        made["feed_data"]["Categories"] = ["Shirts", "Sale"]
+        return made
+
+    shop.fault("status", path="webhooks/category-update", code=422)
+    shop.push([goods("20.00")])
+    shop.settle()
+    assert len(shop.view("categories")) == 1, "the other one is there"
+    assert [call["body"]["variants"][0]["prices"][0]["price"] for call in shop.told("product-update")] == [20]
+    shop.push([goods("20.00")])
+    shop.settle()
+    assert sorted(shop.view("categories")) == ["Sale", "Shirts"], "what was refused is owed again when it is stated"
+    assert len(shop.told("product-update")) == 1
+
+
+def test_p33_a_product_that_was_deleted_at_rally_is_made_anew_when_it_is_stated_again(shop: Shop) -> None:
+    shop.offer(TEE=5, MUG=5)
+    shop.forget()
+    shop.fault("status", path="webhooks/product-inventory-update", code=404)
+    shop.set_stock(TEE=4)
+    shop.settle()
+    assert shop.told() == []
+    assert eventually(lambda: codes(shop.set_stock())) == ["LATE_STOCK_REFUSED"]
+    shop.set_stock(TEE=3)
+    shop.settle()
+    assert shop.told() == [], "it goes with its product"
+    shop.push([record(100, TEE, "20.00"), record(101, MUG, "20.00")])
+    shop.settle()
+    [told] = shop.told("product-update")
+    assert [(item["external_sku"], item["inventory_quantity"]) for item in told["body"]["variants"]] == [(TEE, 3)]
+    shop.set_stock(TEE=2)
+    shop.settle()
+    assert at_rally(shop)[TEE] == 2 and codes(shop.set_stock(TEE=2)) == []
+
+
 def test_stock_is_absolute_and_zero_is_told(shop: Shop) -> None:
     shop.offer(TEE=5, MUG=5)
     shop.forget()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.domain.commands import Cancellation
 from app.gateways.calls import Call
+from app.records.catalogue_statements import Statement
 from app.records.database import Database
 from app.records.tables.orders import held_back
 from app.storefront import order_store as orders
@@ -96,6 +98,23 @@ def test_p37_units_that_moved_between_lines_are_refused(stage: Stage) -> None:
     assert stage.order(other_size, line_items=[large]).code == "cart_has_been_updated"
     reordered = stage.order(cart, line_items=[mug, {"sku": "TEE", "quantity": 2, "price": "whatever"}])
     assert reordered.status == 200, "in another order and named by its SKU it is the same"
+
+
+def test_p37_goods_that_got_another_sku_since_the_cart_was_shown_are_refused_once(stage: Stage) -> None:
+    """Else units of one SKU would be counted and those of the other sold (R25)."""
+    stage.set_goods(Statement("product:1", {"sku": "OLD", "price": Decimal(30)}))
+    stage.set_stock(OLD=2, NEW=9)
+    shown, kept = bought(stage, OLD=2), bought(stage, OLD=1)
+    stage.set_goods(Statement("product:1", {"sku": "NEW"}))
+    refused = stage.order(shown)
+    assert (refused.status, refused.code) == (422, "cart_has_been_updated")
+    fresh = stage.call("POST", f"/carts/{shown['external_id']}").body
+    assert [line["sku"] for line in fresh["line_items"]] == ["NEW"]
+    made = stage.order(fresh)
+    assert made.status == 200 and [line["sku"] for line in made.body["line_items"]] == ["NEW"] and held(stage) == {}
+    assert stage.order(kept).code == "cart_has_been_updated"
+    insisted = stage.order(kept).body["external_id"]
+    assert held(stage)[insisted].startswith("LINES_DIFFER"), "the shopper has paid: a person looks at it"
 
 
 @pytest.mark.both_databases

@@ -359,6 +359,8 @@ def test_with_regional_stocks_all_are_empty_once_orders_hold_every_unit() -> Non
     level = StockLevel(5, (StockDetail("internal", "Dallas", 5, 5), StockDetail("internal", "Reno", 0, 0)))
     assert available.of(level, 4) == {"north": True, "west": False}
     assert available.of(level, 5) == {"north": False, "west": False}
+    spelled = StockLevel(5, (StockDetail("internal", " DALLAS", 5, 5),))
+    assert available.of(spelled, 0) == {"north": True, "west": False}, "a facility has one name for every vendor"
 
 
 def test_what_an_order_takes_and_gives_back_shows_in_the_feed(

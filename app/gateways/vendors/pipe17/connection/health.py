@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from app.domain import spellings
 from app.domain.findings import Finding
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.calls import Call, Health
 from app.gateways.vendors.pipe17.connection.api import NOT_PIPE17, Api, NoGrant
 from app.gateways.vendors.pipe17.connection.integration import SPARE_S, Integration
-from app.gateways.vendors.pipe17.connection.locations import Location, Locations, name_key
+from app.gateways.vendors.pipe17.connection.locations import Location, Locations
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.order_mapping import ANY_METHOD
 
@@ -78,11 +79,11 @@ def _locations(options: Pipe17Options, integration: Integration, locations: Loca
     if options.inflight_location:
         named["inflight_location"] = options.inflight_location
     wrong = [f"{what} {why}" for what, place in named.items() if (why := _why_not(shown.get(place), options))]
-    names = Counter(name_key(location.name) for location in shown.values() if location.is_active)
+    names = Counter(spellings.facility(location.name) for location in shown.values() if location.is_active)
     wrong += [
         f"facility '{facility}' of facilities names a location that does not exist"
         for facility, name in options.facilities.items()
-        if not names[name_key(name)]
+        if not names[spellings.facility(name)]
     ]
     ids = [place for place in served.only(settings.location_filter).ids if place in shown]
     for sentence in wrong:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from app.domain import spellings
 from app.errors import GatewayError, Misconfigured
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api
@@ -52,7 +53,7 @@ class Served:
 
     def find(self, facility: str) -> str | None:
         """The location of a facility, or None when no single one has its name."""
-        return self.by_facility.get(name_key(facility))
+        return self.by_facility.get(spellings.facility(facility))
 
     def only(self, ids: Collection[str]) -> Served:
         """Those among these; an empty filter restricts nothing."""
@@ -76,7 +77,7 @@ class Locations:
         self._requested_at = NEVER
         self._configured: Served | None = None
         if places := api.options.locations:
-            by_facility = {name_key(name): location_id for name, location_id in places.items()}
+            by_facility = {spellings.facility(name): location_id for name, location_id in places.items()}
             facility_of = {location_id: name for name, location_id in reversed(list(places.items()))}
             self._configured = Served(tuple(sorted(set(by_facility.values()))), by_facility, facility_of)
 
@@ -159,18 +160,14 @@ class Locations:
 
         A name that several locations have stands for none of them.
         """
-        times = Counter(name_key(item.name) for item in locations)
-        by_name = {name_key(item.name): item.location_id for item in locations if times[name_key(item.name)] == 1}
+        named = [(spellings.facility(item.name), item.location_id) for item in locations]
+        times = Counter(name for name, _ in named)
+        by_name = {name: location_id for name, location_id in named if times[name] == 1}
         facility_of = {item.location_id: item.name for item in locations}
         by_facility = dict(by_name)
         for facility, name in reversed(list(self._api.options.facilities.items())):
-            location_id = by_name.get(name_key(name))
-            if location_id and name_key(facility) not in by_name:
-                by_facility[name_key(facility)] = location_id
+            location_id, key = by_name.get(spellings.facility(name)), spellings.facility(facility)
+            if location_id and key not in by_name:
+                by_facility[key] = location_id
                 facility_of[location_id] = facility
         return by_facility, facility_of
-
-
-def name_key(facility: str) -> str:
-    """A facility's name as it is compared: case and doubled blanks do not count."""
-    return " ".join(facility.split()).casefold()

@@ -8,11 +8,12 @@ from typing import Final
 
 import msgspec
 
+from app.domain import spellings
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockDetail, StockSent
 from app.domain.stock_levels import EXTERNAL_STOCK, OWN_STOCK, on_shelf
 from app.gateways.calls import read_note
-from app.gateways.vendors.pipe17.connection.locations import Locations, Served, name_key
+from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import Match
 from app.gateways.vendors.pipe17.stock.held_stock import Level
@@ -195,7 +196,7 @@ class StockRows:
         if location_id is None and not self._locations.is_filtered_out(detail.place):
             kind = "vendor" if is_external else "facility"
             reason = f"{kind} '{detail.place}' is no location of Pipe17 that this channel serves"
-            sending.refuse(reason, Obstacle("location", name_key(detail.place)))
+            sending.refuse(reason, Obstacle("location", spellings.facility(detail.place)))
         return location_id or ""
 
 

@@ -164,10 +164,11 @@ def shopper(body: Json) -> ShopperNews:
     notes = text(body["notes"]) if body.get("notes") is not None else None
     shipping = _address_of(body, "shipping_address")
     billing = _address_of(body, "billing_address")
-    if billing is None and mapping(body.get("customer")).get("is_billing_equal_shipping") is True:
-        billing = shipping
+    is_same = mapping(body.get("customer")).get("is_billing_equal_shipping")
     shipping_line = identifier(body.get("selected_shipping_line_external_id"))
-    return ShopperNews(customer(body), billing, shipping, shipping_line, notes)
+    return ShopperNews(
+        customer(body), billing, shipping, shipping_line, notes, is_same if isinstance(is_same, bool) else None
+    )
 
 
 def coupons(body: Json) -> list[str] | None:
