@@ -3921,6 +3921,33 @@ FAULTS = (
         ("tests/console/test_pages.py::test_csv_ends_with_a_row_that_says_that_there_are_more",),
     ),
     Fault(
+        "find-a-number-only-as-it-stands",
+        "P38",
+        "app/operations/pasted_numbers.py",
+        "    return seen.strip(signs)",
+        "    return seen",
+        ("tests/operations/test_find.py::test_p38_a_number_is_found_with_what_was_pasted_around_it",),
+    ),
+    Fault(
+        "another-shipment-ends-the-refusal-of-one",
+        "P38",
+        "app/operations/standing.py",
+        "is_about = not shipments or any(",
+        "is_about = True or any(",
+        (
+            "tests/operations/test_timeline.py::"
+            "test_p38_what_retailops_was_refused_is_how_the_order_stands_until_it_is_done",
+        ),
+    ),
+    Fault(
+        "texts-command-the-terminal",
+        "P20",
+        "app/terminal.py",
+        "return super().render_str(with_signs(text), **how)",
+        "return super().render_str(text, **how)",
+        ("tests/test_terminal.py::test_p20_no_text_commands_the_terminal_or_turns_round_what_stands_there",),
+    ),
+    Fault(
         "csv-cells-are-formulas",
         "P40",
         "app/console/csv_rows.py",

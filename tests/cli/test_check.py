@@ -269,7 +269,9 @@ def test_what_waits_for_an_operator_is_counted_by_channel(check: Check, pipe17: 
     assert "about order A1: `channel deliveries list --state parked`" in sentence(found, "parked")
     held = sentence(found, "held back")
     assert "5 orders" in held and "H0 (its country is unknown)" in held and "2 more" in held and "H4" not in held
-    assert "order T1" in sentence(found, "unacknowledged") and "1 failure " in sentence(found, "late news")
+    assert "order T1" in sentence(found, "unacknowledged")
+    late = sentence(found, "late news")
+    assert "1 failure " in late and "`channel late list` shows them, `channel late dismiss` ends them" in late
     assert "channel 'gone', not configured now" in sentence(told["server"], "parked")
     shown = check(channel_table(pipe17.url)).output
     assert "held back" in shown and "Not all is well" in shown
