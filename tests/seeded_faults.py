@@ -3082,6 +3082,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-location-for-each-spelling-of-a-facility",
+        "P33",
+        "app/gateways/vendors/pipe17/connection/facilities.py",
+        '                if made.done == "created":',
+        '                if made.done == "linked":',
+        (
+            "tests/gateways/vendors/pipe17/test_integration.py"
+            "::test_p33_a_location_is_made_once_however_often_and_in_whatever_spelling_its_facility_is_named",
+        ),
+    ),
+    Fault(
         "price-of-another-currency-inherited",
         "P36",
         "app/domain/catalogue.py",

@@ -101,7 +101,10 @@ class Facilities:
             if problem:
                 steps.append(Step(facility, configured_id, "", "failed", problem))
             elif location is None:
-                steps.append(self._create(facility, address, call, is_dry))
+                made = self._create(facility, address, call, is_dry)
+                steps.append(made)
+                if made.done == "created":  # another facility, or this one spelled otherwise, may have its name
+                    found.append(Location(made.location_id, made.location, "active", self._integration_id))
             else:
                 done, note = self._link(location, call, is_dry, takes_over)
                 steps.append(Step(facility, location.location_id, location.name, done, note))
