@@ -3093,6 +3093,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "coupons-by-the-order-they-are-named-in",
+        "P37",
+        "app/storefront/cart_changes.py",
+        "    kept = [code for code in cart.coupons if code in named]\n",
+        "    kept: list[str] = []\n",
+        (
+            "tests/gateways/vendors/rally/test_carts.py"
+            "::test_p37_coupons_cost_the_same_in_whatever_order_they_are_named",
+        ),
+    ),
+    Fault(
         "price-of-another-currency-inherited",
         "P36",
         "app/domain/catalogue.py",
