@@ -3114,7 +3114,7 @@ FAULTS = (
     Fault(
         "facility-by-unicode-form",
         "P36",
-        "app/domain/spellings.py",
+        "app/domain/stock_levels.py",
         'unicodedata.normalize("NFC", name)',
         "name",
         ("tests/domain/test_catalogue_values.py::test_p36_a_facility_has_one_name_however_it_is_written",),
@@ -3123,7 +3123,7 @@ FAULTS = (
         "facility-of-a-feed-by-case",
         "P36",
         "app/gateways/vendors/retailrocket/offers.py",
-        "{spellings.facility(place): stock_id for",
+        "{stock_levels.facility_key(place): stock_id for",
         "{place: stock_id for",
         (
             "tests/gateways/vendors/retailrocket/test_feed.py"
