@@ -3082,6 +3082,28 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-location-for-each-spelling-of-a-facility",
+        "P33",
+        "app/gateways/vendors/pipe17/connection/facilities.py",
+        '                if made.done == "created":',
+        '                if made.done == "linked":',
+        (
+            "tests/gateways/vendors/pipe17/test_integration.py"
+            "::test_p33_a_location_is_made_once_however_often_and_in_whatever_spelling_its_facility_is_named",
+        ),
+    ),
+    Fault(
+        "coupons-by-the-order-they-are-named-in",
+        "P37",
+        "app/storefront/cart_changes.py",
+        "    kept = [code for code in cart.coupons if code in named]\n",
+        "    kept: list[str] = []\n",
+        (
+            "tests/gateways/vendors/rally/test_carts.py"
+            "::test_p37_coupons_cost_the_same_in_whatever_order_they_are_named",
+        ),
+    ),
+    Fault(
         "price-of-another-currency-inherited",
         "P36",
         "app/domain/catalogue.py",
@@ -3092,7 +3114,7 @@ FAULTS = (
     Fault(
         "facility-by-unicode-form",
         "P36",
-        "app/domain/spellings.py",
+        "app/domain/stock_levels.py",
         'unicodedata.normalize("NFC", name)',
         "name",
         ("tests/domain/test_catalogue_values.py::test_p36_a_facility_has_one_name_however_it_is_written",),
@@ -3101,7 +3123,7 @@ FAULTS = (
         "facility-of-a-feed-by-case",
         "P36",
         "app/gateways/vendors/retailrocket/offers.py",
-        "{spellings.facility(place): stock_id for",
+        "{stock_levels.facility_key(place): stock_id for",
         "{place: stock_id for",
         (
             "tests/gateways/vendors/retailrocket/test_feed.py"

@@ -419,6 +419,20 @@ def test_the_location_filter_leaves_out_the_others_for_orders_and_stock(empty: S
     assert gateway.orders.find_order(here["shipmentId"], call()) is not None
 
 
+def test_p33_a_location_is_made_once_however_often_and_in_whatever_spelling_its_facility_is_named(
+    empty: Sandbox,
+) -> None:
+    """Two locations of one name would stand for no facility at all."""
+    gateway = connect(empty, facilities={"North": "Main", "South": "Main"})
+    named = ("Z\u00fcrich", "ZU\u0308RICH ", "North", "South")
+    steps = gateway.facilities.sync(named, {"country": "CH"}, call(), is_dry=False, takes_over=False)
+    assert [step.done for step in steps] == ["created", "ready", "created", "ready"]
+    places = [item["name"] for item in empty.state()["locations"]]
+    assert places.count("Z\u00fcrich") == places.count("Main") == 1
+    served = gateway.locations.served(call())
+    assert served.find("z\u00fcrich") == steps[0].location_id and served.find("South") == steps[2].location_id
+
+
 def test_a_facility_is_the_location_of_its_name_else_the_configured_one_both_ways(empty: Sandbox) -> None:
     places = {item["name"]: item["locationId"] for item in empty.state()["locations"]}
     request(empty, locationId=places[RENO])
