@@ -1801,6 +1801,80 @@ FAULTS = (
         ),
     ),
     Fault(
+        "any-success-is-a-read-of-retail-rocket",
+        "P9",
+        "app/gateways/vendors/retailrocket/api.py",
+        "                _refuse_other_success(reply)\n",
+        "",
+        (
+            "tests/gateways/vendors/retailrocket/test_answers.py"
+            "::test_p9_of_any_other_success_nobody_knows_what_was_stored",
+        ),
+    ),
+    Fault(
+        "shoppers-are-charged-for-cancelled-orders",
+        "P19",
+        "app/channel/actions/order_settle_payment.py",
+        'order.as_of(connection).state == "cancelled":\n',
+        'order.as_of(connection).state == "":\n',
+        (
+            "tests/channel/test_refunds.py"
+            "::test_p19_an_authorised_payment_is_captured_once_and_only_what_was_captured_goes_back",
+        ),
+    ),
+    Fault(
+        "the-server-outlives-a-killed-serve",
+        "P21",
+        "app/cli/server_process.py",
+        "preexec_fn=_bound_to_us() if own_session else None,",
+        "preexec_fn=None,",
+        ("tests/cli/test_serve.py::test_p21_what_serve_starts_ends_with_it_also_when_it_is_killed",),
+    ),
+    Fault(
+        "a-refused-completion-is-refused-for-ever",
+        "P10",
+        "app/channel/command_transactions.py",
+        'return last is not None and last.state == "refused"\n',
+        "return False\n",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_r9_what_rally_refused_is_sent_again_by_a_repeat_though_its_money_went_back",
+        ),
+    ),
+    Fault(
+        "an-order-whose-completion-is-refused-twice-counts-as-completed",
+        "P10",
+        "app/channel/actions/order_complete.py",
+        '        if not any(call.verb == "complete_order" and call.state != "refused" for call in calls):\n',
+        "        if completion.number == 1:\n",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_r9_what_rally_refused_is_sent_again_by_a_repeat_though_its_money_went_back",
+        ),
+    ),
+    Fault(
+        "an-old-refusal-of-an-update-answers-a-new-one",
+        "P10",
+        "app/channel/commands.py",
+        '"record_return", "cancel_order", "update_order",\n',
+        '"record_return", "cancel_order",\n',
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other",
+        ),
+    ),
+    Fault(
+        "a-refused-label-is-refused-for-ever",
+        "P10",
+        "app/channel/labels.py",
+        "    if not is_refused and before.label in",
+        "    if before.label in",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other",
+        ),
+    ),
+    Fault(
         "a-line-gives-way-more-than-it-was-guessed",
         "P34",
         "app/domain/line_matching.py",

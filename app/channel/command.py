@@ -74,6 +74,9 @@ class Command(ABC):
     """One thing RetailOps requests of an order."""
 
     callback: ClassVar[str]
+    sent_again: ClassVar[str] = ""
+    """The verb of its call that a repeat owes anew where the vendor refused it for good, though other calls of the
+    command have done something and so keep its key bound; "" for none."""
     awaits_throttle: ClassVar[bool] = False
     """Whether it waits for earlier calls of its order that only our own rate delays, where the vendor decides (R14)."""
 
@@ -103,6 +106,10 @@ class Command(ABC):
 
     def correct(self, connection: Connection) -> Plan:
         """What is owed when the key is bound and the meaning is another; T1 again."""
+        return self.plan(connection)
+
+    def send_again(self, connection: Connection) -> Plan:
+        """What is owed when the call of `sent_again` was refused and the same is requested again; T1 again."""
         return self.plan(connection)
 
     @staticmethod

@@ -172,11 +172,23 @@ def _planned(connection: Connection, command: Command, bound: Bound | None) -> t
     if bound is None:
         return command.plan(connection), [], False
     if command.is_repeat_of(bound.digest):
-        return Plan(), bound.events, False
+        if not _is_refused(connection, command, bound):
+            return Plan(), bound.events, False
+        plan = command.send_again(connection)
+        return plan, [], not plan.owed
     plan = command.correct(connection)
     # A correction that says something itself is the news, whether it goes on or is refused.
     has_news = bool(plan.owed or plan.events)
     return plan, [] if has_news or plan.answers_alone else bound.events, has_news and not plan.owed
+
+
+def _is_refused(connection: Connection, command: Command, bound: Bound) -> bool:
+    """Whether the vendor refused for good, when it was sent last, what a repeat of the command sends again."""
+    if not command.sent_again:
+        return False
+    calls = outbox.of_commands(connection, [bound.id])[bound.id]
+    last = next((call for call in reversed(calls) if call.verb == command.sent_again), None)
+    return last is not None and last.state == "refused"
 
 
 def _owe(

@@ -34,7 +34,9 @@ a transaction off that lasts for seconds."""
 GIVING_BACK = ("return_order", "refund_payment")
 """The verbs of money this server itself owes the customer (R10)."""
 
-RESTATING = ("correct_shipment", "acknowledge_order", "complete_order", "record_return")
+RESTATING = (
+    "correct_shipment", "acknowledge_order", "complete_order", "record_return", "cancel_order", "update_order",
+)  # fmt: skip
 """Verbs of which a later call for the same command replaces what an earlier one said."""
 
 CANNOT_CORRECT = "CANNOT_CORRECT"

@@ -54,8 +54,10 @@ def _hash(stated: object, length: int) -> str:
     return hashlib.sha256(msgspec.json.encode(stated)).hexdigest()[:length]
 
 
-def correcting(connection: Connection, order: OrderAtSource, shipped: StatedPackage) -> Plan:
-    """The package was registered before and is stated otherwise now."""
+def correcting(
+    connection: Connection, order: OrderAtSource, shipped: StatedPackage, *, is_refused: bool = False
+) -> Plan:
+    """The package was registered before and is stated otherwise now; `is_refused`: or the vendor refused this label."""
     package, channel, source = shipped.package, order.channel, order.source
     named = _named(package)
     ordered = order.as_of(connection)
@@ -72,7 +74,7 @@ def correcting(connection: Connection, order: OrderAtSource, shipped: StatedPack
         events.append(Event("warning", "CANNOT_CORRECT", message, named))
     label = digest(package, source)
     # Labels were kept in one part once, whatever the source has a place for.
-    if before.label in (label, _hash(meaning(package), 24)):
+    if not is_refused and before.label in (label, _hash(meaning(package), 24)):
         return Plan(events)
     known, rest = before.label.partition("."), label.partition(".")
     if known[1] and known[2] != rest[2]:

@@ -145,6 +145,7 @@ class RecordReturn(OrderCommand):
     """Keep which units came back, and owe the order's source the record of them where it takes such records."""
 
     callback = "order_returned"
+    sent_again = VERB
 
     def __init__(
         self, order: OrderAtSource, returned: ReturnRequest, entries: Sequence[RefundLine], *, is_recorded: bool

@@ -87,6 +87,7 @@ class RegisterPackage(OrderCommand):
     """Register a package and owe it to the order's source, once, whichever callback states it."""
 
     callback = parcels.CALLBACK
+    sent_again = labels.VERB
 
     def __init__(self, order: OrderAtSource, shipped: StatedPackage, payload: Sequence[StatedPackage]) -> None:
         """`payload` holds all packages of the request."""
@@ -114,6 +115,10 @@ class RegisterPackage(OrderCommand):
         """Its label may change; its units stay as registered."""
         plan = labels.correcting(connection, self.order, self._shipped)
         return self._told_twice(plan) if plan.events or plan.owed else plan
+
+    def send_again(self, connection: Connection) -> Plan:
+        """Its label once more."""
+        return self._told_twice(labels.correcting(connection, self.order, self._shipped, is_refused=True))
 
     def _told_twice(self, plan: Plan) -> Plan:
         """With a warning where the payload names the package more than once."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -17,6 +19,9 @@ from app.transport import straight
 START_S = 30.0
 """How long a server may take to answer for the first time."""
 
+PR_SET_PDEATHSIG = 1
+"""Of `prctl`: the signal a process gets when its parent ends."""
+
 CHANNEL_SERVER = ("gunicorn", "--config", "python:app.serving", "app:create_app()")
 """The module and its arguments that serve the channels, as on a host."""
 
@@ -26,7 +31,8 @@ class ServerProcess:
 
     `environ` is its whole environment and `folder` the one it runs in (default: ours); `log` is the file that
     takes what it prints (default: it prints where we do).  With `own_session` no Ctrl-C and no closed terminal
-    reaches it but through us, so that what it does then is not begun twice.
+    reaches it but through us, so that what it does then is not begun twice; on Linux it is asked to end, too, once
+    the thread that started it is gone, also by kill -9.
     """
 
     def __init__(
@@ -42,6 +48,7 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 cwd=folder, env=environ, stdout=output, stderr=output, start_new_session=own_session,
+                preexec_fn=_bound_to_us() if own_session else None,
             )  # fmt: skip
 
     def is_running(self) -> bool:
@@ -82,3 +89,11 @@ class ServerProcess:
         """End it from one moment to the next."""
         self._process.kill()
         self._process.wait()
+
+
+def _bound_to_us() -> Callable[[], object] | None:
+    """What a child does before its program begins, so that it ends with us; None where there is no such thing."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

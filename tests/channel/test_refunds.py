@@ -385,13 +385,13 @@ def test_r22_a_line_price_is_exact_where_unit_prices_lose_a_cent(shop: Shop) -> 
     assert order.money_out == Decimal("10.01")
 
 
-def test_an_authorised_payment_is_captured_once_and_only_what_was_captured_goes_back(shop: Shop) -> None:
+def test_p19_an_authorised_payment_is_captured_once_and_only_what_was_captured_goes_back(shop: Shop) -> None:
     order = shop.sell(kind="auth")
 
-    def settle(amount: float, series: int = 9, **more: Any) -> dict[str, Any]:
+    def settle(amount: float, series: int = 9, of: str = "A1", **more: Any) -> dict[str, Any]:
         transaction = {"transaction_type": "capture", "amount": amount, "payment_type": "Visa", **more}
         payment = {"payment_series_id": series, "currency_code": "USD", "payment_transactions": [transaction]}
-        return shop.retailops.ask("order_settle_payment", order={"channel_order_refnum": "A1"}, payment=payment)
+        return shop.retailops.ask("order_settle_payment", order={"channel_order_refnum": of}, payment=payment)
 
     assert shop.credit(1)["status"] == "decline", "nothing has been collected"
     shop.fault("reset_after")
@@ -407,6 +407,12 @@ def test_an_authorised_payment_is_captured_once_and_only_what_was_captured_goes_
     assert order.money_in == 50
     shop.retailops.cancel("A1")
     assert order.money_out == 50
+    other = shop.sell("A2", kind="auth")
+    assert codes(settle(10, of="A2")) == []
+    shop.retailops.cancel("A2")
+    assert settle(10, of="A2")["events"] == [], "a repeat"
+    assert codes(settle(15, series=10, of="A2"), "error") == ["ORDER_CANCELLED"]
+    assert other.money_in == other.money_out == 10, "nobody pays for a cancelled order"
 
 
 def test_p10_what_stands_beside_a_transaction_collects_none_of_it_again(shop: Shop) -> None:

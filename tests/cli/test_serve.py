@@ -19,6 +19,7 @@ from app.cli import serve
 from tests import ROOT
 from tests.cli.processes import BARE, answered, channel, closed_terminal, errors_until, running
 from tests.real_server import free_port
+from tests.waiting import eventually
 
 
 def test_serve_runs_the_real_server_and_takes_a_changed_file(tmp_path: Path) -> None:
@@ -73,6 +74,24 @@ def test_the_port_is_looked_at_where_the_server_will_listen(monkeypatch: pytest.
     monkeypatch.setattr(socket, "getaddrinfo", both)
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(click.ClickException, match="is in use"):
         serve._look_for_room("localhost", listener.getsockname()[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing tells a process of it elsewhere")
+def test_p21_what_serve_starts_ends_with_it_also_when_it_is_killed() -> None:
+    port = free_port()
+    program = (
+        "from app.cli.server_process import ServerProcess\n"
+        f"ServerProcess('http.server', '--bind', '127.0.0.1', '{port}', own_session=True).wait()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL) as parent:
+        eventually(lambda: is_listening(port))
+        parent.kill()
+    eventually(lambda: not is_listening(port))
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_flasks_own_server_is_for_development(tmp_path: Path) -> None:

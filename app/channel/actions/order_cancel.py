@@ -44,6 +44,7 @@ class CancelOrder(OrderCommand):
     """The whole order is cancelled, unless something of it has shipped."""
 
     callback = "order_cancel"
+    sent_again = "cancel_order"
     awaits_throttle = True
 
     def __init__(self, order: OrderAtSource, retailops_order_id: str) -> None:

@@ -31,7 +31,7 @@ from app.domain.events import Event
 from app.domain.line_matching import named_lines
 from app.domain.orders import OrderSketch
 from app.errors import GatewayError
-from app.records import handed_out
+from app.records import handed_out, outbox
 from app.records.outbox import Owed
 
 
@@ -71,6 +71,7 @@ class CompleteOrder(OrderCommand):
     """Nothing more of the order will ship: what is open of it is closed, and given back."""
 
     callback = COMPLETION
+    sent_again = "complete_order"
 
     def __init__(self, order: OrderAtSource, payload: CompletionRequest) -> None:
         named_units = sorted((item.line_refnum, item.sku, item.quantity) for item in payload.unshipped)
@@ -143,12 +144,13 @@ class CompleteOrder(OrderCommand):
 
     @staticmethod
     def refused(answer: VendorAnswer) -> None:
-        """Its units are open again, and after the first completion so is the order."""
+        """Its units are open again, and so is the order where no completion of it was ever accepted."""
         connection, channel, completion = answer.connection, answer.channel, answer.body
         refnum, code = completion.order_refnum, answer.settled.code or "REFUSED"
         handed_out.forget_rejected(connection, channel, completion)
         handed_out.note_left_open(connection, channel, refnum, code, answer.now)
-        if completion.number == 1:
+        [calls] = outbox.of_commands(connection, [answer.delivery.command_id]).values()
+        if not any(call.verb == "complete_order" and call.state != "refused" for call in calls):
             handed_out.set_state(connection, channel, refnum, "open")
 
 

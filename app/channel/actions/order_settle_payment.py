@@ -132,6 +132,9 @@ class SettleTransaction(OrderCommand):
             if money > sum((payment.amount for payment in meant), Decimal(0)):
                 return Plan([Event("error", "NOT_AUTHORISED", "more than this order's payments come to", order.named)])
             return Plan()
+        if any(payment.uncaptured for payment in meant) and order.as_of(connection).state == "cancelled":
+            message = "the order is cancelled; nothing was collected"
+            return Plan([Event("error", "ORDER_CANCELLED", message, order.named)])
         owed: list[Owed] = []
         rest = money
         for payment in reversed(meant):

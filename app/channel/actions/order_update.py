@@ -100,6 +100,7 @@ class UpdateOrder(OrderCommand):
     """
 
     callback = "order_update"
+    sent_again = "update_order"
 
     def __init__(self, order: OrderAtSource, lines: Sequence[Line]) -> None:
         spelled = sorted((line.item_id, line.refnum, line.sku, str(line.quantity), *_price(line)) for line in lines)

@@ -99,6 +99,7 @@ class Api:
             reply = self._uploads.send("GET", path, call, ids=ids, params={"itemsIds": 0, "format": "json"})
             raise_for(reply)
             if reply.status != NOTHING_FOUND:
+                _refuse_other_success(reply)
                 reply.json()
 
 
@@ -121,9 +122,13 @@ def _understood(reply: Reply) -> None:
     if reply.status == NOTHING_FOUND:
         said = f"{TOKEN} answered 204 to {reply.method} {reply.path}"
         raise Refused("NOT_TAKEN", f"{said}: not taken, for it found nothing for the call and stored nothing")
-    if reply.status != 200:
-        raise reply.broken(f"HTTP_{reply.status}", f"{reply.status}, of which only 200 is known to mean stored")
+    _refuse_other_success(reply)
     reply.refuse_page()
+
+
+def _refuse_other_success(reply: Reply) -> None:
+    if reply.status != 200:
+        raise reply.broken(f"HTTP_{reply.status}", f"{reply.status}, of which only 200 is known to mean done")
 
 
 def _key(options: RetailRocketOptions, part: str) -> str:

@@ -228,3 +228,54 @@ def test_p34_a_cancellation_by_the_acknowledged_number_alone_gives_everything_ba
     [cancelled] = shop.ledger(callback="order_cancel")
     assert sum(row.amount for row in cancelled.rows) == cancelled.amount == 51, "what it is for is worked out here"
     assert shop.retailops.ask("order_cancel", order={"retailops_order_id": 71})["status"] == "fail"
+
+
+def test_r9_what_rally_refused_is_sent_again_by_a_repeat_though_its_money_went_back(shop: Shop) -> None:
+    """The refund binds the key, and the refusal was the whole answer: the order would never be completed."""
+    order = shop.buy_and_pull(skus={TEE: 2, MUG: 1})
+    refnum, (tee, mug) = order["channel_order_refnum"], order["order_items"]
+    shop.ship(order, 501, TEE=2)
+    shop.fault("status", code=422, path="webhooks/order-status", times=2)
+    for _ in range(2):
+        refused = shop.complete(refnum, unshipped_items=[as_in_2016(mug, 1)])
+        assert (refused["status"], codes(refused)) == ("fail", ["HTTP_422"])
+    assert codes(shop.update(refnum, {"channel_item_refnum": tee["channel_item_refnum"], "quantity": 3})) == [
+        "ALREADY_SHIPPED"
+    ], "the order is open"
+    for _ in range(2):
+        done = shop.complete(refnum, unshipped_items=[as_in_2016(mug, 1)])
+        assert (done["status"], codes(done)) == ("success", [])
+    assert (shop.at_rally(refnum)["status"], money(shop.at_rally(refnum)["refunded"])) == ("completed", 22)
+
+    [refnum] = [shop.buy_and_pull(skus={TEE: 2})["channel_order_refnum"]]
+    shop.fault("status", code=422, path="webhooks/order-status")
+    assert [shop.retailops.cancel(refnum)["status"] for _ in range(3)] == ["fail", "success", "success"]
+    assert money(shop.at_rally(refnum)["refunded"]) == money(shop.at_rally(refnum)["charged"])
+
+
+def test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={TEE: 3})
+    refnum, [line] = order["channel_order_refnum"], order["order_items"]
+
+    def update(units: int) -> list[str]:
+        named = {"order_item_id": 1, "channel_item_refnum": line["channel_item_refnum"], "quantity": units}
+        return codes(shop.update(refnum, named), "error")
+
+    assert update(2) == []
+    shop.fault("status", code=422, path="webhooks/order-update", times=2)
+    assert [update(1) for _ in range(3)] == [["HTTP_422"], ["HTTP_422"], []], "a repeat is sent again"
+    shop.fault("status", code=422, path="webhooks/order-update")
+    assert update(3) == ["HTTP_422"] and update(2) == []
+    assert [row["quantity"] for row in shop.at_rally(refnum)["snapshot"]["line_items"]] == [2]
+
+    def ship(number: str) -> list[str]:
+        item = {"sku": TEE, "channel_item_refnum": line["channel_item_refnum"], "quantity": 2}
+        box = {"retailops_package_id": 1, "tracking_number": number, "package_items": [item]}
+        body = {"retailops_shipment_id": 501, "packages": [box]}
+        return codes(shop.retailops.ask("order_shipment_submit", channel_order_refnum=refnum, shipment=body))
+
+    assert ship("1Z1") == []
+    shop.fault("status", code=422, path="webhooks/order-update", times=2)
+    assert [ship("1Z2") for _ in range(3)] == [["HTTP_422"], ["HTTP_422"], ["SHIPMENT_CORRECTED"]]
+    [parcel] = shop.at_rally(refnum)["snapshot"]["meta"]["fulfillments"]
+    assert parcel["tracking_number"] == "1Z2"

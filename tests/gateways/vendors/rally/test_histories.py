@@ -182,8 +182,10 @@ class History:
             item | {"order_item_id": at + 1, "quantity": item["quantity"] - self._dice.randint(0, 1)}
             for at, item in enumerate(self._items(order, "quantity"))
         ]
-        for item in items:  # RetailOps may also order more
-            self._ordered[refnum][item["sku"]] = max(self._ordered[refnum][item["sku"]], item["quantity"])
+        stated = Counter[str]()
+        for item in items:  # entries by SKU alone state its units together
+            stated[item["sku"]] += item["quantity"]
+        self._ordered[refnum] |= stated  # RetailOps may also order more
         return "order_update", {"order": {"channel_order_refnum": refnum, "order_items": items}}
 
     # What must be true

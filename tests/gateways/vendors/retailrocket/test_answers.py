@@ -66,6 +66,9 @@ def test_p9_of_any_other_success_nobody_knows_what_was_stored(code: int, databas
     with pytest.raises(BrokenReply) as caught:
         desk.gateway.commands.report_purchase(purchase(), Call(Deadline.in_s(5), "r", "command"))
     assert caught.value.outcome_unknown
+    rocket.fault(kind="status", code=code, times=1)
+    health = desk.gateway.check(Call(Deadline.in_s(5), "r", "question"))
+    assert (health.state, str(code) in health.detail) == ("unreachable", True), "nor of a read"
 
 
 def test_p33_a_product_answered_204_is_refused_and_shown_to_the_operator(database: Database, rocket: Sandbox) -> None:
