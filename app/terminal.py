@@ -116,7 +116,7 @@ class Output:
             if not isinstance(part, str):
                 part()
             elif part:
-                _print_sentence(console(), part)
+                print_sentence(part)
         for failure in self._failures:
             click.echo(with_signs(failure), err=True)
         end(self._code)
@@ -220,21 +220,22 @@ def print_cells(title: str, titles: Sequence[str], rows: Sequence[Sequence[objec
     print_table(title, [Column(name, itemgetter(at)) for at, name in enumerate(titles)], rows)
 
 
+def print_sentence(text: str) -> None:
+    """Broken between words where a window limits it; one with a longer word stays whole, for people copy it."""
+    out = console()
+    is_unlimited = not out.is_terminal and out.width >= WIDE
+    out.print(text, soft_wrap=is_unlimited or any(cell_len(word) > out.width for word in text.split()))
+
+
 def print_lines(title: str, *items: tuple[str, ...]) -> None:
     """Of each item its first line, and the others indented below it."""
     out = console()
     if title:
         out.print(title, style="bold")
     for head, *lines in items:
-        _print_sentence(out, head)
+        print_sentence(head)
         for line in filter(None, lines):
             out.print(Padding(line, (0, 0, 0, 4), expand=False))
-
-
-def _print_sentence(out: Console, text: str) -> None:
-    """Broken between words where a window limits it; one with a longer word stays whole, for people copy it."""
-    is_unlimited = not out.is_terminal and out.width >= WIDE
-    out.print(text, soft_wrap=is_unlimited or any(cell_len(word) > out.width for word in text.split()))
 
 
 class _Filled(Generic[Row]):

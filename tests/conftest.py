@@ -6,9 +6,7 @@ import gc
 import logging
 import os
 import random
-import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +16,13 @@ from flask import Flask
 from app import create_app, settings, terminal
 from app.contract.schemas import Contract, load_contract
 from app.gateways import VENDORS
-from app.records import purge
 from app.records.database import Database
 from app.sandbox.server import RunningServer
 from app.sandbox.vendors.pipe17 import serve_pipe17
 from tests import ROOT, made_once, sent_codes
 from tests.browser import NoBrowser, axe_source, running_browser
 from tests.channels import channel_table
-from tests.databases import migrate, open_database, set_purge_due
+from tests.databases import make_template, migrated_file, open_database
 from tests.passing_time import PassingTime
 from tests.postgres import NoPostgres, PostgresServer, running_postgres
 from tests.retailops import Caller
@@ -181,18 +178,10 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file in the newest form without rows; copying it is much quicker than the migrations."""
-    path = tmp_path_factory.mktemp("template") / "channel.db"
-    _make_template(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
 def postgres_template(postgres: PostgresServer) -> Iterator[str]:
     """The name of a PostgreSQL database in the newest form without rows."""
     with postgres.database() as url:
-        _make_template(url)
+        make_template(url)
         yield url.rpartition("/")[2]
 
 
@@ -209,7 +198,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
             yield url
     else:
         if not is_empty:
-            shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "channel.db")
+            (tmp_path / "channel.db").write_bytes(migrated_file())
         yield f"sqlite:///{tmp_path}/channel.db"
 
 
@@ -219,14 +208,6 @@ def database(database_url: str) -> Iterator[Database]:
     opened = open_database(database_url)
     yield opened
     opened.close()
-
-
-def _make_template(url: str) -> None:
-    """The same, with the purge done a moment ago: else it is the first that each test's application does."""
-    migrate(url)
-    database = open_database(url)
-    set_purge_due(database, datetime.now(UTC) + purge.EVERY)
-    database.close()
 
 
 @pytest.fixture

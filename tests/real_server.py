@@ -9,17 +9,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from tests import ROOT
 
+_PORTS = range(10_000, 32_000)
+"""None of these does Linux choose by itself, neither for a connection nor for a server that asks for any port: what
+this process takes stays free until its own server listens there."""
+
+_numbers = count(os.getpid() * 97)  # processes of tests that run at once begin far from each other
+
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port of loopback where nobody listens; this process is given it once."""
+    while True:
+        port = _PORTS[next(_numbers) % len(_PORTS)]
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def await_port(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -9,7 +9,7 @@ import click
 
 from app.cli.showing import age, plural
 from app.operations.differences import Difference, Result
-from app.terminal import Column, print_table, shortened
+from app.terminal import Column, print_sentence, print_table, shortened
 
 NOTES = {
     "": "",
@@ -29,17 +29,17 @@ def show_result(channel: str, vendor: str, result: Result, limit: int, now: date
             title = "Stock that differs" if kind == "stock" else f"{kind.capitalize()}s that differ"
             print_table(f"{title} at {vendor}", columns, found[:limit])
         if len(found) > limit:
-            click.echo(f"{len(found) - limit} more; see --limit, or --json for all.")
+            print_sentence(f"{len(found) - limit} more; see --limit, or --json for all.")
     counts = ", ".join(f"{count} {UNITS[subject]}" for subject, count in result.compared.items()) or "nothing"
     differences = len(result.differences)
     said = "no difference" if not differences else plural(differences, "difference")
-    click.echo(f"{vendor} (channel {channel}): {said}; compared {counts}.")
+    print_sentence(f"{vendor} (channel {channel}): {said}; compared {counts}.")
     if result.unstated:
-        click.echo(f"{vendor} holds units of {result.unstated} SKUs that RetailOps never stated.")
+        print_sentence(f"{vendor} holds units of {result.unstated} SKUs that RetailOps never stated.")
     if result.skipped:
-        click.echo(f"Of {result.skipped} SKUs {vendor} takes no stock just now (locked or not tracked).")
+        print_sentence(f"Of {result.skipped} SKUs {vendor} takes no stock just now (locked or not tracked).")
     if result.refused:
-        click.echo(f"{vendor} refused the stock of {result.refused} SKUs; see `channel deliveries list`.")
+        print_sentence(f"{vendor} refused the stock of {result.refused} SKUs; see `channel deliveries list`.")
     for subject, why in result.left_out.items():
         click.echo(f"{vendor}: {subject} not compared: {why}.", err=True)
     if result.unreadable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from app.console.rendering import shown
@@ -53,4 +53,10 @@ def add_to(console: Blueprint) -> None:
 
 
 def _message(status: int, title: str, sentence: str) -> Response:
-    return shown("message.html", status, title=title, sentence=sentence)
+    return shown("message.html", status, title=title, sentence=sentence, form_at=_page_of_the_form())
+
+
+def _page_of_the_form() -> str:
+    """The page that the present request was sent from, as the browser says it; the login looks whether it is ours."""
+    _, slash, path = (request.referrer or "").partition("://")[2].partition("/")
+    return f"{slash}{path}"

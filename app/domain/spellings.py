@@ -1,9 +1,8 @@
-"""Reads words that have one meaning in many spellings: yes and no, codes, and names of facilities."""
+"""Reads words that have one meaning in many spellings: yes and no, and codes."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection
 from typing import Final
 
@@ -30,11 +29,6 @@ def flag(text: str, more_for_no: Collection[str] = ()) -> bool:
     if word in _YES:
         return True
     raise ValueError("must be a word for yes or no, such as true or false")
-
-
-def facility(name: str) -> str:
-    """A facility's name as it is compared: case, blanks and the Unicode form of its letters do not count."""
-    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 
 def currency(text: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Literal
 
-from app.domain import spellings
 from app.domain.stock import StockLevel
 
 StockFrom = Literal["", "top", "details"]
@@ -15,6 +15,11 @@ OWN_STOCK = ("internal", "")
 """`quantity_type` of units in an own facility; RetailOps leaves it empty where it is not filled."""
 
 EXTERNAL_STOCK = "external"
+
+
+def facility_key(name: str) -> str:
+    """A facility's name as it is compared: case, blanks and the Unicode form of its letters do not count."""
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 
 def counted(top: int, added: int, stock_from: StockFrom) -> int:
@@ -42,14 +47,14 @@ def on_shelf(total: int, unavailable: int) -> tuple[int, int]:
 def sellable_places(level: StockLevel, reserved: int, name_of: Mapping[str, str]) -> frozenset[str]:
     """Where units may be sold from own stock, by a vendor's name of each facility; facilities of one name are added up.
 
-    `name_of` goes by `spellings.facility`.
+    `name_of` goes by `facility_key`.
     Which facility will ship the reserved units nobody knows; when they are all there are, none has any.
     """
     if reserved and not sellable(level.quantity_available, reserved):
         return frozenset()
     units: dict[str, int] = {}
     for detail in level.details:
-        name = name_of.get(spellings.facility(detail.place))
+        name = name_of.get(facility_key(detail.place))
         if name and detail.quantity_type in OWN_STOCK:
             units[name] = units.get(name, 0) + detail.available
     return frozenset(name for name, count in units.items() if sellable(count))

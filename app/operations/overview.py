@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from app.channel import registration
 from app.channel_settings import Channel
+from app.operations.health_checks.waiting import LEFT_OPEN_FOR
 from app.operations.pauses import Pause
 from app.operations.scope import Scope
 from app.operations.wrong_pairs import WrongPair, wrong_pairs
@@ -33,8 +34,9 @@ GatewayState = Literal["answering", "failing", "paused", "never called"]
 """answering: the last recorded call went through.  failing: it did not."""
 
 WaitingKind = Literal[
-    "parked", "held_back", "late", "refund_in_doubt", "refused_hooks", "paused", "set_aside", "unacknowledged"
-]
+    "parked", "held_back", "late", "refund_in_doubt", "refused_hooks", "paused", "set_aside", "unacknowledged",
+    "left_open",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,8 @@ def _waiting(
         found[orders.channel].append(Waiting("held_back", orders.number, orders.since, example=str(orders)))
     for row in attention.unacknowledged(connection, now, keys):
         found[row.channel].append(Waiting("unacknowledged", row.number, None, example=row.one))
+    for orders in attention.left_open(connection, now - LEFT_OPEN_FOR):
+        found[orders.channel].append(Waiting("left_open", orders.number, orders.since, example=str(orders)))
     for row in attention.open_late_events(connection, keys):
         found[row.channel].append(Waiting("late", row.number, row.since))
     for row in attention.refunds_in_doubt(connection, keys):

@@ -116,7 +116,7 @@ def _place(entry: Entry) -> tuple[datetime, bool]:
 
 def add_lines(lines: Iterable[Row[Any]], gathered: Gathered) -> None:
     """Callbacks, calls to vendors and hooks, by the journal."""
-    lines = sorted(lines, key=lambda row: row.at)
+    lines = sorted(lines, key=lambda row: (row.at, row.id))  # several may be of one millisecond
     of_many = {row.request_id for row in lines if row.kind == "callback" and not row.order_refnum}
     counted: dict[tuple[str, str, str], list[Row[Any]]] = {}
     for row in lines:

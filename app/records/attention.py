@@ -121,7 +121,7 @@ def _orders(
 ) -> list[WaitingOrders]:
     of = reason.table.c
     oldest = func.min(at).label("since")
-    grouped = select(of.channel, _NUMBER, oldest).where(*rules).group_by(of.channel).order_by(oldest)
+    grouped = select(of.channel, _NUMBER, oldest).where(*rules).group_by(of.channel).order_by(oldest, of.channel)
     first = select(of.refnum, reason).where(*rules).order_by(at, of.refnum).limit(NAMED)
     return [
         WaitingOrders(

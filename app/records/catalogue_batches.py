@@ -13,7 +13,7 @@ from app.domain.moments import to_ms
 from app.domain.texts import mended
 from app.records import obstacles, sync_state
 from app.records.catalogue import of_roots
-from app.records.row_lists import as_text, rows_of
+from app.records.row_lists import rows_of
 from app.records.statements import Prepared, chunked
 from app.records.synced_facts import SyncedFacts
 from app.records.tables.catalogue import catalogue_sync
@@ -71,7 +71,7 @@ def record(
     changes = {change.key: change for change in batch.changes}
     settled_at = now + timedelta(seconds=settle_s)
     rows = [
-        (item.key, as_text(item.sent), batch.seqs[item.key],
+        (item.key, item.sent.decode(), batch.seqs[item.key],
          mended("; ".join(dict.fromkeys(refusal.reason for refusal in item.refusals))),
          to_ms(settled_at) if changes[item.key].is_in_doubt else None)
         for item in sent
@@ -85,7 +85,11 @@ def record(
 
 def give_back(connection: sa.Connection, batch: Batch, keys: Collection[str]) -> None:
     """For these products no call has begun: only what was in doubt before the claim is so, and its note holds."""
-    rows = [(change.key, as_text(change.sent), change.is_in_doubt) for change in batch.changes if change.key in keys]
+    rows = [
+        (change.key, None if change.sent is None else change.sent.decode(), change.is_in_doubt)
+        for change in batch.changes
+        if change.key in keys
+    ]
     _GIVE_BACK.execute(connection, _of_stream(batch) | {"rows": rows})
 
 

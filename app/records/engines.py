@@ -122,6 +122,8 @@ def empty_log(connection: Connection) -> bool:
 
 def postgresql_engine(url: URL, clock: SharedClock) -> Engine:
     """Connections that are cut off when a use lasts too long; `clock` learns the time at the begin of each use."""
+    from app.records.pipelining import PipelinedConnection  # the driver, which SQLite does without
+
     limits = {
         "statement_timeout": STATEMENT_S * 1000,
         "lock_timeout": LOCK_S * 1000,
@@ -139,6 +141,10 @@ def postgresql_engine(url: URL, clock: SharedClock) -> Engine:
             "application_name": "retailops-channel",
         },
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+        return PipelinedConnection.connect(*arguments, **options)
 
     @event.listens_for(engine, "checkout")
     def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:

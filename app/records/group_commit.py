@@ -63,8 +63,11 @@ class _Write(Generic[Item, T]):
 class GroupCommit:
     """The short writes of one channel in one process.  Thread-safe."""
 
-    def __init__(self, transaction: Callable[[float], AbstractContextManager[Connection]]) -> None:
-        """`transaction`: begins a write transaction within so many seconds and commits it at the end of its block."""
+    def __init__(self, transaction: Callable[[float, Callable[[], None]], AbstractContextManager[Connection]]) -> None:
+        """`transaction`: begins a write transaction within so many seconds and commits it at the end of its block.
+
+        It calls the second argument as soon as it is committed.
+        """
         self._transaction = transaction
         self._lock = threading.Lock()
         self._is_led = False
@@ -98,7 +101,7 @@ class GroupCommit:
         left_s = give_up_at - time.monotonic()
         if left_s <= 0:
             raise DatabaseBusy("a commit of several writes failed late")
-        with self._transaction(left_s) as connection:
+        with self._transaction(left_s, lambda: None) as connection:
             [result] = work(connection, [item])
             return result
 
@@ -116,7 +119,8 @@ class GroupCommit:
             before, self._ended = self._ended, threading.Event()
             ended = self._ended
         try:
-            with self._transaction(wait_s) as connection:
+            # The next group need not wait until the connection of this one is given back.
+            with self._transaction(wait_s, ended.set) as connection:
                 # It has begun while those before were waiting for the disk; what has come until they are done is its.
                 is_behind = not before.wait(max(give_up_at - time.monotonic(), 0.0))
                 if is_behind:

@@ -51,7 +51,9 @@ def resume(connection: Connection, channel: str, gateway: str, now: datetime) ->
 
 def all_of(connection: Connection, channels: Collection[str] | None = None) -> list[Pause]:
     """The paused gateways of these channels (None: all), the longest paused first."""
-    rows = connection.execute(select(pauses).where(visible(pauses.c.channel, channels)).order_by(pauses.c.at))
+    rows = connection.execute(
+        select(pauses).where(visible(pauses.c.channel, channels)).order_by(pauses.c.at, *pauses.primary_key)
+    )
     return [Pause(row.channel, row.gateway, row.at, row.who, row.reason) for row in rows]
 
 

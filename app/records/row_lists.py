@@ -93,11 +93,6 @@ def rows_of(columns: Mapping[str, Column[Any]], rows: str = "rows") -> Subquery:
     return select(*cells).subquery("given")
 
 
-def as_text(stored: bytes | None) -> str | None:
-    """Bytes of a column that holds text, as a row of these lists has them."""
-    return None if stored is None else stored.decode()
-
-
 def insert_many(table: Table, of_each: Sequence[str], of_all: Sequence[str] = (), *, dialect: str = "") -> Insert:
     """An INSERT of all rows in the parameter `rows`: one however many, so it is made once and sent once.
 

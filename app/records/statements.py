@@ -191,6 +191,11 @@ class Prepared:
         compiled = self._compiled.get(connection.dialect.name) or self.compile(connection.dialect)
         return connection.exec_driver_sql(compiled.text, compiled.values(parameters))
 
+    def execute_later(self, connection: Connection, parameters: Mapping[str, Any]) -> None:
+        """As the function of this name.  Raises KeyError where a parameter is missing."""
+        compiled = self._compiled.get(connection.dialect.name) or self.compile(connection.dialect)
+        execute_later(connection, compiled.text, compiled.values(parameters))
+
     def execute_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it once for each of the rows.  Raises KeyError where a parameter is missing."""
         if rows:
@@ -227,6 +232,15 @@ class _Compiled:
         if self._is_positional:
             return tuple(found)
         return dict(zip(self._names, found, strict=True))
+
+
+def execute_later(connection: Connection, statement: str, parameters: Any) -> None:
+    """Run a statement in the form of the driver, whose result is not needed, before the next one or the COMMIT.
+
+    What it raises is raised there.  On SQLite it is run at once.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    getattr(driver, "execute_later", connection.exec_driver_sql)(statement, parameters)
 
 
 def compile_all(dialect: Dialect) -> None:

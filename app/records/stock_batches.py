@@ -9,13 +9,12 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from app.domain.moments import ms_if_any, to_ms
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.domain.texts import mended
 from app.records import obstacles, search_keys, sync_state
-from app.records.row_lists import as_text, rows_of
+from app.records.row_lists import rows_of
 from app.records.search_keys import Number
-from app.records.statements import Prepared, chunked
+from app.records.statements import chunked
 from app.records.synced_facts import SyncedFacts
 from app.records.tables.stock import stock
 
@@ -77,7 +76,7 @@ def _write_uncertain(
         rows = [
             (sku, None if sources is None else msgspec.json.encode(sources).decode()) for sku, sources in noted.items()
         ]
-        _NOTE_UNCERTAIN.execute(connection, _of_stream(batch) | {"rows": rows})
+        connection.execute(_NOTE_UNCERTAIN, _of_stream(batch) | {"rows": rows})
 
 
 def record(
@@ -96,15 +95,15 @@ def record(
         return True
     now = now or batch.claimed_at
     changes = {change.sku: change for change in batch.changes}
-    settled_at = now + timedelta(seconds=settle_s)
     rows = [
-        (item.sku, as_text(item.sent), batch.seqs[item.sku], as_text(batch.levels[item.sku]),
-         ms_if_any(now if item.was_sent else changes[item.sku].sent_at),
+        (item.sku, item.sent.decode(), batch.seqs[item.sku], batch.levels[item.sku].decode(),
+         item.was_sent,
          mended(SKIPPED if item.is_skipped else item.refusal), bool(item.refusal),
-         None if changes[item.sku].uncertain is None else to_ms(settled_at), mended(item.attention))
+         changes[item.sku].uncertain is not None, mended(item.attention))
         for item in sent
     ]  # fmt: skip
-    _RECORD.execute(connection, _of_stream(batch) | {"rows": rows, "now": now})
+    at = {"now": now, "settled_at": now + timedelta(seconds=settle_s)}
+    connection.execute(_RECORD, _of_stream(batch) | at | {"rows": rows})
     fresh = (Number("", "sku", item.sku) for item in sent if changes[item.sku].sent_at is None)
     search_keys.learn(connection, batch.channel, fresh, now)
     refused = {item.sku: item.obstacles for item in sent if item.refusal or item.is_skipped}
@@ -147,13 +146,13 @@ def _each(given: sa.Subquery) -> sa.Update:
     )  # fmt: skip
 
 
+_FLAG = _STOCK.is_uncertain
 _NOTED = rows_of({"sku": _STOCK.sku, "sources": _STOCK.uncertain})
-_NOTE_UNCERTAIN = Prepared(_each(_NOTED).values(uncertain=_NOTED.c.sources))
+_NOTE_UNCERTAIN = _each(_NOTED).values(uncertain=_NOTED.c.sources)
 
 _SENT = rows_of({
-    "sku": _STOCK.sku, "sent": _STOCK.sent, "seq": _STOCK.seq, "level": _STOCK.level, "at": _STOCK.sent_at,
-    "refusal": _STOCK.refusal, "is_refused": _STOCK.is_uncertain, "later": _STOCK.again_at,
-    "attention": _STOCK.attention,
+    "sku": _STOCK.sku, "sent": _STOCK.sent, "seq": _STOCK.seq, "level": _STOCK.level, "was_sent": _FLAG,
+    "refusal": _STOCK.refusal, "is_refused": _FLAG, "was_uncertain": _FLAG, "attention": _STOCK.attention,
 })  # fmt: skip
 _GIVEN = _SENT.c
 _IS_NEWEST = _STOCK.seq == _GIVEN.seq
@@ -162,18 +161,19 @@ _NOW = sa.bindparam("now", type_=_STOCK.sent_at.type)
 _IS_CHANGED_SINCE = sa.case(
     (_IS_NEWEST, sa.false()), (_STOCK.level != _GIVEN.level, sa.true()), else_=_STOCK.is_uncertain
 )
-_RECORD = Prepared(
-    _each(_SENT).values(
-        sent=_GIVEN.sent,
-        uncertain=None,
-        sent_seq=_GIVEN.seq,
-        sent_at=_GIVEN.at,
-        refusal=_GIVEN.refusal,
-        attention=_GIVEN.attention,
-        is_changed=_IS_CHANGED_SINCE,
-        turn=sa.case((_IS_CHANGED_SINCE, _STOCK.seq), else_=sa.type_coerce(_NOW, sa.BigInteger)),
-        is_uncertain=sa.case((_IS_NEWEST, _GIVEN.is_refused), else_=_STOCK.is_uncertain),
-        again_at=sa.func.coalesce(_GIVEN.later, sa.case((_STOCK.again_at > _NOW, _STOCK.again_at))),
-        tries=sa.case((_GIVEN.is_refused, _STOCK.tries), else_=0),
-    )
+_RECORD = _each(_SENT).values(
+    sent=_GIVEN.sent,
+    uncertain=None,
+    sent_seq=_GIVEN.seq,
+    sent_at=sa.case((_GIVEN.was_sent, _NOW), else_=_STOCK.sent_at),
+    refusal=_GIVEN.refusal,
+    attention=_GIVEN.attention,
+    is_changed=_IS_CHANGED_SINCE,
+    turn=sa.case((_IS_CHANGED_SINCE, _STOCK.seq), else_=sa.type_coerce(_NOW, sa.BigInteger)),
+    is_uncertain=sa.case((_IS_NEWEST, _GIVEN.is_refused), else_=_STOCK.is_uncertain),
+    again_at=sa.case(
+        (_GIVEN.was_uncertain, sa.bindparam("settled_at", type_=_STOCK.again_at.type)),
+        (_STOCK.again_at > _NOW, _STOCK.again_at),
+    ),
+    tries=sa.case((_GIVEN.is_refused, _STOCK.tries), else_=0),
 )

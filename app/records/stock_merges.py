@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
 
+from app.records.statements import execute_later
+
 
 class Accepted(NamedTuple):
-    """When and where pushes are accepted, and by which numbers."""
+    """When and where pushes are accepted."""
 
     channel: str
     gateway: str
     now_ms: int
     restate_after_s: float | None
-    seq: int
-    """Of the last push; those before it have the numbers before."""
-    is_leased: bool
-    """Somebody may be sending what is kept."""
 
 
 def merge(connection: Connection, pushes: Sequence[Mapping[str, bytes]], accepted: Accepted) -> None:
-    """Write the levels of each push, by SKU, as if one push after another."""
-    channel, gateway, now_ms, restate_after_s, seq, is_leased = accepted
+    """Write the levels of each push, by SKU, as if one push after another, at the latest with the COMMIT.
+
+    The gateway's counter has been advanced by their number in this transaction: the last has its number.
+    """
+    channel, gateway, now_ms, restate_after_s = accepted
     before_ms = now_ms - int((restate_after_s or 0.0) * 1000)
-    given: dict[str, Any] = {"channel": channel, "gateway": gateway, "now": now_ms, "before": before_ms, "seq": seq}
+    given: dict[str, Any] = {"channel": channel, "gateway": gateway, "now": now_ms, "before": before_ms}
+    given["count"] = len(pushes)
     restated = "never" if restate_after_s is None else "later" if restate_after_s > 0 else "always"
-    first = seq - len(pushes) + 1
     if connection.dialect.name == "sqlite":
-        for number, levels in enumerate(pushes, first):
+        for number, levels in enumerate(pushes, 1):
             rows = msgspec.json.encode([(sku, level.decode()) for sku, level in levels.items()])
-            connection.exec_driver_sql(_upsert(restated), {**given, "seq": number, "rows": rows.decode()})
+            connection.exec_driver_sql(_upsert(restated), {**given, "number": number, "rows": rows.decode()})
         return
-    update, insert = _update_and_insert(restated, len(pushes) == 1, is_leased)
-    given |= _rows(pushes[0]) if len(pushes) == 1 else _folded(pushes, first)
-    if connection.exec_driver_sql(update, given).rowcount < len(given["skus"]):
-        connection.exec_driver_sql(insert, given)
+    given |= _rows(pushes[0]) if len(pushes) == 1 else _folded(pushes)
+    if given["skus"]:
+        execute_later(connection, _update_and_insert(restated, len(pushes) == 1), given)
 
 
 def _rows(levels: Mapping[str, bytes]) -> dict[str, Any]:
@@ -62,10 +62,10 @@ class _Folded:
         self.seq = seq
 
 
-def _folded(pushes: Sequence[Mapping[str, bytes]], first: int) -> dict[str, Any]:
-    """Each SKU once."""
+def _folded(pushes: Sequence[Mapping[str, bytes]]) -> dict[str, Any]:
+    """Each SKU once; the pushes are counted from 1."""
     found: dict[str, _Folded] = {}
-    for seq, levels in enumerate(pushes, first):
+    for seq, levels in enumerate(pushes, 1):
         for sku, level in levels.items():
             if sku in found:
                 found[sku].add(level, seq)
@@ -76,16 +76,11 @@ def _folded(pushes: Sequence[Mapping[str, bytes]], first: int) -> dict[str, Any]
         "skus": list(found),
         "levels": [row.level for row in rows],
         "first_levels": [row.first_level for row in rows],
-        "seqs": _numbers(row.seq for row in rows),
-        "first_seqs": _numbers(row.first_seq for row in rows),
-        "turned_seqs": _numbers(row.turned_seq for row in rows),
-        "changed_seqs": _numbers(row.changed_seq for row in rows),
+        "seqs": [row.seq for row in rows],
+        "first_seqs": [row.first_seq for row in rows],
+        "turned_seqs": [row.turned_seq for row in rows],
+        "changed_seqs": [row.changed_seq for row in rows],
     }
-
-
-def _numbers(values: Iterable[int]) -> str:
-    """As PostgreSQL writes an array: the driver's has another type for other numbers, and is prepared for each."""
-    return "{" + ",".join(map(str, values)) + "}"
 
 
 class _Pushed(NamedTuple):
@@ -101,7 +96,7 @@ class _Pushed(NamedTuple):
 
 _ALONE: Final = _Pushed("stock.level <> excluded.level", "excluded.seq", "excluded.seq")
 _TOGETHER: Final = _Pushed(
-    "(stock.level <> excluded.first_level or excluded.turned_seq > 0)",
+    "(stock.level <> excluded.first_level or excluded.turned_seq is not null)",
     "case when stock.level <> excluded.first_level then excluded.first_seq else excluded.turned_seq end",
     "excluded.changed_seq",
 )
@@ -131,7 +126,7 @@ def _change(restated: str, pushed: _Pushed, before: str, *, keeps_seq: bool = Fa
     again = _AGAIN[restated].format(before=before)
     seq = _SEQ.format(again=again, **pushed._asdict())
     if keeps_seq:
-        seq = f"case when stock.seq > stock.sent_seq then stock.seq else {seq} end"
+        seq = f"case when stock.seq > stock.sent_seq and not excluded.is_leased then stock.seq else {seq} end"
     which = f"({again} or {pushed.differs} or stock.moved_at is not null)" if restated == "never" else "true"
     return _CHANGE.format(seq=seq, **pushed._asdict()), which
 
@@ -143,47 +138,54 @@ def _upsert(restated: str) -> str:
     change, which = _change(restated, _ALONE, ":before")
     return f"""
         insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
-        select :channel, :gateway, value ->> 0, cast(value ->> 1 as blob), :seq, :now, :seq
-        from json_each(:rows) where true
+        select :channel, :gateway, value ->> 0, cast(value ->> 1 as blob), number, :now, number
+        from (
+            select seq - :count + :number as number from sync_states where channel = :channel and gateway = :gateway
+        ), json_each(:rows) where true
         on conflict (channel, gateway, sku) do update set {change} where {which}
     """
 
 
-# The arrays are binary (%b): writing the levels as text would take as long as all the rest.
 _ROWS_ALONE: Final = """
-    select sku, level, %(seq)s::bigint as seq, %(seq)s::bigint as first_seq, %(seq)s::bigint as changed_seq
-    from unnest(%(skus)b::text[], %(levels)b::bytea[]) as row (sku, level)
+    select row.*, earlier + 1 as seq, earlier + 1 as first_seq, earlier + 1 as changed_seq, is_leased
+    from counter, unnest(%(skus)s::text[], %(levels)s::bytea[]) as row (sku, level)
 """
 _ROWS_TOGETHER: Final = """
-    select * from unnest(
-        %(skus)b::text[], %(levels)b::bytea[], %(first_levels)b::bytea[],
+    select row.sku, row.level, row.first_level, earlier + row.seq as seq, earlier + row.first_seq as first_seq,
+        earlier + nullif(row.turned_seq, 0) as turned_seq, earlier + row.changed_seq as changed_seq, is_leased
+    from counter, unnest(
+        %(skus)s::text[], %(levels)s::bytea[], %(first_levels)s::bytea[],
         %(seqs)s::bigint[], %(first_seqs)s::bigint[], %(turned_seqs)s::bigint[], %(changed_seqs)s::bigint[]
     ) as row (sku, level, first_level, seq, first_seq, turned_seq, changed_seq)
 """
 
 
 @cache
-def _update_and_insert(restated: str, is_alone: bool, is_leased: bool) -> tuple[str, str]:
+def _update_and_insert(restated: str, is_alone: bool) -> str:
     """PostgreSQL's.  Most levels are kept already, and joining them takes less than a conflict for each.
 
-    The update sees what the pushes before it have written, for the counter was waited for by a statement of its own;
-    as nobody adds a level without the counter, what it has not found is new.
+    The statement sees what the pushes before it have written, for the counter was waited for by one of its own; as
+    nobody adds a level without the counter, what the update has not found is new.
 
     A level that is owed, and that nobody is sending, keeps its number.  Its entries in the indexes then stay as they
     are, which takes a third of the time (PostgreSQL's HOT updates), such as while a vendor is away.
     """
     pushed, rows = (_ALONE, _ROWS_ALONE) if is_alone else (_TOGETHER, _ROWS_TOGETHER)
-    change, which = _change(restated, pushed, "%(before)s", keeps_seq=not is_leased)
-    update = f"""
-        update stock set {change}
-        from (select *, %(now)s::bigint as stated_at from ({rows}) as rows) as excluded
-        where stock.channel = %(channel)s::text and stock.gateway = %(gateway)s::text and stock.sku = excluded.sku
-        and {which}
-    """
+    change, which = _change(restated, pushed, "%(before)s", keeps_seq=True)
     seq = "changed_seq" if restated == "never" else "seq"
-    insert = f"""
+    return f"""
+        with counter as (
+            select seq - %(count)s::bigint as earlier, lease_token is not null as is_leased
+            from sync_states where channel = %(channel)s::text and gateway = %(gateway)s::text
+        ), pushed as (
+            select rows.*, %(now)s::bigint as stated_at from ({rows}) as rows
+        ), kept as (
+            update stock set {change} from pushed as excluded
+            where stock.channel = %(channel)s::text and stock.gateway = %(gateway)s::text and stock.sku = excluded.sku
+            and {which}
+            returning stock.sku
+        )
         insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
-        select %(channel)s::text, %(gateway)s::text, sku, level, {seq}, %(now)s::bigint, first_seq
-        from ({rows}) as rows on conflict (channel, gateway, sku) do nothing
+        select %(channel)s::text, %(gateway)s::text, sku, level, {seq}, stated_at, first_seq
+        from pushed where sku not in (select sku from kept) on conflict (channel, gateway, sku) do nothing
     """
-    return update, insert

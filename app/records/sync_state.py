@@ -76,15 +76,19 @@ class _Pause:
 
 
 _STREAMS: Final = sync_states.c
-_NEXT_SEQ: Final = Prepared(
-    lambda dialect: upserted(
-        dialect,
-        sync_states,
-        lambda more: {"seq": _STREAMS.seq + more.seq},
-        returning=[_STREAMS.seq, _STREAMS.lease_token],
-    ),
-    ["channel", "gateway", "seq"],
-)
+
+
+def _advanced(*returning: Column[Any]) -> Prepared:
+    return Prepared(
+        lambda dialect: upserted(
+            dialect, sync_states, lambda more: {"seq": _STREAMS.seq + more.seq}, returning=returning
+        ),
+        ["channel", "gateway", "seq"],
+    )
+
+
+_NEXT_SEQ: Final = _advanced(_STREAMS.seq)
+_ADVANCE: Final = _advanced()
 _PAUSES: Final[Mapping[Kind, _Pause]] = {
     "catalogue": _Pause(_STREAMS.catalogue_attempts, _STREAMS.catalogue_next_try_at, _STREAMS.catalogue_last_error),
     "stock": _Pause(_STREAMS.attempts, _STREAMS.next_try_at, _STREAMS.last_error),
@@ -93,13 +97,12 @@ _PAUSES: Final[Mapping[Kind, _Pause]] = {
 
 def next_seq(connection: Connection, channel: str, gateway: str) -> int:
     """The number of what is accepted now; the counter's row is held until the transaction ends."""
-    return next_seq_and_lease(connection, channel, gateway)[0]
+    return int(_NEXT_SEQ.execute(connection, {"channel": channel, "gateway": gateway, "seq": 1}).scalar_one())
 
 
-def next_seq_and_lease(connection: Connection, channel: str, gateway: str, count: int = 1) -> tuple[int, bool]:
-    """The same, of so many the last, and whether the stream is leased: if not, nobody is sending what stands there."""
-    seq, token = _NEXT_SEQ.execute(connection, {"channel": channel, "gateway": gateway, "seq": count}).one()
-    return int(seq), token is not None
+def advance(connection: Connection, channel: str, gateway: str, count: int) -> None:
+    """Take so many numbers for what the next statements of this transaction write; the last one is the row's `seq`."""
+    _ADVANCE.execute_later(connection, {"channel": channel, "gateway": gateway, "seq": count})
 
 
 def take(

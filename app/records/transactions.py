@@ -80,7 +80,7 @@ class Transactions:
         self._turns = FairTurns(self.connections)
         self._writer = FairTurns(1)
         self.group_commits = defaultdict[str, GroupCommit](
-            lambda: GroupCommit(lambda wait_s: self.write(wait_s=wait_s))
+            lambda: GroupCommit(lambda wait_s, on_commit: self.write(wait_s=wait_s, on_commit=on_commit))
         )
         """By channel."""
         self.served_at_s = -math.inf
@@ -96,30 +96,42 @@ class Transactions:
 
     @contextmanager
     def write(
-        self, *, wait_s: float | None = None, serial: Iterable[str] = (), is_durable: bool = True
+        self,
+        *,
+        wait_s: float | None = None,
+        serial: Iterable[str] = (),
+        is_durable: bool = True,
+        on_commit: Callable[[], None] = lambda: None,
     ) -> Iterator[Connection]:
         """A write transaction, committed at the end of the block.
 
         One that is not durable does not wait for the disk on SQLite: a power cut may undo it, and nothing else.
         `serial` names what must not be changed by two at once (PostgreSQL; SQLite has one writer anyway).
         `wait_s`: how long its beginning may be waited for; None: SQLite's writer for 5 s, a connection as `read` does.
+        `on_commit` is called when it is committed, before the connection is given back.
         Raises `DatabaseUnavailable` when it cannot begin within that time or the database fails, and `DatabaseRefused`
         for a value it can never keep.
         """
-        with self._written(wait_s, serial, is_durable) as connection:
+        with self._written(wait_s, serial, is_durable, on_commit) as connection:
             self._demand_form(connection)
             yield connection
 
     @contextmanager
     def _written(
-        self, wait_s: float | None = None, serial: Iterable[str] = (), is_durable: bool = True
+        self,
+        wait_s: float | None = None,
+        serial: Iterable[str] = (),
+        is_durable: bool = True,
+        on_commit: Callable[[], None] = lambda: None,
     ) -> Iterator[Connection]:
         self._begin_use()  # before the writer's turn, for what is demanded may have to write
         if not self.is_sqlite:
-            with self._connection(wait_s) as connection, connection.begin():
-                if names := sorted(set(serial)):
-                    _LOCK_NAMES.execute(connection, {"names": names})
-                yield connection
+            with self._connection(wait_s) as connection:
+                with connection.begin():
+                    if names := sorted(set(serial)):
+                        _LOCK_NAMES.execute(connection, {"names": names})
+                    yield connection
+                on_commit()
             return
         give_up_at = time.monotonic() + (5.0 if wait_s is None else wait_s)
         try:
@@ -129,6 +141,7 @@ class Transactions:
                 connection = connection.execution_options(is_write=True, busy_ms=left_ms, is_durable=is_durable)
                 with connection.begin():
                     yield connection
+                on_commit()
         except TurnTimeout:
             raise DatabaseBusy("another writer of this process holds it") from None
 

@@ -39,6 +39,13 @@ class Failure(Exception):
         self.retry_after_s = retry_after_s
 
 
+def existing(held: Mapping[str, _Kind], key: str, message: str = "Not found", *, status: int = 404) -> _Kind:
+    """What is held under this key.  Raises `Failure` with the status and the message."""
+    if key not in held:
+        raise Failure(status, message)
+    return held[key]
+
+
 def json_answer(value: object, status: int = 200) -> Response:
     """An answer with this JSON body."""
     return Response(encode(value), status=status, mimetype="application/json")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from app.sandbox.state import State
 
 Admission = Callable[[Any, Json], None]
-"""Refuses who may not call, by a `Failure`.  It takes the state and the parts of the path, and may take parts out."""
+"""Refuses who may not call, by a `Failure`.  It takes the state and the parts of the path, and may change the parts."""
 
 ANY = "any"
 """For a function that answers every method itself."""
@@ -37,15 +37,15 @@ class _Route(msgspec.Struct, frozen=True):
 
 
 class Routes:
-    """Functions for paths below one path, and who may call them.
+    """Functions for paths below one path, and who may call them: all admissions in their order.
 
     A function is called with the state, with the parts of the path by name and, where its route takes a shape, with
     the checked `body`.  It returns what the JSON answer holds, or a pair of that and a status, or a `Response`.
     """
 
-    def __init__(self, below: str, admission: Admission | None = None) -> None:
+    def __init__(self, below: str, *admissions: Admission) -> None:
         self._below = below
-        self._admission = admission
+        self._admissions = admissions
         self._routes: list[_Route] = []
 
     def route(self, method: str, path: str, *, takes: str = "", is_locked: bool = True) -> Callable[[_View], _View]:
@@ -75,9 +75,9 @@ class Routes:
             )
 
     def _answer(self, vendor: Vendor, state: State, route: _Route, /, **parts: Any) -> Response:
-        if self._admission is not None:
-            with state.lock:
-                self._admission(state, parts)
+        with state.lock:
+            for admit in self._admissions:
+                admit(state, parts)
         if route.takes:
             shape = route.takes.format(**parts)
             if shape != route.takes and shape not in vendor.shapes:

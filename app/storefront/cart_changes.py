@@ -62,8 +62,9 @@ def check_texts(cart: CartDocument) -> None:
 
 
 def with_coupons(cart: CartDocument, codes: Sequence[str] | None, options: ShopOptions) -> CartDocument:
-    """Exactly these coupons, where the request names any list at all.
+    """Exactly these coupons, where the request names any list at all; those the cart has keep their order.
 
+    Coupons take off one after the other, so that in another order the same cart would cost something else.
     Raises `ShopRefused` coupon_invalid for one that is unknown or does not hold for these goods.
     """
     if codes is None:
@@ -72,7 +73,9 @@ def with_coupons(cart: CartDocument, codes: Sequence[str] | None, options: ShopO
     held = [coupon for coupon in found if coupon is not None and holds(coupon, cart.lines, options)]
     if len(held) < len(codes):
         raise ShopRefused("coupon_invalid")
-    return msgspec.structs.replace(cart, coupons=tuple(coupon.code for coupon in held))
+    named = dict.fromkeys(coupon.code for coupon in held)
+    kept = [code for code in cart.coupons if code in named]
+    return msgspec.structs.replace(cart, coupons=(*kept, *(code for code in named if code not in kept)))
 
 
 def with_added(

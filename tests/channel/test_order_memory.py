@@ -13,6 +13,8 @@ from app.channel import labels
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.operations.health_checks import waiting
+from app.operations.overview import overview
+from app.operations.scope import Scope
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.stage import OWN, request
@@ -62,9 +64,13 @@ def status(empty: Sandbox, order: dict[str, Any]) -> str:
 
 
 def left_open(retailops: Caller) -> list[str]:
-    """What `channel check` says of orders whose completion left something open."""
+    """What `channel check` says of orders whose completion left something open; the overview names the same."""
     found = waiting.of_records(retailops.database, ["first"], utc_now())
-    return [finding.sentence for finding in found["first"] if finding.name == "left open"]
+    told = [finding.sentence for finding in found["first"] if finding.name == "left open"]
+    [shown] = overview(retailops.database, Scope(), retailops.app.extensions["works"].configured.channels).channels
+    named = [item.example for item in shown.waiting if item.kind == "left_open"]
+    assert len(named) == len(told) and all(example in sentence for example, sentence in zip(named, told, strict=True))
+    return told
 
 
 def test_p34_a_package_and_unshipped_units_named_by_sku_alone_fill_the_lines_of_that_sku(

@@ -73,6 +73,10 @@ def test_p40_who_is_not_signed_in_is_sent_to_the_login_and_changes_nothing(build
     )
     for address in ("/console/logout", "/console/nowhere", "/console/orders", "/console/refunds/1/release"):
         assert client.post(address, headers={"Origin": ORIGIN}).status_code == 401
+    form = {"Origin": ORIGIN, "Referer": f"{ORIGIN}/console/deliveries/many/drop?state=parked&channel=a"}
+    page = client.post("/console/deliveries/many/drop?state=parked", headers=form).text
+    assert 'href="/console/login?next=%2Fconsole%2Fdeliveries%2Fmany%2Fdrop%3Fstate%3Dparked%26channel%3Da"' in page
+    assert client.post("/console/orders", headers={"Referer": "http://[x"}).status_code == 401
     assert client.get("/console/static/console.css").status_code == 200
     no_text = {"HTTP_COOKIE": "channel_console=\xff; channel_console_login=\xff"}
     assert client.get("/console/", environ_overrides=no_text).status_code == 303

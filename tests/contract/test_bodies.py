@@ -278,9 +278,9 @@ def test_a_body_of_bad_rows_costs_bounded_time_and_memory(contract: Contract) ->
     }
     for name, body in bodies.items():
         tracemalloc.start()
-        begun = time.perf_counter()
+        begun = time.thread_time()
         reading = contract.callbacks[name].read(body)
-        took_s = time.perf_counter() - begun
+        took_s = time.thread_time() - begun
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert len(told(reading)) == 20

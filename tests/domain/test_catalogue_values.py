@@ -8,6 +8,7 @@ import pytest
 
 from app.domain import prices, spellings
 from app.domain.catalogue import Item, Product, of_group
+from app.domain.stock_levels import facility_key
 
 
 @pytest.mark.parametrize(
@@ -65,5 +66,5 @@ def test_p36_no_amount_is_inherited_in_another_currency() -> None:
 
 def test_p36_a_facility_has_one_name_however_it_is_written() -> None:
     spelled = ("Z\u00fcrich Nord", "Zu\u0308rich Nord", " Z\u00dcRICH  nord ", "z\u00fcrich\u00a0nord")
-    assert len({spellings.facility(name) for name in spelled}) == 1
-    assert len({spellings.facility(name) for name in ("Zürich", "Zurich", "Zürich 2")}) == 3
+    assert len({facility_key(name) for name in spelled}) == 1
+    assert len({facility_key(name) for name in ("Zürich", "Zurich", "Zürich 2")}) == 3

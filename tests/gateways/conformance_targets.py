@@ -18,6 +18,10 @@ from app.gateways.capabilities import Gateway
 from app.sandbox.server import RunningServer
 
 PATIENCE_S = 0.5
+"""How long a vendor is waited for that gives no whole answer."""
+
+ANSWERED_S = 5.0
+"""How long one is waited for that answers at once, on a busy machine as well."""
 
 
 @dataclass
@@ -25,8 +29,8 @@ class Target:
     """A vendor's sandbox with one order in it, and what to say about that order."""
 
     server: RunningServer
-    make: Callable[[str], Gateway]
-    """A gateway for a base URL."""
+    make: Callable[[str, float], Gateway]
+    """A gateway for a base URL, and how many seconds it waits for an answer."""
     base_url: str
     api_prefix: str
     order_refnum: str
@@ -41,8 +45,8 @@ class Target:
     reads: Callable[[Gateway], list[Callable[[], object]]] | None = None
     """What is asked of it, where that is not about orders (they are kept here)."""
 
-    def gateway(self) -> Gateway:
-        return self.make(self.base_url)
+    def gateway(self, patience_s: float = ANSWERED_S) -> Gateway:
+        return self.make(self.base_url, patience_s)
 
 
 def _targets() -> dict[str, Callable[[], AbstractContextManager[Target]]]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from app.clock import utc_now
 from app.contract.schemas import Contract
@@ -17,8 +17,11 @@ from app.operations import acts, timeline
 from app.operations.operators import operator
 from app.operations.scope import Scope
 from app.operations.timeline import Entry, Timeline
+from app.operations.timeline_entries import Gathered, add_lines
+from app.records import traces
 from app.records.database import Database
 from app.records.tables.deliveries import attempts, deliveries
+from app.records.tables.operations import journal
 from app.records.tables.orders import handed_out
 from tests.gateways.vendors.rally.shop import MUG, TEE, opened
 from tests.operations.parked_calls import BLIND, the_call
@@ -209,3 +212,16 @@ def test_p40_a_request_of_another_channel_with_the_same_id_is_in_no_timeline(ret
     log.flush()
     found = told(retailops.database, "first", refnum)
     assert of_kind(found, "answer") == [answer] and "OTHERS" not in str(found)
+
+
+def test_p38_calls_of_one_millisecond_stand_in_the_order_in_which_they_were_made(database: Database) -> None:
+    now = utc_now()
+    line = {"at": now, "kind": "vendor", "channel": "first", "status": 200, "outcome": "ok", "duration_ms": 0}
+    with database.write() as connection:
+        for number in range(5):
+            named = {"name": f"pipe17 GET /{number}", "order_refnum": "A", "request_id": "r"}
+            connection.execute(insert(journal).values(**line, **named))
+    gathered = Gathered("A")
+    with database.read() as connection:
+        add_lines(traces.lines_of_order(connection, "first", ["A"]), gathered)
+    assert [entry.name for entry in gathered.in_order()] == [f"GET /{number}" for number in range(5)]

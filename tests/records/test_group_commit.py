@@ -28,7 +28,7 @@ class Group:
 
     def __init__(self, database: Database) -> None:
         self.happened: list[str] = []
-        self.commits = GroupCommit(lambda wait_s: database.write(wait_s=wait_s))
+        self.commits = GroupCommit(lambda wait_s, on_commit: database.write(wait_s=wait_s, on_commit=on_commit))
         self._threads = ThreadPoolExecutor(8)
         self._go, begun = threading.Event(), threading.Event()
         sa.event.listen(database.engine, "commit", lambda _: self.happened.append("commit"))
@@ -204,8 +204,8 @@ class SlowCommit:
         assert self._database.is_sqlite or self._begun.acquire(timeout=10)
 
     @contextmanager
-    def _transaction(self, wait_s: float) -> Iterator[sa.Connection]:
-        with self._database.write(wait_s=wait_s) as connection:
+    def _transaction(self, wait_s: float, on_commit: Callable[[], None]) -> Iterator[sa.Connection]:
+        with self._database.write(wait_s=wait_s, on_commit=on_commit) as connection:
             self._begun.release()
             yield connection
 

@@ -15,6 +15,7 @@ from app.records.rates import StoredRates
 from app.transport.rates import BLOCK_S, CallKind, RatePlan
 from app.transport.shared_rate import GRACE_S, SharedRate
 from tests.databases import open_database
+from tests.stopwatch import Stopwatch
 
 PROCESSES = 3
 
@@ -50,13 +51,14 @@ def test_p26_p14_processes_together_keep_to_the_rate_and_facts_to_their_fifth(da
 
     kinds: list[CallKind] = ["command", "fact"]
     threads = [threading.Thread(target=work, args=(rate, kind)) for rate in rates for kind in kinds]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    most = per_s * runs_s + PROCESSES * BLOCK_S * per_s
+    with Stopwatch() as watch:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    most = per_s * (time.monotonic() - begun) + PROCESSES * BLOCK_S * per_s
     print(f"granted {dict(granted)} of at most {most:.0f}")
-    assert 0.85 * per_s * runs_s <= granted.total() <= most
+    assert 0.85 * per_s * min(watch.took_s, runs_s) <= granted.total() <= most
     assert 0.13 <= granted["fact"] / granted.total() <= 0.27
 
 
@@ -132,7 +134,7 @@ def test_p26_a_database_without_its_table_is_one_that_is_away(tmp_path: Path) ->
 
 
 def test_p14_a_writer_that_is_busy_holds_up_a_call_for_a_moment_only(databases: list[Database]) -> None:
-    for _ in range(3):  # on a machine that is too slow for a look the database counts as away
+    for _ in range(10):  # on a machine that is too slow for a look the database counts as away
         rate = rate_of(databases[0], 6.0)
         with databases[1].write():
             begun = time.monotonic()

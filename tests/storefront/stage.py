@@ -14,7 +14,7 @@ from app.domain.stock import StockLevel
 from app.domain.traffic import InboundRequest
 from app.options import read_table
 from app.records import cataloguing, stock
-from app.records.cataloguing import Statement
+from app.records.catalogue_statements import Statement
 from app.records.database import Database
 from app.storefront import carts, order_store, orders
 from app.storefront.carts import ShownCart

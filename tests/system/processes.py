@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from app.sandbox.vendors.retailops import RetailOps
 from tests import ROOT
 from tests.channels import KEY, PAIR
 from tests.command_line import without_ours
+from tests.real_server import free_port
 from tests.waiting import eventually
 
 
@@ -37,14 +37,12 @@ class Processes:
     def web(self, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
         """A gunicorn that is ready, and its address."""
         process, address = self.web_at_once(**environment)
-        eventually(lambda: self._is_ready(process, f"{address}/readyz"), 60)
+        eventually(lambda: self._is_ready(process, f"{address}/readyz"), 120)
         return process, address
 
     def web_at_once(self, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
         """A gunicorn that has just been started, and its address."""
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
+        port = free_port()
         command = ["gunicorn", "--config", "python:app.serving", "--bind", f"127.0.0.1:{port}", "app:create_app()"]
         return self.start(command, PORT=str(port), **environment), f"http://127.0.0.1:{port}"
 

@@ -26,6 +26,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tests.real_server import free_port
+
 Direction = Literal["calls", "answers"]
 
 Tap = Callable[["Link", Direction, bytes], None]
@@ -89,9 +91,7 @@ class Relay:
         self._links: set[Link] = set()
         self._lock = threading.Lock()
         self._is_refusing = self._is_closed = False
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
-        # Bound by its number, for one that the system chose is given away as soon as nobody listens.
+        self.port = free_port()  # one that the system chose would be given away as soon as nobody listens
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=_BACKLOG)
         self._begin_to_accept()
 

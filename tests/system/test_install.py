@@ -46,12 +46,13 @@ def checkout(tmp_path: Path) -> Path:
 def installed(tmp_path: Path, checkout: Path, *what: str) -> Path:
     """A new environment with what `pip install` was given; its folder of commands.
 
-    pip itself stays outside of it, for installing that takes as long as the rest.
+    pip itself stays outside of it, for installing that takes as long as the rest.  So does compiling all that nobody
+    imports: Python compiles what is used.
     """
     place = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True, timeout=120, env=BARE)
     done = subprocess.run(
-        [*PIP, "--python", str(place / "bin" / "python"), "install", "-q", *what],
+        [*PIP, "--python", str(place / "bin" / "python"), "install", "-q", "--no-compile", *what],
         cwd=checkout, capture_output=True, text=True, timeout=INSTALL_S, env=BARE,
     )  # fmt: skip
     if done.returncode and "CI" not in os.environ and re.search(r"NewConnectionError|ConnectTimeout", done.stderr):

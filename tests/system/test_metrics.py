@@ -58,21 +58,23 @@ def test_p26_counters_equal_the_calls_made_whoever_answers(
             lines = scraped(address)
             counted = {labels: value for (name, labels), value in lines.items() if name == "channel_callbacks_total"}
             sent = total(lines, "channel_vendor_calls_total", "not_sent")
-            return counted == expected and sent == sum(pipe17.state()["calls"].values()) and not owed(lines)
+            timed = total(lines, "channel_callback_seconds_count") == sum(expected.values())
+            is_whole = (
+                sent == total(lines, "channel_vendor_call_seconds_count") == sum(pipe17.state()["calls"].values())
+            )
+            return counted == expected and timed and is_whole and not owed(lines)
 
         def owed(lines: Lines) -> float:
             return total(lines, "channel_facts_owed") + total(lines, "channel_deliveries")
 
         eventually(lambda: told(one) and told(other))
-        lines = scraped(other)
-        assert total(lines, "channel_callback_seconds_count") == sum(made.values())
-        assert total(lines, "channel_vendor_call_seconds_count") == sum(pipe17.state()["calls"].values())
         # Who answers no more has left what it counted; one that begins anew goes on from there.
         status = caller(one, contract).call("order_pull").status
         expected["order_pull", str(status)] = expected.get(("order_pull", str(status)), 0) + 1
         first.send_signal(signal.SIGTERM)
         first.wait(30)
         _, third = processes.web()
-        assert told(other) and told(third)
+        # A worker may be calling the vendor just now, and counts that within a second.
+        eventually(lambda: told(other) and told(third))
     finally:
         processes.stop()

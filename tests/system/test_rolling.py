@@ -151,18 +151,21 @@ def replace_a_dead_process(server: subprocess.Popen[bytes], traffic: Traffic) ->
     assert server.poll() is None and before[0] not in master.children()
 
 
+@pytest.fixture(scope="module")
+def codes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """The last release, this code with an additive migration, and with a breaking one; Python compiles each once."""
+    folder = tmp_path_factory.mktemp("codes")
+    old_code = releases.last_release(folder / "old_code")
+    new_code = releases.with_additive(folder / "new_code", releases.newest_migration(old_code))
+    return old_code, new_code, releases.with_breaking(folder / "newest_code", new_code)
+
+
 def test_p47_old_and_new_code_live_on_one_database_as_each_migration_says(
-    database_url: str, pipe17: Sandbox, contract: Contract, tmp_path: Path
+    database_url: str, pipe17: Sandbox, contract: Contract, codes: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
-    old_code = releases.last_release(tmp_path / "old_code")
-    new_code = releases.with_additive(tmp_path / "new_code", releases.newest_migration(old_code))
-    newest_code = releases.with_breaking(tmp_path / "newest_code", new_code)
     pipe17.tell("shipments", {"count": 60})
     channels = channel_table(pipe17.url)
-    old, new, newest = (
-        Release(code, tmp_path / f"{code.name}_runs", database_url, channels)
-        for code in (old_code, new_code, newest_code)
-    )
+    old, new, newest = (Release(code, tmp_path / f"{code.name}_runs", database_url, channels) for code in codes)
     traffic = Traffic(contract)
     try:
         old_server, old_address = old.start()

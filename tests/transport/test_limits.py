@@ -17,6 +17,8 @@ from app.transport.breaker import Breaker
 from app.transport.limits import QUICK_S, CallLimiter, PausableLimiter
 from app.transport.rates import CallKind, RatePlan
 from app.transport.shared_rate import SharedRate, local_rate
+from tests.stopwatch import Stopwatch
+from tests.waiting import eventually
 
 
 class Clock:
@@ -52,9 +54,9 @@ def started(*works: Callable[[], object]) -> list[threading.Thread]:
 def test_r14_one_thread_more_than_allowed_is_refused_at_once_and_let_in_afterwards() -> None:
     limiter = CallLimiter("rally", threads=3)
     with limiter.enter("command", Deadline.in_s(1)), limiter.enter("question", Deadline.in_s(1)):
-        begun = time.monotonic()
-        assert code_of(limiter, "question", budget_s=5.0) == "VENDOR_BUSY"
-        assert time.monotonic() - begun < 0.2
+        with Stopwatch() as watch:
+            assert code_of(limiter, "question", budget_s=5.0) == "VENDOR_BUSY"
+        assert watch.took_s < 0.2
     with limiter.enter("question", Deadline.in_s(1)):
         pass
 
@@ -122,42 +124,46 @@ def test_p14_waiting_calls_count_among_the_threads_a_vendor_holds() -> None:
 
 
 def test_r14_no_token_within_the_time_left_is_said_at_once() -> None:
-    limiter = CallLimiter("rally", rate=emptied(0.5))
     begun = time.monotonic()
-    assert code_of(limiter, budget_s=1.0) == "RATE_LIMITED"
-    assert time.monotonic() - begun < 0.2
+    limiter = CallLimiter("rally", rate=emptied(0.5))
+    with Stopwatch() as watch:
+        assert code_of(limiter, budget_s=1.0) == "RATE_LIMITED"
+    assert watch.took_s < 0.2
     with limiter.enter("command", Deadline.in_s(3)):
         assert time.monotonic() - begun > 1.5
 
 
 def test_p14_our_own_throttle_is_a_failure_only_when_the_time_is_over() -> None:
+    begun = time.monotonic()
     limiter = CallLimiter("pipe17", threads=16, concurrency=1, rate=emptied(10.0))
 
     def call(kind: CallKind) -> float:
-        begun = time.monotonic()
         with limiter.enter(kind, Deadline.in_s(3.0)) as permit:
             permit.succeeded()
         return time.monotonic() - begun
 
     kinds: list[CallKind] = ["command", "question"] * 6
-    with ThreadPoolExecutor(12) as threads:
+    with Stopwatch() as watch, ThreadPoolExecutor(12) as threads:
         waited = sorted(threads.map(call, kinds))
-    assert 1.0 < waited[-1] < 1.9, "each was let through in its turn, the last after twelve tenths of a second"
+    assert waited[-1] > 1.0 and watch.took_s < 1.9, "each was let through in its turn, the last after 1.2 s"
 
 
 def test_p14_of_one_kind_the_earliest_deadline_goes_first() -> None:
     """A callback that makes several calls is done with them before one that came later begins."""
-    limiter = CallLimiter("pipe17", threads=16, rate=emptied(20.0))
-    order: list[float] = []
+    limiter = CallLimiter("pipe17", threads=16, concurrency=1, rate=emptied(20.0))
+    order: list[Deadline] = []
 
-    def call(budget_s: float) -> None:
-        with limiter.enter("command", Deadline.in_s(budget_s)):
-            order.append(budget_s)
+    def call(deadline: Deadline) -> None:
+        with limiter.enter("command", deadline):
+            order.append(deadline)
 
-    budgets = [8.0, 3.0, 6.0, 2.0, 7.0, 4.0]
-    for thread in started(*(lambda budget_s=budget_s: call(budget_s) for budget_s in budgets)):
+    deadlines = [Deadline.in_s(budget_s) for budget_s in (18.0, 13.0, 16.0, 12.0, 17.0, 14.0)]
+    with limiter.enter("command", Deadline.in_s(5)):
+        threads = started(*(lambda deadline=deadline: call(deadline) for deadline in deadlines))
+        eventually(lambda: len(limiter._waiting) == len(deadlines))
+    for thread in threads:
         thread.join()
-    assert order[1:] == sorted(order[1:]), "the first may have had its turn before the others came"
+    assert order == sorted(deadlines, key=lambda deadline: deadline.at_s)
 
 
 def test_p14_an_open_breaker_refuses_until_its_probe_and_a_pause_until_its_end() -> None:
@@ -183,25 +189,25 @@ def test_p14_those_that_wait_are_refused_as_soon_as_the_breaker_opens() -> None:
     limiter = CallLimiter("rally", threads=16, concurrency=5)
     codes: list[str] = []
     permits = [limiter.enter("command", Deadline.in_s(1)) for _ in range(5)]
-    threads = started(*[lambda: codes.append(code_of(limiter, budget_s=5.0))] * 4)
-    time.sleep(0.1)
+    threads = started(*[lambda: codes.append(code_of(limiter, budget_s=10.0))] * 4)
+    eventually(lambda: len(limiter._waiting) == 4)
     for permit in permits:
         with permit:
             permit.failed()
     for thread in threads:
-        thread.join(1.0)
+        thread.join()
     assert codes == ["BREAKER_OPEN"] * 4
 
 
 def test_p14_a_throttled_call_cuts_the_rate_and_counts_as_no_success() -> None:
     rate = local_rate(RatePlan(8.0, 32.0))
     limiter = CallLimiter("rally", rate=rate)
+    begun = time.monotonic()
     with limiter.enter("command", Deadline.in_s(1)) as permit:
         permit.succeeded()
         permit.throttled(0.0)
     learned = rate.seen()
     assert learned is not None and learned.rate == 4.0 and learned.cut_at > 0.0
-    begun = time.monotonic()
     with limiter.enter("command", Deadline.in_s(1)) as permit:
         assert time.monotonic() - begun > 0.2, "a quarter of a second at 4 calls a second"
         permit.succeeded()
@@ -233,14 +239,13 @@ def test_r14_of_those_that_wait_questions_go_first_and_facts_last() -> None:
     order: list[str] = []
 
     def call(kind: CallKind) -> None:
-        with limiter.enter(kind, Deadline.in_s(5)):
+        with limiter.enter(kind, Deadline.in_s(10)):
             order.append(kind)
-            time.sleep(0.01)
 
     kinds: list[CallKind] = ["fact", "fact", "command", "question", "command", "question", "fact"]
     with limiter.enter("command", Deadline.in_s(5)):
         threads = started(*(lambda kind=kind: call(kind) for kind in kinds))
-        time.sleep(0.1)
+        eventually(lambda: len(limiter._waiting) == len(kinds))
         assert order == []
     for thread in threads:
         thread.join()
@@ -257,13 +262,15 @@ def test_p14_commands_that_never_end_leave_facts_their_fifth() -> None:
             with limiter.enter(kind, Deadline.in_s(5)):
                 granted[kind] += 1
 
-    for thread in started(*[lambda: call("command")] * 4, lambda: call("fact")):
-        thread.join()
+    with Stopwatch() as watch:
+        for thread in started(*[lambda: call("command")] * 4, lambda: call("fact")):
+            thread.join()
     print(granted)
-    assert granted.total() >= 140 and 0.14 <= granted["fact"] / granted.total() <= 0.26
+    assert granted.total() >= 70 * min(watch.took_s, 2.0) and 0.14 <= granted["fact"] / granted.total() <= 0.26
 
 
 def test_r14_many_threads_together_keep_rate_and_concurrency_and_nobody_is_forgotten() -> None:
+    begun = time.monotonic()
     limiter = CallLimiter("pipe17", concurrency=2, threads=16, rate=emptied(100.0))
     lock, inside, most = threading.Lock(), 0, 0
 
@@ -278,7 +285,6 @@ def test_r14_many_threads_together_keep_rate_and_concurrency_and_nobody_is_forgo
             with lock:
                 inside -= 1
 
-    begun = time.monotonic()
     with ThreadPoolExecutor(12) as threads:
         list(threads.map(call, range(90)))
     assert time.monotonic() - begun >= 0.89

@@ -189,7 +189,7 @@ def _keep_all(connection: Connection, pushes: Sequence[_Push]) -> list[list[str]
     unknown: list[list[str]] = [[] for _ in pushes]
     if any(sink.needs_catalogue or sink.shows_with_catalogue for sink in sinks.values()):
         unknown = _unknown(connection, channel.key, [push.by_sku for push in pushes])
-    if len(pushes) == 1 or stock.have_blanks(connection, channel.key, (sku for push in pushes for sku in push.by_sku)):
+    if len(pushes) == 1 or stock.have_blanks(connection, channel.key, {sku for push in pushes for sku in push.by_sku}):
         for push in pushes:
             _one_spelling(connection, channel.key, push.by_sku)
             _write(connection, [push])

@@ -27,6 +27,7 @@ _WORDS: Final = {
     "set_aside": ("fault sets the channel aside", "faults set the channel aside"),
     "unacknowledged": ("order is fetched again and again and never acknowledged",
                        "orders are fetched again and again and never acknowledged"),
+    "left_open": ("order was completed with units left open", "orders were completed with units left open"),
 }  # fmt: skip
 """What waits, for one and for several; {} is the vendor."""
 
@@ -85,6 +86,7 @@ def place(channel: ChannelNow, item: Waiting) -> str:
         "paused": (f"gateways/{channel.name}/{item.gateway}/resume", None),
         "set_aside": ("settings", None),
         "unacknowledged": ("orders", {"state": "handed out"}),
+        "left_open": ("orders", {"state": "left open"}),
     }
     page, chosen = pages[item.kind]
     return f"{PATH}/{page}" + (f"?{urlencode({'channel': channel.name, **chosen})}" if chosen is not None else "")

@@ -125,7 +125,7 @@ def _late_news(connection: Connection, found: dict[str, list[Finding]]) -> None:
     for row in attention.open_late_events(connection):
         what = (
             f"{row.number} failure{'s' if row.number > 1 else ''} found after RetailOps had its answer, {row.sent} of "
-            "them sent to it since: `channel deliveries list` shows them, `channel deliveries drop` dismisses them"
+            "them sent to it since: `channel late list` shows them, `channel late dismiss` ends them"
         )
         found[row.channel].append(Finding("late news", "attention", what))
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from app.domain import spellings
 from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
+from app.domain.stock_levels import facility_key
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools, Vendor
 from app.gateways.vendors.pipe17.connection import health
@@ -75,7 +75,7 @@ class Pipe17Vendor(Vendor):
 
     def faults(self, options: Pipe17Options) -> list[str]:
         found = learned_rate.faults(options)
-        if len({spellings.facility(name) for name in options.locations}) < len(options.locations):
+        if len({facility_key(name) for name in options.locations}) < len(options.locations):
             found.append("locations: two facilities have the same name but for case and blanks")
         if options.integration_refresh_s == 0 and options.entity_directions != "ours":
             found.append("entity_directions counts only where integration_refresh_s is not 0")

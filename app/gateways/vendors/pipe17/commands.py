@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from app.deadline import Deadline
-from app.domain import spellings
 from app.domain.facts import Obstacle
+from app.domain.stock_levels import facility_key
 from app.gateways.calls import Call
 from app.gateways.command_context import CommandContext
 from app.gateways.vendors.pipe17 import VENDOR, Pipe17Gateway
@@ -193,7 +193,7 @@ def _send_refused_stock(context: CommandContext, channel: str, steps: Sequence[S
     if database is None:
         return  # Nothing was ever refused here, or the server says what is wrong with its database.
     gone = [
-        Obstacle("location", spellings.facility(step.facility))
+        Obstacle("location", facility_key(step.facility))
         for step in steps
         if step.done in ("ready", "linked", "created")
     ]

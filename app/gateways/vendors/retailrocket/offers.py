@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from app.domain import prices, spellings, stock_levels, texts, web_addresses
+from app.domain import prices, stock_levels, texts, web_addresses
 from app.domain.catalogue import Item, Product
 from app.domain.stock import StockLevel
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
@@ -45,7 +45,7 @@ class Availability:
     """Which goods can be had: by RetailOps' stock figures, less what orders hold that they do not count yet (R25)."""
 
     def __init__(self, options: RetailRocketOptions) -> None:
-        self._name_of = {spellings.facility(place): stock_id for place, stock_id in options.stock_ids.items()}
+        self._name_of = {stock_levels.facility_key(place): stock_id for place, stock_id in options.stock_ids.items()}
         self._is_when_unstated = options.available_when_unstated
         self.stock_ids = list(dict.fromkeys(options.stock_ids.values())) or [""]
 

@@ -15,7 +15,7 @@ from typing import Any
 import requests
 from flask import Response, request
 
-from app.sandbox.bodies import Failure, Json, api_body, encode, json_answer
+from app.sandbox.bodies import Failure, Json, api_body, encode, existing, json_answer
 from app.sandbox.calls import call
 from app.sandbox.host import Account, Options, Vendor
 from app.sandbox.page import Play
@@ -99,9 +99,7 @@ def serve_pipe17(port: int = 0, *, shipments: int = 12, seed: int = 17, **rememb
 def api(state: State, collection: str, identifier: str | None = None) -> Response:
     """Any entity of the vendor's; `identifier` names one of a collection."""
     caller = _caller(state)
-    entity = ENTITIES.get(collection)
-    if entity is None:
-        raise Failure(404, "unknown path")
+    entity = existing(ENTITIES, collection, "unknown path")
     allowed = entity.methods["one" if identifier is not None else "collection"]
     if request.method not in allowed.split(", "):
         answer = json_answer(VENDOR.error_body(405, f"{request.method} is not allowed here"), 405)

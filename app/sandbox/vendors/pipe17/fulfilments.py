@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from app.sandbox.bodies import Failure, Json
+from app.sandbox.bodies import Failure, Json, existing
 from app.sandbox.shapes import moment
 from app.sandbox.vendors.pipe17 import stock
 from app.sandbox.vendors.pipe17.state import ApiKey, State
@@ -22,7 +22,7 @@ from app.sandbox.vendors.pipe17.state import ApiKey, State
 Quantity = int | Decimal
 CANCELLED = ("canceled", "canceledRestock")
 CLOSED = (*CANCELLED, "fulfilled")
-_TAKES_FULFILLMENTS = ("readyForFulfillment", "sentToFulfillment", "partialFulfillment")
+TAKES_FULFILLMENTS = ("readyForFulfillment", "sentToFulfillment", "partialFulfillment")
 _WAITING = ("pendingInventory", "onHold", "new", "reviewRequired", "pendingShippingLabel")
 _OF_TRANSFER = {"ship": "xferout", "fulfill": "xferfulfill"}
 """Events of a transfer order that stand for those of a sale; every other one takes the commitment back."""
@@ -211,11 +211,9 @@ def _order_status(shipments: Iterable[str]) -> str:
 
 
 def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
-    shipment = state.tables["shipments"].get(body["shipmentId"])
-    if shipment is None:
-        raise Failure(400, "shipmentId is unknown")
+    shipment = existing(state.tables["shipments"], body["shipmentId"], "shipmentId is unknown", status=400)
     _refuse_foreign(caller, shipment)
-    if shipment["status"] not in (*_TAKES_FULFILLMENTS, "fulfilled"):
+    if shipment["status"] not in (*TAKES_FULFILLMENTS, "fulfilled"):
         raise Failure(400, f"the shipment is {shipment['status']} and takes no fulfillment")
     _refuse_excess(state, shipment, body["lineItems"])
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
 
-import msgspec
-
-from app.sandbox.bodies import Failure, Json, converted, object_body
+from app.sandbox.bodies import Failure, Json, converted, existing, object_body
 from app.sandbox.page import Field, Play, Result
 from app.sandbox.routes import Routes
 from app.sandbox.vendors.pipe17 import fulfilments, stock
@@ -18,15 +15,6 @@ from app.sandbox.vendors.pipe17.stock import INVENTORY_QUANTITIES
 from app.sandbox.vendors.pipe17.writes import create, merged
 
 ROUTES = Routes("/sandbox")
-_OPEN = ("readyForFulfillment", "sentToFulfillment", "partialFulfillment")
-
-
-class IntegrationChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What the pages of Pipe17 let its people do to an integration; what is empty stays as it is."""
-
-    status: str = ""
-    settings: dict[str, Any] = {}
-    entities: dict[str, Literal["in", "out", "both", ""]] = {}
 
 
 @ROUTES.route("POST", "/shipments", takes="people.shipments")
@@ -61,20 +49,19 @@ def delete(state: State, shipment_id: str) -> Json:
     return {"shipment": state.change("shipments", shipment, {"deletedAt": state.stamp()})}
 
 
-@ROUTES.route("PUT", "/integrations/<integration_id>")
-def change_integration(state: State, integration_id: str) -> Json:
+@ROUTES.route("PUT", "/integrations/<integration_id>", takes="people.integration")
+def change_integration(state: State, integration_id: str, body: Json) -> Json:
     """`status` sets it, also to `deleted`; `settings` (path to value) changes setting fields or adds them;
     `entities` (name to direction, "" unticks) changes the In/Out ticks."""
-    change = converted(object_body(), IntegrationChange)
     stored = state.found("integrations", integration_id)
     fields = stored["settings"]["fields"]
-    for path, value in change.settings.items():
+    for path, value in body.get("settings", {}).items():
         fields = merged(fields, "path", {"path": path, "value": value}, {"type": "string", "secret": False})
     ticks = stored["entities"]
-    for name, direction in change.entities.items():
+    for name, direction in body.get("entities", {}).items():
         ticks = merged(ticks, "name", {"name": name, "direction": direction})
     changes = {
-        "status": change.status or stored["status"],
+        "status": body.get("status") or stored["status"],
         "settings": {"fields": fields},
         "entities": [row for row in ticks if row["direction"]],
     }
@@ -152,15 +139,15 @@ def plays(state: State) -> list[Play]:
 
     def cancel(form: Mapping[str, str]) -> Result:
         with state.lock:
-            shipment = state.tables["shipments"].get(form.get("shipment", ""))
-            if shipment is None:
-                raise Failure(404, "there is no such shipping request")
+            shipments, message = state.tables["shipments"], "there is no such shipping request"
+            shipment = existing(shipments, form.get("shipment", ""), message)
             fulfilments.cancel_shipment(state, shipment, "canceledRestock", None)
             return Result(True, "Cancelled before it was shipped", [_row(shipment)])
 
     about = "Orders of a shop, routed to our locations; `channel send order_pull` hands them to RetailOps."
     found = [Play("shipments", "Make shipping requests", about, "Make them", [how_many], make)]
-    open_ones = [row for row in state.tables["shipments"].values() if row["status"] in _OPEN][-50:]
+    shipments = state.tables["shipments"].values()
+    open_ones = [row for row in shipments if row["status"] in fulfilments.TAKES_FULFILLMENTS][-50:]
     if open_ones:
         choices = {
             row["shipmentId"]: f"{row['extOrderId'] or row['extShipmentId']}: {row['status']}"

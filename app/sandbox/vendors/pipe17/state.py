@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from app.sandbox import state as host_state
-from app.sandbox.bodies import Failure, Json
+from app.sandbox.bodies import Json, existing
 from app.sandbox.vendors.pipe17.entities import ENTITIES
 from app.sandbox.vendors.pipe17.samples import SAMPLES
 
@@ -111,9 +111,7 @@ class State(host_state.State):
 
     def found(self, collection: str, object_id: str) -> Json:
         """The object with this id.  Raises `Failure` 404."""
-        if object_id not in self.tables[collection]:
-            raise Failure(404, "No results")
-        return self.tables[collection][object_id]
+        return existing(self.tables[collection], object_id, "No results")
 
     def change(self, collection: str, stored: Json, changes: Mapping[str, Any]) -> Json:
         if collection == "products" and "sku" in changes:

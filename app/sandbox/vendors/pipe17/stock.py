@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from app.sandbox.bodies import Failure, Json
+from app.sandbox.bodies import Failure, Json, existing
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 _EFFECTS: dict[str, dict[str, int]] = {
@@ -57,10 +57,7 @@ def adjust(state: State, sku: str, location_id: str, *, changed_by: int = 0, **f
 
     `changed_by` is added to `onHand`, `figures` replace columns.  Raises `Failure`.
     """
-    if sku not in state.products_by_sku:
-        raise Failure(400, "sku is unknown")
-    if location_id not in state.tables["locations"]:
-        raise Failure(400, "locationId is unknown")
+    _product_at(state, sku, location_id)
     row = _record(state, sku, location_id, integration=None)
     changes = {"onHand": row["onHand"] + changed_by, **figures}
     _apply(state, row, "adjust", changes["onHand"] - row["onHand"], changes, {"user": "sandbox user"})
@@ -81,11 +78,7 @@ def has_stock(state: State, sku: str, location_id: str, quantity: int | Decimal)
 def report(state: State, caller: ApiKey, body: Json) -> Json:
     """One element of `POST /inventory`.  Raises `Failure`; nothing is changed then."""
     event, sku, location_id = body["event"], body["sku"], body["locationId"]
-    product, location = state.products_by_sku.get(sku), state.tables["locations"].get(location_id)
-    if product is None:
-        raise Failure(400, "sku is unknown")
-    if location is None:
-        raise Failure(400, "locationId is unknown")
+    product, location = _product_at(state, sku, location_id)
     if event == "ingest":
         _refuse_ingest(state, caller, body, product, location)
     given: Json = {name: body[name] for name in INVENTORY_QUANTITIES if name in body}
@@ -97,6 +90,12 @@ def report(state: State, caller: ApiKey, body: Json) -> Json:
     cause: Json = {name: body[name] for name in ("entityId", "entityType", "orderId", "user") if name in body}
     _apply(state, row, event, moved, given | marks, cause, integration=caller.integration)
     return row
+
+
+def _product_at(state: State, sku: str, location_id: str) -> tuple[Json, Json]:
+    """Product and location.  Raises `Failure` 400."""
+    product = existing(state.products_by_sku, sku, "sku is unknown", status=400)
+    return product, existing(state.tables["locations"], location_id, "locationId is unknown", status=400)
 
 
 def _refuse_ingest(state: State, caller: ApiKey, body: Json, product: Json, location: Json) -> None:

@@ -13,11 +13,11 @@ from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, 
 from app.sandbox.host import Account, Vendor
 from app.sandbox.page import Play
 from app.sandbox.routes import ANY, Routes
-from app.sandbox.vendors.rally import shopping
-from app.sandbox.vendors.rally.admin import ADMIN, OF_ONE, merchants
+from app.sandbox.vendors.rally import people
 from app.sandbox.vendors.rally.answers import TOPICS
 from app.sandbox.vendors.rally.checkout import run_checkout
 from app.sandbox.vendors.rally.findings import Findings
+from app.sandbox.vendors.rally.people import ADMIN, OF_ONE, merchants
 from app.sandbox.vendors.rally.sessions import BUTTON, CHECKOUT
 from app.sandbox.vendors.rally.shop import FRONT, SHOP
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, signed_message
@@ -91,7 +91,7 @@ class Rally(Vendor):
         return merchants(state)
 
     def plays(self, state: State) -> list[Play]:
-        return shopping.plays(state)
+        return people.plays(state)
 
 
 VENDOR = Rally()

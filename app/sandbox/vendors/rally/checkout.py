@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from app.sandbox.bodies import Failure, Json
+from app.sandbox.bodies import Json, existing
 from app.sandbox.vendors.rally.calling import Step, call_hook
 from app.sandbox.vendors.rally.effects import take_answer
 from app.sandbox.vendors.rally.findings import Findings
@@ -76,9 +76,7 @@ def _beginning(state: State, copies: Copies, checkout: Checkout) -> str:
     if not checkout.session:
         return checkout.cart
     with state.lock:
-        session = copies.sessions.get(checkout.session)
-    if session is None:
-        raise Failure(404, "session: no such checkout session")
+        session = existing(copies.sessions, checkout.session, "session: no such checkout session")
     if not session["cart_id"]:
         checkout.line_items = [line for item in session["line_items"] for line in lines_of_page(item)]
     return str(session["cart_id"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from app.sandbox.bodies import Failure, Json, encode
+from app.sandbox.bodies import Failure, Json, encode, existing
 from app.sandbox.vendors.rally.state import SAMPLES, Copies, State
 from app.sandbox.vendors.rally.step_requests import Call, StepRequest
 
@@ -75,9 +75,7 @@ def _made_up(state: State, copies: Copies, call: Call) -> Json | None:
 
 
 def _known(copies: Mapping[str, Json], external_id: str, what: str) -> Json:
-    if external_id not in copies:
-        raise Failure(404, f"Rally knows no such {what}: give the body yourself")
-    return copies[external_id]
+    return existing(copies, external_id, f"Rally knows no such {what}: give the body yourself")
 
 
 def _search(name: str, external_id: str, requested: StepRequest) -> Json:

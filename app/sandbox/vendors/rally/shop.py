@@ -16,11 +16,10 @@ import msgspec
 import requests
 from flask import Response, redirect, request
 
-from app.sandbox.bodies import Failure, Json, encode, readable
+from app.sandbox.bodies import Failure, Json, encode, existing, readable
 from app.sandbox.calls import call
 from app.sandbox.page import html, see_other
 from app.sandbox.routes import Routes, own_pages_only
-from app.sandbox.vendors.rally.admin import at_merchant
 from app.sandbox.vendors.rally.sessions import begin_session
 from app.sandbox.vendors.rally.state import Copies, Merchant, State, Variant
 
@@ -42,13 +41,8 @@ class Cart(msgspec.Struct, frozen=True):
     faults: tuple[str, ...] = ()
 
 
-def _at_merchant(state: State, parts: Json) -> None:
-    own_pages_only(state, parts)
-    at_merchant(state, parts)
-
-
 FRONT = Routes("/shop", own_pages_only)
-SHOP = Routes("/shop/<organization_id>", _at_merchant)
+SHOP = Routes("/shop/<organization_id>", own_pages_only, State.admit_merchant)
 
 
 @FRONT.route("GET", "/")
@@ -106,9 +100,7 @@ def orders(state: State, copies: Copies) -> Response:
 
 @SHOP.route("GET", "/orders/<path:order_id>")
 def order(state: State, copies: Copies, order_id: str) -> Response:
-    held = copies.orders.get(order_id)
-    if held is None:
-        raise Failure(404, "the shop has no such order")
+    held = existing(copies.orders, order_id, "the shop has no such order")
     snapshot = held["snapshot"] or {}
     meta = snapshot.get("meta")
     parcels = meta.get("fulfillments", []) if isinstance(meta, Mapping) else []

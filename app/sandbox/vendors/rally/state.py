@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from app.sandbox import state as host_state
-from app.sandbox.bodies import Failure, Json
+from app.sandbox.bodies import Json, existing
 from app.sandbox.state import JOURNAL_LENGTH
 from app.sandbox.vendors.rally.findings import FOLDER
 
@@ -142,9 +142,11 @@ class State(host_state.State):
 
     def of_merchant(self, organization_id: str) -> Copies:
         """Raises `Failure` 404."""
-        if organization_id not in self.merchants:
-            raise Failure(404, "no such merchant")
-        return self.merchants[organization_id]
+        return existing(self.merchants, organization_id, "no such merchant")
+
+    def admit_merchant(self, parts: Json) -> None:
+        """Gives a route the merchant's `copies` for the path's `organization_id`.  Raises `Failure` 404."""
+        parts["copies"] = self.of_merchant(parts.pop("organization_id"))
 
     def record_call(self, call: Json) -> None:
         """`call` says merchant and direction, too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from app.sandbox.bodies import Failure, Json
+from app.sandbox.bodies import Failure, Json, existing
 from app.sandbox.vendors.rally.answers import CENT, TOPICS
 from app.sandbox.vendors.rally.findings import Findings, look_at
 from app.sandbox.vendors.rally.state import Copies, State
@@ -53,11 +53,11 @@ def receive(state: State, copies: Copies, topic: str, body: Json) -> Findings:
                 found.warn("cart_id", "is unknown")
             copies.orders_announced.append({**body, "at": state.stamp()})
         case "order-status-update":
-            set_status(state, _order(copies, body["external_id"]), body["status"], "connector", found)
+            set_status(state, existing(copies.orders, body["external_id"]), body["status"], "connector", found)
         case "order-update":
-            _take_snapshot(state, _order(copies, body["external_id"]), body, found)
+            _take_snapshot(state, existing(copies.orders, body["external_id"]), body, found)
         case "order-refund-create":
-            _refund(state, _order(copies, body["external_order_id"]), body, found)
+            _refund(state, existing(copies.orders, body["external_order_id"]), body, found)
         case "product-update":
             upsert_product(state, copies, body)
         case "product-delete":
@@ -74,13 +74,6 @@ def receive(state: State, copies: Copies, topic: str, body: Json) -> Findings:
         case "shop-info-update":
             copies.shop["profile"] = body
     return found
-
-
-def _order(copies: Copies, order_id: str) -> Json:
-    order = copies.orders.get(order_id)
-    if order is None:
-        raise Failure(404, "Not found")
-    return order
 
 
 def set_status(state: State, order: Json, status: str, by: str, found: Findings) -> None:

@@ -44,8 +44,7 @@ def _by_store_and_key(state: State, parts: Json) -> None:
     _admit(state, parts.pop("partner"), request.args.get("apikey", ""))
 
 
-def _by_signature(state: State, parts: Json) -> None:
-    _by_store(state, parts)
+def _signed(state: State, parts: Json) -> None:
     signature, valid_till = request.args.get("signature"), request.args.get("validTill", "")
     if not state.settings.is_signed:
         return
@@ -57,7 +56,7 @@ def _by_signature(state: State, parts: Json) -> None:
 
 EVENTS = Routes(TRACKING_PATH, _by_key)
 BROWSER = Routes("/tracking/1.0", _by_store)
-PRODUCTS = Routes(f"{CDN_PATH}/1.0/partner/<partner>", _by_signature)
+PRODUCTS = Routes(f"{CDN_PATH}/1.0/partner/<partner>", _by_store, _signed)
 ITEMS = Routes(f"{API_PATH}/1.0/partner/<partner>", _by_store)
 UPLOADS = Routes(f"{API_PATH}/2.0/partner/<partner>", _by_store_and_key)
 RECOMMENDATIONS = Routes("/externalapi/api/3.0", _by_key)

@@ -12,7 +12,7 @@ from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
 from app.gateways.vendors.example_shop import VENDOR
 from app.sandbox.vendors.example_shop import ACCOUNT_ID, API_KEY, BASE_PATH, serve_example_shop
-from tests.gateways.conformance_targets import PATIENCE_S, Target
+from tests.gateways.conformance_targets import Target
 
 
 @contextmanager
@@ -22,12 +22,12 @@ def target() -> Iterator[Target]:
     refnum, order = next(iter(state.orders.items()))
     calls: list[VendorCall] = []
 
-    def make(base_url: str) -> Gateway:
+    def make(base_url: str, patience_s: float) -> Gateway:
         options = VENDOR.options(
             account_id=ACCOUNT_ID,
             api_key=API_KEY,
             base_url=base_url,
-            patience_s=PATIENCE_S,
+            patience_s=patience_s,
             requests_per_s=0.0,
         )
         return VENDOR.create(options, Tools("conformance", 8, calls.append))

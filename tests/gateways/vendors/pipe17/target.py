@@ -25,7 +25,7 @@ from app.gateways.vendor import Tools
 from app.sandbox.server import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from app.sandbox.vendors.pipe17.samples import DALLAS
-from tests.gateways.conformance_targets import PATIENCE_S, Target
+from tests.gateways.conformance_targets import Target
 
 
 @contextmanager
@@ -43,12 +43,12 @@ def target() -> Iterator[Target]:
         assert requests.post(f"{server.url}{BASE_PATH}/fulfillments", json=parcel, headers=key, timeout=10).ok
         calls: list[VendorCall] = []
 
-        def make(base_url: str) -> Gateway:
+        def make(base_url: str, patience_s: float) -> Gateway:
             pipe17 = VENDORS["pipe17"]
             options = pipe17.options(
                 api_key=LEGACY_KEY,
                 base_url=base_url,
-                patience_s=PATIENCE_S,
+                patience_s=patience_s,
                 requests_per_s=0.0,
                 create_returns=True,
             )

@@ -26,7 +26,7 @@ from app.gateways.vendors.rally.merchant import Merchant
 from app.gateways.vendors.rally.options import RallyOptions
 from app.options import read_table
 from app.records import catalogue, cataloguing, stock
-from app.records.cataloguing import Statement
+from app.records.catalogue_statements import Statement
 from app.records.database import Database
 from app.sandbox.server import RunningServer, serve
 from app.sandbox.vendors.rally import serve_rally

@@ -72,6 +72,18 @@ def test_p37_units_of_a_line_removed_in_two_entries_add_up(stage: Stage) -> None
     assert [(item["sku"], item["quantity"]) for item in left["line_items"]] == [("TEE", 1), ("MUG", 1)]
 
 
+def test_p37_coupons_cost_the_same_in_whatever_order_they_are_named(stage: Stage) -> None:
+    ten, five = {"type": "coupon", "name": "TEN"}, {"type": "coupon", "name": "FIVER"}
+    cart = update(stage, stage.cart(TEE=2), shipping_address=TEXAS, billing_address=TEXAS, discounts=[ten, five])
+    assert [row["amount"] for row in cart["discounts"]] == [6, 5]
+    assert update(stage, cart, discounts=[five, ten])["total"] == cart["total"]
+    charge = {"external_id": "ch_1", "amount": cart["total"]}
+    assert stage.order(cart, discounts=[five, ten], transactions=[charge]).status == 200
+    other = update(stage, stage.cart(TEE=2), discounts=[five])
+    assert [row["name"] for row in update(stage, other, discounts=[ten, five])["discounts"]] == ["FIVER", "TEN"]
+    assert [row["name"] for row in update(stage, other, discounts=[ten])["discounts"]] == ["TEN"]
+
+
 def test_p37_an_address_that_is_said_to_be_that_of_shipping_goes_along_with_it(stage: Stage) -> None:
     cart = stage.cart(TEE=1)
 

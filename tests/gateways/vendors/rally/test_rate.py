@@ -12,6 +12,7 @@ from app.contract.schemas import Contract
 from app.sandbox.vendors.rally import serve_rally
 from tests.gateways.vendors.rally.shop import Shop, channel_text, record
 from tests.retailops import Caller
+from tests.stopwatch import Stopwatch
 from tests.waiting import eventually
 
 
@@ -32,13 +33,17 @@ def test_p14_facts_alone_use_the_whole_rate_that_two_processes_share(
 
         eventually(lambda: calls() > per_s)
         for _ in range(3):  # a machine that is busy with other things may be too slow for the rate for a while
-            before, begun = calls(), time.monotonic()
-            time.sleep(5.0)
-            sent, took_s = calls() - before, time.monotonic() - begun
+            begun, before = time.monotonic(), calls()
+            with Stopwatch() as watch:
+                time.sleep(5.0)
+                sent = calls() - before
+            took_s = time.monotonic() - begun
             print(f"{sent} calls in {took_s:.2f} s: {sent / took_s / per_s:.3f} of {per_s:g} a second")
-            assert sent <= per_s * (1 + 0.2 * 5 / 60) * took_s + 2 * 0.25 * per_s + 1
+            # Where this machine kept calls waiting they were let go before, and came within this time.
+            most_s = took_s + (took_s - watch.took_s)
+            assert sent <= per_s * (1 + 0.2 * 5 / 60) * most_s + 2 * 0.25 * per_s + 1
             if sent >= 0.95 * per_s * took_s:
                 break
-        assert sent >= 0.95 * per_s * took_s
+        assert sent >= 0.95 * per_s * watch.took_s
     finally:
         server.stop()

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 from app.domain.purchases import Purchase, PurchaseLine
 from app.domain.stock import StockChange, StockLevel
@@ -18,8 +17,8 @@ from app.gateways.vendor import Tools
 from app.records import cataloguing
 from app.records.cataloguing import Statement
 from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
-from tests.databases import open_database
-from tests.gateways.conformance_targets import PATIENCE_S, Target
+from tests.databases import migrated_in, open_database
+from tests.gateways.conformance_targets import Target
 
 GOODS = {
     "sku": "HOSE",
@@ -34,15 +33,13 @@ GOODS = {
 @contextmanager
 def target() -> Iterator[Target]:
     with serve_retailrocket() as server, tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{Path(folder)}/channel.db"
-        database = open_database(url)
-        database.prepare()
+        database = open_database(f"sqlite:///{migrated_in(folder)}")
         now = datetime.now(UTC)
         with database.write() as connection:
             cataloguing.accept(connection, "conformance", ["retailrocket"], [Statement("", GOODS)], now)
         calls: list[VendorCall] = []
 
-        def make(base_url: str) -> Gateway:
+        def make(base_url: str, patience_s: float) -> Gateway:
             retailrocket = VENDORS["retailrocket"]
             options = retailrocket.options(
                 partner_id=PARTNER_ID,
@@ -55,8 +52,8 @@ def target() -> Iterator[Target]:
                 cdn_url=base_url + CDN_PATH,
                 requests_per_s=0.0,
                 products_per_s=0.0,
-                single_call_s=PATIENCE_S,
-                batch_call_s=PATIENCE_S,
+                single_call_s=patience_s,
+                batch_call_s=patience_s,
             )
             return retailrocket.create(options, Tools("conformance", 8, calls.append, database=database))
 

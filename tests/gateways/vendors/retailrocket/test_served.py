@@ -21,6 +21,7 @@ from app.callbacks.downloads import Downloads
 from tests.channels import KEY, PAIR
 from tests.gateways.vendors.retailrocket.stage import FEED, PATHS, channel, record
 from tests.real_server import real_server
+from tests.stopwatch import Stopwatch
 from tests.waiting import eventually
 
 THREADS = 3
@@ -72,10 +73,10 @@ def test_p15_stalled_downloads_of_the_feed_take_neither_a_thread_nor_the_feed_fr
     with ExitStack() as stack:
         lines = [stack.enter_context(stalled(served.port)) for _ in range(STALLED)]
         time.sleep(0.5)
-        begun_s = time.monotonic()
-        for _ in range(5):
-            assert served.push("catalog_get_config") == {"sku_fanout": "no_fanout"}
-        assert time.monotonic() - begun_s < 3
+        with Stopwatch() as watch:
+            for _ in range(5):
+                assert served.push("catalog_get_config") == {"sku_fanout": "no_fanout"}
+        assert watch.took_s < 3
         whole = requests.get(served.url + FEED, headers={"Accept-Encoding": "identity"}, timeout=20)
         packed = requests.get(served.url + FEED, stream=True, timeout=20)
         text = gzip.decompress(packed.raw.read(decode_content=False))

@@ -12,10 +12,10 @@ def test_an_integration_is_changed_only_by_what_is_understood() -> None:
     with serve_pipe17(shipments=0) as server:
         address = f"{server.url}/sandbox/integrations/{pipe17.INTEGRATION_ID}"
         for body, named in (
-            ({"settings": ["buffer"]}, "$.settings"),
-            ({"entities": {"shipments": "sideways"}}, "$.entities"),
-            ({"status": 5}, "$.status"),
-            ({"state": "disabled"}, "state"),
+            ({"settings": ["buffer"]}, "settings must"),
+            ({"entities": {"shipments": "sideways"}}, "entities.shipments must"),
+            ({"status": 5}, "status must"),
+            ({"state": "disabled"}, "state is unknown"),
         ):
             reply = requests.put(address, json=body, timeout=10)
             assert (reply.status_code, named in reply.json()["message"]) == (400, True), body

@@ -582,7 +582,7 @@ def test_a_connector_that_hangs_costs_one_step_and_blocks_nothing_else(rally: Ra
 
         def ask() -> None:
             with requests.Session() as session:
-                waiting.update(Rally(rally.server, session).step("cart/fetch", cart="c", patience_s=1.5))
+                waiting.update(Rally(rally.server, session).step("cart/fetch", cart="c", patience_s=3.0))
 
         thread = threading.Thread(target=ask)
         thread.start()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from app.domain import spellings
+from app.domain.stock_levels import facility_key
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import Api
@@ -57,8 +57,8 @@ class Facilities:
         options, self._integration_id = api.options, api.integration_id
         # Lets routed requests reach our integration (contract 3.10).
         self._owned: Json = {"fulfillmentIntegrationId": self._integration_id} if self._integration_id else {}
-        self._ids: Mapping[str, str] = {spellings.facility(name): item for name, item in options.locations.items()}
-        self._names: Mapping[str, str] = {spellings.facility(name): other for name, other in options.facilities.items()}
+        self._ids: Mapping[str, str] = {facility_key(name): item for name, item in options.locations.items()}
+        self._names: Mapping[str, str] = {facility_key(name): other for name, other in options.facilities.items()}
         self.configured: Sequence[str] = tuple({**dict(options.locations), **dict(options.facilities)})
         """Facilities that channels.toml names."""
 
@@ -96,12 +96,15 @@ class Facilities:
         found = self._locations.every(call)
         steps = []
         for facility in dict.fromkeys(facilities):
-            configured_id = self._ids.get(spellings.facility(facility), "")
+            configured_id = self._ids.get(facility_key(facility), "")
             location, problem = self._find(facility, configured_id, found)
             if problem:
                 steps.append(Step(facility, configured_id, "", "failed", problem))
             elif location is None:
-                steps.append(self._create(facility, address, call, is_dry))
+                made = self._create(facility, address, call, is_dry)
+                steps.append(made)
+                if made.done == "created":  # another facility, or this one spelled otherwise, may have its name
+                    found.append(Location(made.location_id, made.location, "active", self._integration_id))
             else:
                 done, note = self._link(location, call, is_dry, takes_over)
                 steps.append(Step(facility, location.location_id, location.name, done, note))
@@ -113,17 +116,17 @@ class Facilities:
         if configured_id:
             by_id = next((item for item in found if item.location_id == configured_id), None)
             return by_id, "" if by_id else "Pipe17 shows no location with the configured id"
-        times = Counter(spellings.facility(item.name) for item in found)
-        key = spellings.facility(facility)
-        for name in (key, spellings.facility(self._names.get(key, ""))):
+        times = Counter(facility_key(item.name) for item in found)
+        key = facility_key(facility)
+        for name in (key, facility_key(self._names.get(key, ""))):
             if times[name] > 1:
                 return None, "several locations have this name; name the right one in channels.toml by its id"
             if name and times[name]:
-                return next(item for item in found if spellings.facility(item.name) == name), ""
+                return next(item for item in found if facility_key(item.name) == name), ""
         return None, ""
 
     def _create(self, facility: str, address: Mapping[str, str], call: Call, is_dry: bool) -> Step:
-        name = self._names.get(spellings.facility(facility), facility)
+        name = self._names.get(facility_key(facility), facility)
         if not address.get("country"):
             note = "there is no such location and Pipe17 needs an address to make one; give at least --country"
             return Step(facility, "", name, "failed", note)

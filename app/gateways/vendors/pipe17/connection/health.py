@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from app.domain import spellings
 from app.domain.findings import Finding
+from app.domain.stock_levels import facility_key
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.calls import Call, Health
 from app.gateways.vendors.pipe17.connection.api import NOT_PIPE17, Api, NoGrant
@@ -79,11 +79,11 @@ def _locations(options: Pipe17Options, integration: Integration, locations: Loca
     if options.inflight_location:
         named["inflight_location"] = options.inflight_location
     wrong = [f"{what} {why}" for what, place in named.items() if (why := _why_not(shown.get(place), options))]
-    names = Counter(spellings.facility(location.name) for location in shown.values() if location.is_active)
+    names = Counter(facility_key(location.name) for location in shown.values() if location.is_active)
     wrong += [
         f"facility '{facility}' of facilities names a location that does not exist"
         for facility, name in options.facilities.items()
-        if not names[spellings.facility(name)]
+        if not names[facility_key(name)]
     ]
     ids = [place for place in served.only(settings.location_filter).ids if place in shown]
     for sentence in wrong:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain import spellings
+from app.domain.stock_levels import facility_key
 from app.errors import GatewayError, Misconfigured
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api
@@ -53,7 +53,7 @@ class Served:
 
     def find(self, facility: str) -> str | None:
         """The location of a facility, or None when no single one has its name."""
-        return self.by_facility.get(spellings.facility(facility))
+        return self.by_facility.get(facility_key(facility))
 
     def only(self, ids: Collection[str]) -> Served:
         """Those among these; an empty filter restricts nothing."""
@@ -77,7 +77,7 @@ class Locations:
         self._requested_at = NEVER
         self._configured: Served | None = None
         if places := api.options.locations:
-            by_facility = {spellings.facility(name): location_id for name, location_id in places.items()}
+            by_facility = {facility_key(name): location_id for name, location_id in places.items()}
             facility_of = {location_id: name for name, location_id in reversed(list(places.items()))}
             self._configured = Served(tuple(sorted(set(by_facility.values()))), by_facility, facility_of)
 
@@ -160,13 +160,13 @@ class Locations:
 
         A name that several locations have stands for none of them.
         """
-        named = [(spellings.facility(item.name), item.location_id) for item in locations]
+        named = [(facility_key(item.name), item.location_id) for item in locations]
         times = Counter(name for name, _ in named)
         by_name = {name: location_id for name, location_id in named if times[name] == 1}
         facility_of = {item.location_id: item.name for item in locations}
         by_facility = dict(by_name)
         for facility, name in reversed(list(self._api.options.facilities.items())):
-            location_id, key = by_name.get(spellings.facility(name)), spellings.facility(facility)
+            location_id, key = by_name.get(facility_key(name)), facility_key(facility)
             if location_id and key not in by_name:
                 by_facility[key] = location_id
                 facility_of[location_id] = facility

@@ -8,10 +8,9 @@ from typing import Final
 
 import msgspec
 
-from app.domain import spellings
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockDetail, StockSent
-from app.domain.stock_levels import EXTERNAL_STOCK, OWN_STOCK, on_shelf
+from app.domain.stock_levels import EXTERNAL_STOCK, OWN_STOCK, facility_key, on_shelf
 from app.gateways.calls import read_note
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
@@ -196,7 +195,7 @@ class StockRows:
         if location_id is None and not self._locations.is_filtered_out(detail.place):
             kind = "vendor" if is_external else "facility"
             reason = f"{kind} '{detail.place}' is no location of Pipe17 that this channel serves"
-            sending.refuse(reason, Obstacle("location", spellings.facility(detail.place)))
+            sending.refuse(reason, Obstacle("location", facility_key(detail.place)))
         return location_id or ""
 
 
