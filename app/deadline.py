@@ -29,7 +29,7 @@ class Deadline:
 
     def within_s(self, seconds: float) -> Deadline:
         """This deadline, or the one `seconds` from now if that is sooner."""
-        return replace(self, at_s=min(self.at_s, time.monotonic() + seconds))
+        return Deadline(min(self.at_s, time.monotonic() + seconds), self.held_until_s)
 
     def less_s(self, seconds: float) -> Deadline:
         """The moment `seconds` before this deadline."""

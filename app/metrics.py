@@ -13,7 +13,7 @@ from typing import Final, Literal
 Kind = Literal["counter", "gauge", "histogram"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Metric:
     """One metric.  `channel` as a label is a channel's name, `vendor` a gateway's token."""
 

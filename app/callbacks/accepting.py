@@ -12,9 +12,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-AT_ONCE: Final = 4
-"""Few, for another process may be idle."""
-
 OTHER_FILES: Final = 256
 """File descriptors left to the database, vendors, bodies and logs."""
 
@@ -76,23 +73,25 @@ class Accepting:
             listener.close()
 
     def _accept(self, listener: Any) -> bool:
-        """False when no connection is left that waits, or there is no place for one."""
-        for _ in range(AT_ONCE):
-            if self._is_full() and not self._make_place():
+        """Accept one connection, no more, for another process may be idle.
+
+        False when no connection is left that waits, or there is no place for one.
+        """
+        if self._is_full() and not self._make_place():
+            self.pause()
+            return False
+        try:
+            line, client = listener.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except ConnectionError:
+            return True
+        except OSError as error:
+            log.error("a connection cannot be accepted: %s", errno.errorcode.get(error.errno or 0, error.errno))
+            # The loop begins again in a second: this need not be by our own connections.
+            if error.errno not in _NO_FILES or not self._make_place():
                 self.pause()
-                return False
-            try:
-                line, client = listener.accept()
-            except (BlockingIOError, InterruptedError):
-                return False
-            except ConnectionError:
-                continue
-            except OSError as error:
-                log.error("a connection cannot be accepted: %s", errno.errorcode.get(error.errno or 0, error.errno))
-                # The loop begins again in a second: this need not be by our own connections.
-                if error.errno not in _NO_FILES or not self._make_place():
-                    self.pause()
-                return False
-            line.setblocking(False)
-            self._admit(line, client, self._addresses[listener])
+            return False
+        line.setblocking(False)
+        self._admit(line, client, self._addresses[listener])
         return True

@@ -75,7 +75,10 @@ class Response(wsgi.Response):  # type: ignore[misc]
     def process_headers(self, headers: Sequence[tuple[str, str]]) -> None:
         for header in headers:
             name, value = header
-            if type(value) is str and _is_kept(name) and wsgi.HEADER_VALUE_RE.fullmatch(value):
+            if name == "Content-Length" and type(value) is str and value.isdecimal() and value.isascii():
+                self.response_length = int(value)
+                self.headers.append(header)
+            elif type(value) is str and _is_kept(name) and wsgi.HEADER_VALUE_RE.fullmatch(value):
                 self.headers.append((name, value.strip(" \t")))
             else:
                 super().process_headers([header])

@@ -10,7 +10,10 @@ import re
 from functools import lru_cache
 from typing import Any, Final
 
-from gunicorn.http.message import Request  # type: ignore[import-untyped]
+from gunicorn.http.message import (  # type: ignore[import-untyped]
+    RFC9110_5_3_SINGLETON_FIELDS,
+    Request,
+)
 
 _MOST_ORDINARY_BYTES: Final = 4096
 
@@ -22,7 +25,7 @@ _ORDINARY_HEAD: Final = re.compile(
 
 _FIELD: Final = re.compile(r"([^:]+):([^\r]*)\r\n")
 
-_JUDGED: Final = frozenset({"HOST", "CONTENT-TYPE", "EXPECT"})
+_JUDGED: Final = RFC9110_5_3_SINGLETON_FIELDS | {"EXPECT"}
 """Fields of which gunicorn's policy says more than that they are kept; those of `secure_scheme_headers` besides."""
 
 

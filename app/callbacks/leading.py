@@ -20,7 +20,10 @@ from app.callbacks.short_requests import Kind, ShortRequests
 from app.callbacks.threads import Threads
 
 LONG_S: Final = 0.025
-"""How long the loop may wait for a request that was expected to be short; it is looked for as often."""
+"""How long the loop may wait for a request that was expected to be short."""
+
+LOOK_S: Final = 0.025
+"""How often it is looked whether it has to, while there are such requests."""
 
 TURN_S: Final = 1.0
 """How long a turn of the loop waits for something to do, and how long nobody watches while no request is short."""
@@ -71,7 +74,7 @@ class Leading:
 
     def watch(self) -> None:
         """Wait a moment, or for a signal, and see that the loop goes on.  Raises what the loop ended with."""
-        patience_s = LONG_S
+        patience_s = LOOK_S
         if self._begun == self._begun_before:
             self._is_dozing = True
             if self._leader is None or not self._leader.since_s:
