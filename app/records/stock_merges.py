@@ -1,8 +1,8 @@
-"""Writes pushes of stock over the levels that are kept, several pushes in one statement on PostgreSQL (R13)."""
+"""Writes pushes of stock over the levels that are kept, several pushes in one statement (R13)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -32,13 +32,33 @@ def merge(connection: Connection, pushes: Sequence[Mapping[str, bytes]], accepte
     given["count"] = len(pushes)
     restated = "never" if restate_after_s is None else "later" if restate_after_s > 0 else "always"
     if connection.dialect.name == "sqlite":
-        for number, levels in enumerate(pushes, 1):
-            rows = msgspec.json.encode([(sku, level.decode()) for sku, level in levels.items()])
-            connection.exec_driver_sql(_upsert(restated), {**given, "number": number, "rows": rows.decode()})
+        _merge_in_sqlite(connection, pushes, given, restated)
         return
-    given |= _rows(pushes[0]) if len(pushes) == 1 else _folded(pushes)
+    given |= _rows(pushes[0]) if len(pushes) == 1 else _arrays(_folded(pushes))
     if given["skus"]:
         execute_later(connection, _update_and_insert(restated, len(pushes) == 1), given)
+
+
+def _merge_in_sqlite(
+    connection: Connection, pushes: Sequence[Mapping[str, bytes]], given: dict[str, Any], restated: str
+) -> None:
+    if len(pushes) == 1:
+        given["rows"] = _listed((sku, level.decode()) for sku, level in pushes[0].items())
+        connection.exec_driver_sql(_upsert(restated), given)
+        return
+    folded = _folded(pushes)
+    given["rows"] = _listed(
+        (sku, row.level.decode(), row.first_level.decode(), row.seq, row.first_seq, row.turned_seq or None,
+         row.changed_seq)
+        for sku, row in folded.items()
+    )  # fmt: skip
+    update, insert = _update_then_insert(restated)
+    if connection.exec_driver_sql(update, given).rowcount < len(folded):
+        connection.exec_driver_sql(insert, given)
+
+
+def _listed(rows: Iterable[Sequence[Any]]) -> str:
+    return msgspec.json.encode(list(rows)).decode()
 
 
 def _rows(levels: Mapping[str, bytes]) -> dict[str, Any]:
@@ -62,7 +82,7 @@ class _Folded:
         self.seq = seq
 
 
-def _folded(pushes: Sequence[Mapping[str, bytes]]) -> dict[str, Any]:
+def _folded(pushes: Sequence[Mapping[str, bytes]]) -> dict[str, _Folded]:
     """Each SKU once; the pushes are counted from 1."""
     found: dict[str, _Folded] = {}
     for seq, levels in enumerate(pushes, 1):
@@ -71,9 +91,13 @@ def _folded(pushes: Sequence[Mapping[str, bytes]]) -> dict[str, Any]:
                 found[sku].add(level, seq)
             else:
                 found[sku] = _Folded(level, seq)
-    rows = found.values()
+    return found
+
+
+def _arrays(folded: Mapping[str, _Folded]) -> dict[str, Any]:
+    rows = folded.values()
     return {
-        "skus": list(found),
+        "skus": list(folded),
         "levels": [row.level for row in rows],
         "first_levels": [row.first_level for row in rows],
         "seqs": [row.seq for row in rows],
@@ -138,12 +162,39 @@ def _upsert(restated: str) -> str:
     change, which = _change(restated, _ALONE, ":before")
     return f"""
         insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
-        select :channel, :gateway, value ->> 0, cast(value ->> 1 as blob), number, :now, number
-        from (
-            select seq - :count + :number as number from sync_states where channel = :channel and gateway = :gateway
-        ), json_each(:rows) where true
+        select :channel, :gateway, value ->> 0, cast(value ->> 1 as blob), counter.seq, :now, counter.seq
+        from sync_states as counter, json_each(:rows) where counter.channel = :channel and counter.gateway = :gateway
         on conflict (channel, gateway, sku) do update set {change} where {which}
     """
+
+
+_FOLDED_ROWS: Final = """
+    with counter as (
+        select seq - :count as earlier from sync_states where channel = :channel and gateway = :gateway
+    ), pushed as materialized (
+        select value ->> 0 as sku, cast(value ->> 1 as blob) as level, cast(value ->> 2 as blob) as first_level,
+            earlier + (value ->> 3) as seq, earlier + (value ->> 4) as first_seq, earlier + (value ->> 5) as turned_seq,
+            earlier + (value ->> 6) as changed_seq, :now as stated_at
+        from counter, json_each(:rows)
+    )
+"""
+
+
+@cache
+def _update_then_insert(restated: str) -> tuple[str, str]:
+    """SQLite's for several pushes; most levels are kept already, so that nothing is inserted."""
+    change, which = _change(restated, _TOGETHER, ":before")
+    update = f"""
+        {_FOLDED_ROWS} update stock set {change} from pushed as excluded
+        where stock.channel = :channel and stock.gateway = :gateway and stock.sku = excluded.sku and {which}
+    """
+    seq = "changed_seq" if restated == "never" else "seq"
+    insert = f"""
+        {_FOLDED_ROWS} insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
+        select :channel, :gateway, sku, level, {seq}, stated_at, first_seq from pushed where true
+        on conflict (channel, gateway, sku) do nothing
+    """
+    return update, insert
 
 
 _ROWS_ALONE: Final = """
