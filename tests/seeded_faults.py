@@ -2893,7 +2893,7 @@ FAULTS = (
         "write-together-in-a-channel-that-has-spellings-after-all",
         "P27",
         "app/records/stock.py",
-        '    _DEMAND_NONE.execute_later(connection, {"of_channel": channel})\n',
+        '        _DEMAND_NONE.execute_later(connection, {"of_channel": channel})\n',
         "",
         (
             "tests/channel/test_pushes_together.py"

@@ -121,6 +121,8 @@ class Leading:
                     self._beat()
                     self._loop.turn(0.0 if self._threads.short else TURN_S)
                 self._answer_short(leader)
+                if self._leader is not leader:
+                    break  # whoever follows may hold the turn for long, and is woken below
         except BaseException as fault:
             self._fault = fault
             self._ring()

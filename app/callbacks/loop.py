@@ -61,7 +61,7 @@ class Loop:
         give: Callable[[Connection, Any], None],
         most_body_bytes: int,
     ) -> None:
-        """`give` has a request answered in another thread, which then calls `give_back`; it may raise `HttpError`."""
+        """`give` has a request answered, which then calls `give_back`; it may raise `HttpError`."""
         self._cfg = cfg
         self._give = give
         self._most_body_bytes = most_body_bytes

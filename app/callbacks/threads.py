@@ -78,8 +78,14 @@ class Threads:
         return len(self._short)
 
     def take_short(self) -> _Begun | None:
-        """One of them, for `do_short`."""
-        return self._short.popleft() if self._short else None
+        """One of them, for `do_short`; those whose kind has proved long meanwhile get threads of their own."""
+        with self._lock:
+            while self._short:
+                begun = self._short.popleft()
+                if self._is_short(begun[1]):
+                    return begun
+                self._hand(begun)
+        return None
 
     def do_short(self, begun: _Begun) -> None:
         """Do it in this thread, and let the next job begin."""

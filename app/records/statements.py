@@ -214,14 +214,17 @@ class _Compiled:
     def __init__(self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None) -> None:
         compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
         self.text = str(compiled)
-        binds = {name: bind for bind, name in compiled.bind_names.items()}
+        binds: dict[str, tuple[Any, Callable[[Any], Any] | None]] = {}
+        for bind, name in compiled.bind_names.items():
+            process = bind.type.dialect_impl(dialect).bind_processor(dialect) if bind.required else None
+            if process or name not in binds:  # of one that stands there as of several types, the one that converts
+                binds[name] = bind, process
         self._is_positional = compiled.positional
         self._names: list[str] = compiled.positiontup if compiled.positional else list(binds)
         self._given = [
-            (name, binds[name].type.dialect_impl(dialect).bind_processor(dialect) if binds[name].required else None,
-             binds[name].required, binds[name].value)
-            for name in self._names
-        ]  # fmt: skip
+            (name, process, bind.required, bind.value)
+            for name, (bind, process) in ((name, binds[name]) for name in self._names)
+        ]
 
     def values(self, parameters: Mapping[str, Any]) -> Any:
         """As the driver takes them: a tuple or a dictionary."""

@@ -98,15 +98,19 @@ _DEMAND_NONE = Prepared(
 def have_blanks(connection: Connection, channel: str, skus: Collection[str]) -> bool:
     """Whether one of these, or a SKU of the channel that has a level, begins or ends with a blank.
 
-    As few channels have any, PostgreSQL is not waited for by the others: no is said then, and the transaction fails
-    with `DatabaseConflict` where that is wrong.
+    As few channels have any, PostgreSQL is not waited for by the others: no is said then, and `demand_no_blanks` has to
+    follow what is written.
     """
     if connection.dialect.name == "sqlite" or channel in _LOOKED_AT:
         return any(map(_has_blank, skus)) or bool(_blanked(connection, channel))
-    if any(map(_has_blank, skus)):
-        return True
-    _DEMAND_NONE.execute_later(connection, {"of_channel": channel})
-    return False
+    return any(map(_has_blank, skus))
+
+
+def demand_no_blanks(connection: Connection, channel: str) -> None:
+    """Have the transaction fail with `DatabaseConflict` where a SKU of the channel begins or ends with a blank after
+    all: after `accept`, for no other push of the gateway adds one then."""
+    if connection.dialect.name != "sqlite":
+        _DEMAND_NONE.execute_later(connection, {"of_channel": channel})
 
 
 def _blanked(connection: Connection, channel: str) -> set[str]:

@@ -68,13 +68,23 @@ def test_p19_no_unit_is_lost_or_counted_twice(entries: list[Entry], stages: list
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=4), st.integers(0, 20))
-def test_what_is_taken_off_comes_from_the_last_line_first(quantities: list[int], units: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=4),
+    st.integers(0, 20),
+    st.booleans(),
+)
+def test_what_is_taken_off_comes_from_the_last_line_first(
+    stated: list[tuple[int, int]], units: int, have_shipped: bool
+) -> None:
+    quantities = [quantity for quantity, _ in stated]
     lines = [Line(str(at), "MUG", quantity) for at, quantity in enumerate(quantities)]
-    found = restated(lines, units)
+    shipped = {str(at): min(stated[at]) for at in range(len(stated))} if have_shipped else {}
+    found = restated(lines, units, shipped)
     assert sum(found.values()) == units and list(found) == [line.refnum for line in lines]
+    if units >= sum(shipped.values()):
+        assert all(found[refnum] >= part for refnum, part in shipped.items()), "what has shipped goes after all others"
     less = [line.refnum for line in lines if found[line.refnum] < line.quantity]
-    if less:
+    if less and not have_shipped:
         first = int(less[0])
         assert all(found[str(at)] == 0 for at in range(first + 1, len(lines)))
         assert all(found[str(at)] == quantities[at] for at in range(first))

@@ -195,6 +195,7 @@ def _keep_all(connection: Connection, pushes: Sequence[_Push]) -> list[list[str]
             _write(connection, [push])
     else:
         _write(connection, pushes)
+        stock.demand_no_blanks(connection, channel.key)
     return unknown
 
 
