@@ -2894,7 +2894,7 @@ FAULTS = (
         "P27",
         "app/records/stock.py",
         '        _DEMAND_NONE.execute_later(connection, {"of_channel": channel})\n',
-        "",
+        "        pass\n",
         (
             "tests/channel/test_pushes_together.py"
             "::test_p27_p33_pushes_that_share_a_commit_leave_and_answer_what_they_would_one_after_another[postgresql]",
