@@ -1831,6 +1831,22 @@ FAULTS = (
         ("tests/cli/test_serve.py::test_p21_what_serve_starts_ends_with_it_also_when_it_is_killed",),
     ),
     Fault(
+        "a-later-part-of-a-cancellation-takes-the-first-ones-key",
+        "P19",
+        "app/channel/refunds.py",
+        " if part.key not in in_effect)",
+        ")",
+        ("tests/channel/test_refunds.py::test_p19_a_repeated_cancellation_gives_back_what_has_become_free_since",),
+    ),
+    Fault(
+        "a-refund-refused-once-stays-refused-in-the-answer",
+        "P19",
+        "app/channel/commands.py",
+        "cancellations[-2] if len(cancellations) > 1 else 0",
+        "0",
+        ("tests/channel/test_refunds.py::test_p19_a_repeated_cancellation_gives_back_what_has_become_free_since",),
+    ),
+    Fault(
         "a-refused-completion-is-refused-for-ever",
         "P10",
         "app/channel/command_transactions.py",
