@@ -4073,6 +4073,36 @@ FAULTS = (
         ("tests/operations/test_timeline.py::test_p38_not_done_is_said_of_what_is_not_done_and_of_nothing_else",),
     ),
     Fault(
+        "a-number-among-words-is-our-id-of-a-call",
+        "P38",
+        "app/operations/find.py",
+        "    if pasted_numbers.bare(query) == number:\n",
+        "    if True:\n",
+        ("tests/operations/test_find.py::test_p38_a_number_is_found_with_what_was_pasted_around_it",),
+    ),
+    Fault(
+        "our-id-of-a-call-is-a-number-of-its-order",
+        "P38",
+        "app/cli/timelines.py",
+        "[hit for hit in hits if not hit.is_our_id] or hits",
+        "hits",
+        (
+            "tests/cli/test_find.py::"
+            "test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_of_each_moment",
+        ),
+    ),
+    Fault(
+        "an-overview-reads-what-every-channel-left-open",
+        "P40",
+        "app/records/attention.py",
+        "of.left_open_at > since, visible(of.channel, channels))",
+        "of.left_open_at > since)",
+        (
+            "tests/operations/test_figures.py::"
+            "test_p40_what_waits_is_read_of_the_readers_channels_alone_and_a_few_are_named",
+        ),
+    ),
+    Fault(
         "another-shipment-ends-the-refusal-of-one",
         "P38",
         "app/operations/refusals.py",
