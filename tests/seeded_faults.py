@@ -1847,6 +1847,14 @@ FAULTS = (
         ("tests/channel/test_refunds.py::test_p19_a_repeated_cancellation_gives_back_what_has_become_free_since",),
     ),
     Fault(
+        "a-stated-price-is-paid-with-every-repeat",
+        "P19",
+        "app/channel/closed_money.py",
+        "rounded(item.stated * count / item.units, currency)",
+        "rounded(item.stated, currency)",
+        ("tests/channel/test_refunds.py::test_p19_a_repeated_completion_pays_no_unit_again_whose_cost_is_unknown",),
+    ),
+    Fault(
         "a-refused-completion-is-refused-for-ever",
         "P10",
         "app/channel/command_transactions.py",

@@ -234,16 +234,17 @@ def test_r9_what_rally_refused_is_sent_again_by_a_repeat_though_its_money_went_b
     """The refund binds the key, and the refusal was the whole answer: the order would never be completed."""
     order = shop.buy_and_pull(skus={TEE: 2, MUG: 1})
     refnum, (tee, mug) = order["channel_order_refnum"], order["order_items"]
+    unshipped = {**as_in_2016(mug, 1), "effective_unit_price": 22}
     shop.ship(order, 501, TEE=2)
     shop.fault("status", code=422, path="webhooks/order-status", times=2)
     for _ in range(2):
-        refused = shop.complete(refnum, unshipped_items=[as_in_2016(mug, 1)])
+        refused = shop.complete(refnum, unshipped_items=[unshipped])
         assert (refused["status"], codes(refused)) == ("fail", ["HTTP_422"])
     assert codes(shop.update(refnum, {"channel_item_refnum": tee["channel_item_refnum"], "quantity": 3})) == [
         "ALREADY_SHIPPED"
     ], "the order is open"
     for _ in range(2):
-        done = shop.complete(refnum, unshipped_items=[as_in_2016(mug, 1)])
+        done = shop.complete(refnum, unshipped_items=[unshipped])
         assert (done["status"], codes(done)) == ("success", [])
     assert (shop.at_rally(refnum)["status"], money(shop.at_rally(refnum)["refunded"])) == ("completed", 22)
 
