@@ -1855,6 +1855,28 @@ FAULTS = (
         ("tests/channel/test_refunds.py::test_p19_a_repeated_completion_pays_no_unit_again_whose_cost_is_unknown",),
     ),
     Fault(
+        "shipping-a-credit-paid-is-paid-by-a-repeat",
+        "P19",
+        "app/channel/settling.py",
+        "        credited -= part\n        amounts.append(row.amount - part)\n",
+        "        amounts.append(row.amount)\n",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p19_shipping_that_a_credit_paid_is_not_paid_by_a_repeated_completion",
+        ),
+    ),
+    Fault(
+        "a-credit-of-units-and-shipping-keeps-the-units-alone",
+        "P19",
+        "app/channel/settling.py",
+        "            for name in names:\n",
+        "            for name in names[:1]:\n",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p19_shipping_that_a_credit_paid_is_not_paid_by_a_repeated_completion",
+        ),
+    ),
+    Fault(
         "a-refused-completion-is-refused-for-ever",
         "P10",
         "app/channel/command_transactions.py",

@@ -254,6 +254,20 @@ def test_r9_what_rally_refused_is_sent_again_by_a_repeat_though_its_money_went_b
     assert money(shop.at_rally(refnum)["refunded"]) == money(shop.at_rally(refnum)["charged"])
 
 
+@pytest.mark.parametrize(("credited", "refunded"), [(5, 39), (39, 39)], ids=["shipping", "units-and-shipping"])
+def test_p19_shipping_that_a_credit_paid_is_not_paid_by_a_repeated_completion(
+    shop: Shop, credited: int, refunded: int
+) -> None:
+    order = shop.buy_and_pull(skus={TEE: 2})
+    refnum, [tee] = order["channel_order_refnum"], order["order_items"]
+    assert shop.credit(credited, order["payment_transactions"][0]["refnum"])["status"] == "success"
+    cheap = {**as_in_2016(tee, 2), "effective_unit_price": 15}
+    shop.fault("status", code=422, path="webhooks/order-status", times=2)
+    for expected in ("fail", "fail", "success", "success"):
+        assert shop.complete(refnum, unshipped_items=[cheap])["status"] == expected
+        assert money(shop.at_rally(refnum)["refunded"]) == refunded, "less than was paid is stated"
+
+
 def test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other(shop: Shop) -> None:
     order = shop.buy_and_pull(skus={TEE: 3})
     refnum, [line] = order["channel_order_refnum"], order["order_items"]
