@@ -1877,6 +1877,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-refused-update-answers-one-that-is-in-force",
+        "P10",
+        "app/channel/command_transactions.py",
+        "has_news or (plan.answers_alone and _is_refused(connection, command, bound))",
+        "has_news",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other",
+        ),
+    ),
+    Fault(
         "a-refused-completion-is-refused-for-ever",
         "P10",
         "app/channel/command_transactions.py",
