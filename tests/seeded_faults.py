@@ -1888,6 +1888,39 @@ FAULTS = (
         ),
     ),
     Fault(
+        "an-order-whose-cancellation-is-refused-stays-cancelled-at-the-shop",
+        "P11",
+        "app/channel/actions/order_cancel.py",
+        "            if answer.kept_orders is not None:\n",
+        "            if False:\n",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p11_an_order_that_rally_refused_to_close_is_called_paid_again",
+        ),
+    ),
+    Fault(
+        "an-order-whose-completion-is-refused-stays-completed-at-the-shop",
+        "P11",
+        "app/channel/actions/order_complete.py",
+        "if has_open and answer.kept_orders is not None:",
+        "if False:",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p11_an_order_that_rally_refused_to_close_is_called_paid_again",
+        ),
+    ),
+    Fault(
+        "an-order-that-has-shipped-is-called-open-again",
+        "P11",
+        "app/channel/actions/order_complete.py",
+        "if has_open and answer.kept_orders is not None:",
+        "if answer.kept_orders is not None:",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p11_an_order_that_rally_refused_to_close_is_called_paid_again",
+        ),
+    ),
+    Fault(
         "a-refused-completion-is-refused-for-ever",
         "P10",
         "app/channel/command_transactions.py",

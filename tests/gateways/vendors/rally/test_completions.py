@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
+from app.storefront import order_store
 from tests.gateways.vendors.rally.books import assert_books_hold, given_back
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, money, opened
 from tests.retailops import codes
@@ -266,6 +267,36 @@ def test_p19_shipping_that_a_credit_paid_is_not_paid_by_a_repeated_completion(
     for expected in ("fail", "fail", "success", "success"):
         assert shop.complete(refnum, unshipped_items=[cheap])["status"] == expected
         assert money(shop.at_rally(refnum)["refunded"]) == refunded, "less than was paid is stated"
+
+
+def test_p11_an_order_that_rally_refused_to_close_is_called_paid_again(shop: Shop) -> None:
+    """What ships after all sends the order's status, and that says how long the order is kept, too (R28)."""
+
+    def standing(refnum: str) -> tuple[str, str]:
+        with shop.database.read() as connection:
+            kept = order_store.get(connection, shop.gateway.shop.channel, refnum)
+        assert kept is not None
+        return kept.state, shop.at_rally(refnum)["status"]
+
+    def ship(number: int, units: int) -> tuple[str, str]:
+        assert codes(shop.ship(order, number, TEE=units)) == []
+        return standing(refnum)
+
+    order = shop.buy_and_pull(skus={TEE: 2})
+    refnum = order["channel_order_refnum"]
+    shop.fault("status", code=422, path="webhooks/order-status")
+    assert shop.retailops.cancel(refnum)["status"] == "fail" and standing(refnum) == ("paid", "paid")
+    assert (ship(501, 1), ship(502, 1)) == (("paid", "paid"), ("completed", "completed"))
+
+    order = shop.buy_and_pull(skus={TEE: 3})
+    refnum, [tee] = order["channel_order_refnum"], order["order_items"]
+    assert ship(511, 1) == ("paid", "paid")
+    for units, state in ((2, "paid"), (1, "paid"), (0, "completed")):
+        shop.fault("status", code=422, path="webhooks/order-status")
+        assert shop.complete(refnum, unshipped_items=[as_in_2016(tee, units)])["status"] == "fail"
+        assert standing(refnum) == (state, state)
+        if units:
+            ship(514 - units, 1)
 
 
 def test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other(shop: Shop) -> None:
