@@ -3148,11 +3148,22 @@ FAULTS = (
         "a-product-deleted-at-rally-is-gone-for-ever",
         "P33",
         "app/gateways/vendors/rally/facts.py",
-        "                lost.add(note.product)\n",
-        "                lost.discard(note.product)\n",
+        "reason, lost = (LOST, note.product) if",
+        'reason, lost = (LOST, "") if',
         (
             "tests/gateways/vendors/rally/test_facts.py"
             "::test_p33_a_product_that_was_deleted_at_rally_is_made_anew_when_it_is_stated_again",
+        ),
+    ),
+    Fault(
+        "one-404-silences-a-product-at-rally",
+        "P33",
+        "app/records/catalogue_sync.py",
+        "_EACH.values(is_uncertain=True, ",
+        '_EACH.values(sent=b"{}", ',
+        (
+            "tests/gateways/vendors/rally/test_facts.py"
+            "::test_p33_a_variant_that_rally_does_not_know_costs_the_others_neither_stock_nor_removal",
         ),
     ),
     Fault(

@@ -225,6 +225,11 @@ def test_p33_a_refused_product_is_owed_again_when_it_is_stated_again_and_an_acce
     assert hear(database) == [("B", [])]
     push(database, bare("A"), bare("B"))
     assert hear(database) == []
+    with database.write() as connection:
+        catalogue_sync.note_lost(connection, *STREAM, dict.fromkeys([change.key for change in batch.changes], "gone"))
+    push(database, bare("A"), bare("B"))
+    lost = claim(database)
+    assert lost and [change.is_uncertain for change in lost.changes] == [True, True]
 
 
 def test_p33_changed_products_go_before_refused_ones_that_are_stated_again(database: Database) -> None:
