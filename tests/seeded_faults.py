@@ -3240,6 +3240,39 @@ FAULTS = (
         ("tests/channel/test_catalogue_reading.py::test_r7_an_object_has_one_number_however_it_is_spelled",),
     ),
     Fault(
+        "rows-of-another-spelling-are-strangers",
+        "R7",
+        "app/records/catalogue_rows.py",
+        "    return kind + canonical(identity.removeprefix(kind)) if identity.startswith(kind) else identity\n",
+        "    return identity\n",
+        (
+            "tests/records/test_catalogue.py"
+            "::test_r7_p47_what_was_kept_under_another_spelling_of_its_id_stays_the_row_of_its_object[sqlite]",
+        ),
+    ),
+    Fault(
+        "objects-are-looked-up-by-one-spelling",
+        "R7",
+        "app/records/cataloguing.py",
+        "for name in (one.identity, one.spelled) if name",
+        "for name in (one.identity,) if name",
+        (
+            "tests/records/test_catalogue.py"
+            "::test_r7_p47_what_was_kept_under_another_spelling_of_its_id_stays_the_row_of_its_object[sqlite]",
+        ),
+    ),
+    Fault(
+        "rows-lose-the-spelling-that-old-processes-know",
+        "P47",
+        "app/records/cataloguing.py",
+        '        "identity": row.spelled or row.identity,\n',
+        '        "identity": row.identity,\n',
+        (
+            "tests/records/test_catalogue.py"
+            "::test_r7_p47_what_was_kept_under_another_spelling_of_its_id_stays_the_row_of_its_object[sqlite]",
+        ),
+    ),
+    Fault(
         "refuse-the-same-charge-for-ever",
         "P37",
         "app/storefront/placement.py",
