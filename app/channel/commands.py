@@ -160,9 +160,20 @@ def events_of_command(
 
 
 def _newest(reports: Sequence[CallReport]) -> list[CallReport]:
-    """The calls whose outcome still counts: of a call that states everything anew, the last of its kind."""
+    """The calls whose outcome still counts: of a call that states everything anew, the last of its kind.
+
+    A refund that was refused counts no more once the cancellation behind it is sent again, for that gives back all that
+    is left.
+    """
     last = {(report.gateway, report.verb): report for report in reports}
-    return [report for report in reports if report.verb not in RESTATING or last[report.gateway, report.verb] is report]
+    cancellations = [at for at, report in enumerate(reports) if report.verb == "cancel_order"]
+    before = cancellations[-2] if len(cancellations) > 1 else 0
+    return [
+        report
+        for at, report in enumerate(reports)
+        if (report.verb not in RESTATING or last[report.gateway, report.verb] is report)
+        and not (at < before and report.verb == "refund_payment" and report.state == "refused")
+    ]
 
 
 def events_of_call(report: CallReport, *, is_held: bool) -> list[Event]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from itertools import combinations
+from itertools import combinations, count
 
 import msgspec
 from sqlalchemy import Connection
@@ -107,19 +107,23 @@ def hold(
     money: Decimal,
     purpose: Purpose,
     now: datetime,
+    entries: Iterable[Entry] = (),
 ) -> list[Owed]:
     """Hold `money` on these payments of one order, the first ones first, and give the calls to be owed.
 
-    Holds less where less is left.  Inside a write transaction that is serial for the order.
+    Holds less where less is left.  The parts are numbered around those that are in effect among the order's `entries`,
+    for what a repeat pays is another refund.  Inside a write transaction that is serial for the order.
     """
     owed: list[Owed] = []
+    in_effect = {entry.key for entry in entries if entry.is_in_effect}
+    parts = (part for part in map(purpose.part, count(1)) if part.key not in in_effect)
     lines = list(purpose.lines)
     rest = money
     for charge in charges:
         amount = charge.left if is_same_amount(rest, charge.left) else min(rest, charge.left)
         if amount <= 0:
             continue
-        part, taken = purpose.part(len(owed) + 1), _take(lines, amount)
+        part, taken = next(parts), _take(lines, amount)
         refunds.put(connection, channel, part.entry(charge.order_refnum, charge, amount, "owed", taken), now)
         body = Refund(
             order_refnum=charge.order_refnum,
@@ -209,8 +213,8 @@ def same_money(
         if entry.callback == callback and entry.is_in_effect and is_meant and not is_spent:
             pieces.setdefault(entry.source, []).append(entry)
     most = len(pieces) if callback == "order_complete" and len(pieces) <= MOST_PIECES else 1
-    for count in range(1, most + 1):
-        for chosen in combinations(pieces.values(), count):
+    for size in range(1, most + 1):
+        for chosen in combinations(pieces.values(), size):
             together = [entry for piece in chosen for entry in piece]
             if is_same_amount(sum((entry.amount for entry in together), Decimal(0)), amount):
                 return together

@@ -83,10 +83,10 @@ def give_back_everything(
     """
     payments = payment_ledger.charges(connection, channel, order.refnum)
     money = refunds.left_of(payments)
+    entries = ledger.of_order(connection, channel, order.refnum)
     if is_known(order) and order.shipping is not None:
-        left = left_of(order, ledger.of_order(connection, channel, order.refnum))
-        purpose = replace(purpose, lines=left.rows(order, money))
-    return refunds.hold(connection, channel, source, payments, money, purpose, now)
+        purpose = replace(purpose, lines=left_of(order, entries).rows(order, money))
+    return refunds.hold(connection, channel, source, payments, money, purpose, now, entries)
 
 
 def _purpose(order: KnownOrder, name: str) -> refunds.Purpose:

@@ -9,9 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from app.domain.events import Event
-from app.domain.texts import counted
-from app.operations.timeline_entries import Entry, call_name, times, tries, why
+from app.operations.timeline_entries import call_name, times, tries, why
 from app.storefront.order_store import StoredOrder
 
 
@@ -69,44 +67,6 @@ def _at_its_shop(stored: StoredOrder | None, now: datetime) -> Iterator[str]:
 def of_packages(rows: Sequence[Row[Any]]) -> list[str]:
     """How many have shipped."""
     return [f"Packages registered: {len(rows)}."] if rows else []
-
-
-def of_answers(entries: Iterable[Entry], ledger: Sequence[Row[Any]]) -> Iterator[str]:
-    """What RetailOps was refused and has not got since: it is not done, and nothing is owed for it.
-
-    `entries` are of the order, oldest first.
-    """
-    refused: dict[tuple[str, frozenset[str]], Entry] = {}
-    for entry in entries:
-        if entry.kind != "answer":
-            continue
-        if _errors(entry) or (entry.status or 0) >= 400:
-            refused[entry.name, _shipments(entry)] = entry
-        else:
-            done = {row.natural_key for row in ledger if row.request_id == entry.request_id}
-            for callback, shipments in list(refused):
-                is_about = not shipments or any(f"/{it}-" in key for it in shipments for key in done)
-                if callback == entry.name and is_about:
-                    del refused[callback, shipments]
-    for entry in refused.values():
-        at, errors = f"{entry.at:%Y-%m-%d %H:%M:%S} UTC", _errors(entry)
-        if errors:
-            more = f" (and {counted(len(errors) - 1, 'more error')})" if len(errors) > 1 else ""
-            said = f"{errors[0].code}: {errors[0].message.rstrip('.')}{more}"
-            yield f"NOT DONE: {entry.name} was answered with an error at {at}. {said}."
-        else:
-            yield f"NOT DONE: {entry.name} was answered with HTTP {entry.status} at {at}, {entry.code}."
-
-
-def _errors(entry: Entry) -> list[Event]:
-    return [event for event in entry.events if event.event_type == "error"]
-
-
-def _shipments(entry: Entry) -> frozenset[str]:
-    """The shipments that an answer refuses; one of them may be done while another is not."""
-    about = [item for event in _errors(entry) for item in event.associations]
-    is_of_shipments = entry.name == "order_shipment_submit"
-    return frozenset(item.identifier for item in about if is_of_shipments and item.identifier_type == "shipment_id")
 
 
 def of_calls(owed: Sequence[Row[Any]]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from app.domain.texts import counted
-from app.operations import standing
+from app.operations import refusals, standing
 from app.operations import timeline_entries as make
 from app.operations.scope import Scope
 from app.operations.timeline_entries import HERE, Entry, EntryKind, Gathered, times
@@ -79,7 +79,7 @@ def of_order(database: Database, scope: Scope, channel: str, refnum: str) -> Tim
     said = [
         *standing.of_hand_out(hand_out, hold, stored, now),
         *standing.of_packages(packages),
-        *standing.of_answers(entries, ledger),
+        *refusals.of_answers(entries, ledger, owed, packages),
         *standing.of_calls(owed),
         *standing.of_late_events(late),
     ]

@@ -152,15 +152,14 @@ def add_lines(lines: Iterable[Row[Any]], gathered: Gathered) -> None:
 
 
 def _events_about(raw: bytes | None, order: str) -> tuple[Event, ...]:
-    """The events of an answer; of one about many orders those that name this one, or none at all."""
+    """The events of an answer; of one about many orders those that name this one, and what is no error of any."""
     events = msgspec.json.decode(raw, type=_EVENTS) if raw else []
-    if not order:
-        return tuple(events)
-    return tuple(
-        event
-        for event in events
-        if all(item.identifier == order for item in event.associations if item.identifier_type == "order_refnum")
-    )
+    return tuple(event for event in events if not order or _is_about(event, order))
+
+
+def _is_about(event: Event, order: str) -> bool:
+    named = [item.identifier for item in event.associations if item.identifier_type == "order_refnum"]
+    return order in named if named else event.event_type != "error"
 
 
 def add_commands(ledger: Iterable[Row[Any]], gathered: Gathered) -> None:

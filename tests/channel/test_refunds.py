@@ -348,6 +348,26 @@ def test_r22_cancelling_gives_back_all_that_is_left_and_a_repeat_nothing(shop: S
     assert shop.credit(1, "A1-a")["status"] == "decline"
 
 
+def test_p19_a_repeated_cancellation_gives_back_what_has_become_free_since(shop: Shop) -> None:
+    """The first part stands under its key for ever: what is paid later has the next one."""
+    order = shop.sell(payments=(("a", "20.00"), ("b", "30.00")))
+    shop.fault("slow", delay_s=0)
+    shop.fault("status", code=422)
+    shop.fault("status", code=422, method="PUT")
+    refused = shop.retailops.cancel("A1")
+    assert (refused["status"], codes(refused)) == ("fail", ["REFUND_REFUSED", "HTTP_422"])
+    assert order.money_out == 30
+    for _ in range(2):
+        assert shop.retailops.cancel("A1") == {"status": "success", "events": []}
+    assert (order.money_out, order.state) == (50, "cancelled")
+    assert [item["key"] for item in order.paid_out] == ["ro-cancel-A1-1", "ro-cancel-A1-2"]
+    last = shop.sell("A2", payments=(("a", "20.00"),))
+    shop.fault("status", code=422)
+    for _ in range(2):
+        assert codes(shop.retailops.cancel("A2")) == ["REFUND_REFUSED"], "cancelled, and its money is still here"
+    assert (last.money_out, last.state) == (0, "cancelled")
+
+
 def test_r21_a_cancellation_after_a_shipment_gives_nothing_back(shop: Shop) -> None:
     order = shop.sell()
     shop.ship()

@@ -13,6 +13,7 @@ from sqlalchemy import insert, select, update
 
 from app.clock import utc_now
 from app.contract.schemas import Contract
+from app.domain.events import Event
 from app.operations import acts, timeline
 from app.operations.operators import operator
 from app.operations.scope import Scope
@@ -25,7 +26,7 @@ from app.records.tables.operations import journal
 from app.records.tables.orders import handed_out
 from tests.gateways.vendors.rally.shop import MUG, TEE, opened
 from tests.operations.parked_calls import BLIND, the_call
-from tests.retailops import Caller
+from tests.retailops import Caller, shipment_of
 from tests.sandboxes import Sandbox
 from tests.waiting import eventually
 
@@ -171,6 +172,71 @@ def test_p38_what_retailops_was_refused_is_how_the_order_stands_until_it_is_done
     begun = {entry.request_id: entry.at for entry in entries if entry.kind == "callback"}
     first = {entry.request_id: entry.kind for entry in reversed(entries) if entry.request_id in begun}
     assert set(first.values()) == {"callback"}, "nothing comes of a request before it came"
+
+
+def test_p38_not_done_is_said_of_what_is_not_done_and_of_nothing_else(retailops: Caller, pipe17: Sandbox) -> None:
+    order, other = [each for each in retailops.pull() if sum(line["quantity"] for line in each["order_items"]) > 2][:2]
+    refnum, log = order["channel_order_refnum"], retailops.app.extensions["works"].journal
+
+    def refused(order: dict[str, Any] = order) -> list[str]:
+        log.flush()
+        found = told(retailops.database, "first", order["channel_order_refnum"])
+        return [sentence for sentence in found.now if "NOT DONE" in sentence]
+
+    def answer(name: str, request_id: str, *events: Event, status: int = 200) -> None:
+        outcome = events[0].code if events else "success"
+        log.callback(
+            name=name, channel="first", order_refnum=refnum, status=status, outcome=outcome, duration_s=0.001,
+            request_id=request_id, events=events,
+        )  # fmt: skip
+        log.flush()
+
+    # An entry that cannot be read is not each order of its batch.
+    entries = [{"channel_order_refnum": it["channel_order_refnum"], "retailops_order_id": 7} for it in (order, other)]
+    batch = retailops.ask("order_acknowledge", orders=[*entries, {"channel_order_refnum": []}])
+    assert "error" in {event["event_type"] for event in batch["events"]}
+    assert refused() == refused(other) == []
+
+    # Packages without numbers of their own, refused and then taken; others that order_complete brings.
+    pipe17.fault(kind="status", code=400, times=2, match=FULFILLMENTS)
+    retailops.ship(order, 601, 2, retailops_package_id=0)
+    assert len(refused()) == 1
+    assert retailops.ship(order, 601, 2, retailops_package_id=0)["events"] == [] == refused()
+    pipe17.fault(kind="status", code=400, times=1, match=FULFILLMENTS)
+    retailops.ship(order, 602, 2)
+    assert len(refused()) == 1
+    whole = {"channel_order_refnum": refnum, "shipments": [shipment_of(order, 602, 2)], "unshipped_items": []}
+    retailops.ask("order_complete", order=whole)
+    assert [sentence for sentence in refused() if "order_shipment_submit" in sentence] == []
+    with retailops.database.read() as connection:
+        ledger = traces.commands_of_order(connection, "first", refnum)
+    kept = next(row.request_id for row in ledger if "/h-" in row.natural_key)
+
+    # A fault of ours after the calls were kept, and a request that another one was carrying out.
+    before = refused()
+    answer("order_shipment_submit", kept, Event("error", "OUTCOME_UNKNOWN", "not known"))
+    answer("order_shipment_submit", kept, status=500)
+    answer("order_shipment_submit", "r-0", Event("error", "COMMAND_RUNNING", "it runs"), status=503)
+    assert refused() == before
+
+    # Of refused money nobody knows whether what was taken later is the same; none hides another.
+    for number in (1, 2):
+        answer("payment_credit", f"r-{number}", Event("error", "DECLINED", "more than is left"))
+    answer("payment_credit", "r-3", Event("error", "NOTHING_LEFT", "nothing is left"))
+    *before, twice, once = refused()
+    assert twice.startswith("NOT DONE: payment_credit") and "the last of 2 times. DECLINED" in twice
+    assert "NOTHING_LEFT" in once and "times" not in once
+    answer("payment_credit", "r-4")
+    answer("payment_credit", "r-5", Event("error", "DECLINED", "more than is left"))
+    first, second, last = refused()[len(before) :]
+    assert first.startswith("PERHAPS NOT DONE: payment_credit") and "DECLINED" in first
+    assert second.startswith("PERHAPS NOT DONE: payment_credit") and "NOTHING_LEFT" in second
+    assert last.startswith("NOT DONE: payment_credit")
+
+    # A call of which nobody knew whether it was done is spoken of as a call.
+    pipe17.fault(kind="reset_after", times=1, match={"method": "PUT"})
+    [unknown] = retailops.cancel(other["channel_order_refnum"])["events"]
+    assert unknown["code"] == "OUTCOME_UNKNOWN" and refused(other) == []
 
 
 def test_p38_a_checkout_s_order_begins_with_its_cart_and_money_and_shows_what_went_back(
