@@ -3172,6 +3172,28 @@ FAULTS = (
         ),
     ),
     Fault(
+        "refused-category-counts-as-a-product-not-made",
+        "P34",
+        "app/gateways/vendors/rally/facts.py",
+        'f"one of its categories: {reason}", product_id=',
+        'f"one of its categories: {reason}", product.item.sku, ',
+        (
+            "tests/gateways/vendors/rally/test_facts.py"
+            "::test_p34_a_category_that_rally_refuses_costs_no_product_its_price",
+        ),
+    ),
+    Fault(
+        "the-last-spelling-of-a-facility-wins",
+        "P23",
+        "app/domain/stock_levels.py",
+        "    pairs = {(facility_key(name), value) for name, value in by_facility.items()}\n",
+        "    pairs = {(name, value) for name, value in by_facility.items()}\n",
+        (
+            "tests/gateways/vendors/retailrocket/test_gateway.py::test_p23_settings_that_could_do_harm_are_faults",
+            "tests/gateways/vendors/pipe17/test_gateway.py::test_p23_settings_that_contradict_each_other_are_faults",
+        ),
+    ),
+    Fault(
         "one-404-silences-a-product-at-rally",
         "P33",
         "app/records/catalogue_sync.py",

@@ -101,8 +101,8 @@ class Products(_Facts, CatalogueSink):
         there = []
         for path in paths:
             reason = "" if path in known.categories else self._send_category(path, call)
-            if reason:  # No product names its categories to Rally: it is sent all the same.
-                refused = Refusal(f"one of its categories: {reason}", product.item.sku, product.item.product_id)
+            if reason:  # No product names its categories to Rally: it is sent all the same, and its SKU is made.
+                refused = Refusal(f"one of its categories: {reason}", product_id=product.item.product_id)
                 refusals = (*refusals, refused)
             else:
                 there.append(path)

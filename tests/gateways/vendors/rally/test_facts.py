@@ -106,9 +106,9 @@ def test_a_category_is_told_when_it_is_new(shop: Shop) -> None:
 
 
 def test_p34_a_category_that_rally_refuses_costs_no_product_its_price(shop: Shop) -> None:
-    def goods(price: str) -> Any:
+    def goods(price: str, category: str = "Sale") -> Any:
         made = record(1, TEE, price)
-        made["feed_data"]["Categories"] = ["Shirts", "Sale"]
+        made["feed_data"]["Categories"] = ["Shirts", category]
         return made
 
     shop.fault("status", path="webhooks/category-update", code=422)
@@ -120,6 +120,13 @@ def test_p34_a_category_that_rally_refuses_costs_no_product_its_price(shop: Shop
     shop.settle()
     assert sorted(shop.view("categories")) == ["Sale", "Shirts"], "what was refused is owed again when it is stated"
     assert len(shop.told("product-update")) == 1
+    shop.fault("status", path="webhooks/product-inventory-update", code=404)
+    shop.set_stock(TEE=4)
+    shop.settle()
+    shop.fault("status", path="webhooks/category-update", code=422)
+    shop.push([goods("21.00", "New")])
+    shop.settle()
+    assert values_told(shop) == [4], "its own SKU was made all the same"
 
 
 def test_p33_a_product_that_was_deleted_at_rally_is_made_anew_when_it_is_stated_again(shop: Shop) -> None:
