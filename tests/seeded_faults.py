@@ -3238,11 +3238,44 @@ FAULTS = (
         "a-product-deleted-at-rally-is-gone-for-ever",
         "P33",
         "app/gateways/vendors/rally/facts.py",
-        "                lost.add(note.product)\n",
-        "                lost.discard(note.product)\n",
+        "reason, lost = (LOST, note.product) if",
+        'reason, lost = (LOST, "") if',
         (
             "tests/gateways/vendors/rally/test_facts.py"
             "::test_p33_a_product_that_was_deleted_at_rally_is_made_anew_when_it_is_stated_again",
+        ),
+    ),
+    Fault(
+        "refused-category-counts-as-a-product-not-made",
+        "P34",
+        "app/gateways/vendors/rally/facts.py",
+        'f"one of its categories: {reason}", product_id=',
+        'f"one of its categories: {reason}", product.item.sku, ',
+        (
+            "tests/gateways/vendors/rally/test_facts.py"
+            "::test_p34_a_category_that_rally_refuses_costs_no_product_its_price",
+        ),
+    ),
+    Fault(
+        "the-last-spelling-of-a-facility-wins",
+        "P23",
+        "app/domain/stock_levels.py",
+        "    pairs = {(facility_key(name), value) for name, value in by_facility.items()}\n",
+        "    pairs = {(name, value) for name, value in by_facility.items()}\n",
+        (
+            "tests/gateways/vendors/retailrocket/test_gateway.py::test_p23_settings_that_could_do_harm_are_faults",
+            "tests/gateways/vendors/pipe17/test_gateway.py::test_p23_settings_that_contradict_each_other_are_faults",
+        ),
+    ),
+    Fault(
+        "one-404-silences-a-product-at-rally",
+        "P33",
+        "app/records/catalogue_sync.py",
+        "_EACH.values(is_uncertain=True, ",
+        '_EACH.values(sent=b"{}", ',
+        (
+            "tests/gateways/vendors/rally/test_facts.py"
+            "::test_p33_a_variant_that_rally_does_not_know_costs_the_others_neither_stock_nor_removal",
         ),
     ),
     Fault(
@@ -3317,6 +3350,39 @@ FAULTS = (
         "    product_id, source_type = number(parts[0]), text(parts[1])\n",
         "    product_id, source_type = text(parts[0]), text(parts[1])\n",
         ("tests/channel/test_catalogue_reading.py::test_r7_an_object_has_one_number_however_it_is_spelled",),
+    ),
+    Fault(
+        "rows-of-another-spelling-are-strangers",
+        "R7",
+        "app/records/catalogue_rows.py",
+        "    return kind + canonical(identity.removeprefix(kind)) if identity.startswith(kind) else identity\n",
+        "    return identity\n",
+        (
+            "tests/records/test_catalogue.py"
+            "::test_r7_p47_what_was_kept_under_another_spelling_of_its_id_stays_the_row_of_its_object[sqlite]",
+        ),
+    ),
+    Fault(
+        "objects-are-looked-up-by-one-spelling",
+        "R7",
+        "app/records/cataloguing.py",
+        "for name in (one.identity, one.spelled) if name",
+        "for name in (one.identity,) if name",
+        (
+            "tests/records/test_catalogue.py"
+            "::test_r7_p47_what_was_kept_under_another_spelling_of_its_id_stays_the_row_of_its_object[sqlite]",
+        ),
+    ),
+    Fault(
+        "rows-lose-the-spelling-that-old-processes-know",
+        "P47",
+        "app/records/cataloguing.py",
+        '        "identity": row.spelled or row.identity,\n',
+        '        "identity": row.identity,\n',
+        (
+            "tests/records/test_catalogue.py"
+            "::test_r7_p47_what_was_kept_under_another_spelling_of_its_id_stays_the_row_of_its_object[sqlite]",
+        ),
     ),
     Fault(
         "refuse-the-same-charge-for-ever",

@@ -13,7 +13,7 @@ from typing import Any
 
 from app.channel.catalogue_fields import ABSENT, Paths, at_path, read_fields, split_paths
 from app.channel.catalogue_values import key
-from app.contract.reading import mapping, number, text
+from app.contract.reading import identifier, mapping, number, text
 from app.domain import texts
 from app.domain.catalogue import with_options
 from app.domain.catalogue_resolution import PushNames
@@ -66,7 +66,7 @@ def names(body: Mapping[str, Any], paths: Mapping[str, str]) -> PushNames:
         feed = record.get("feed_data", record) if isinstance(record, dict) else None
         if not isinstance(feed, dict):
             return
-        identity = _identity(Records(), record, "")[2]
+        identity = _identity(Records(), record, "").name
         sku, parent_path = _sku(feed, account.path("sku")), account.path("parent_sku")
         is_mentioned = at_path(feed, parent_path) is not ABSENT
         found.add(identity, sku, host, _sku(feed, parent_path) if is_mentioned else None)
@@ -209,7 +209,8 @@ def _read_record(
     feed = _frame(found, record, place)
     if feed is None:
         return
-    product_id, source_type, identity = _identity(found, record, place)
+    known = _identity(found, record, place)
+    product_id, identity = known.product_id, known.name
     fields = read_fields(
         feed, account.places, shop_url=account.shop_url, currency=above.currency, not_sold=account.not_sold
     )
@@ -237,9 +238,9 @@ def _read_record(
             found.report("warning", "GROUP_NAMELESS", message)
         inside = _Above(above.parent, currency, values)
     else:
-        own = {"product_id": product_id, "source_type": source_type} if product_id else {}
+        own = {"product_id": product_id, "source_type": known.source_type} if product_id else {}
         unnamed = "" if sku else place
-        found.statements.append(Statement(identity, values | own, above.parent, unnamed))
+        found.statements.append(Statement(identity, values | own, above.parent, unnamed, known.spelled))
         inside = _Above(len(found.statements) - 1, currency)
     for name, nested in variants:
         here = f"{place}.feed_data.{name}"
@@ -266,8 +267,31 @@ def _with_group(group: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, A
     return values
 
 
-def _identity(found: Records, record: Mapping[str, Any], place: str) -> tuple[str, str, str]:
-    """RetailOps' number of the object, its kind, and both in one, all "" where they cannot be read."""
+@dataclass(frozen=True)
+class _Identity:
+    """RetailOps' object: its number and its kind, all "" where they cannot be read."""
+
+    product_id: str = ""
+    source_type: str = ""
+    spelling: str = ""
+    """The number as it came."""
+
+    @property
+    def name(self) -> str:
+        """Both in one."""
+        return self._with(self.product_id)
+
+    @property
+    def spelled(self) -> str:
+        """The name with the number as it came, "" where that is its one form."""
+        return self._with(self.spelling) if self.spelling != self.product_id else ""
+
+    def _with(self, number: str) -> str:
+        return f"{self.source_type or 'object'}:{number}" if self.product_id else ""
+
+
+def _identity(found: Records, record: Mapping[str, Any], place: str) -> _Identity:
+    """Whose record it is."""
     known = record.get("object_data")
     if known is not None and not isinstance(known, dict):
         found.report("warning", "FIELD_IGNORED", f"{place}.object_data must be an object; the record goes by its SKU")
@@ -278,9 +302,9 @@ def _identity(found: Records, record: Mapping[str, Any], place: str) -> tuple[st
         except ValueError as error:
             message = f"{place}.object_data.{name} {error}; the record goes by its SKU"
             found.report("warning", "FIELD_IGNORED", message)
-            return "", "", ""
+            return _Identity()
     product_id, source_type = number(parts[0]), text(parts[1])
-    return product_id, source_type, f"{source_type or 'object'}:{product_id}" if product_id else ""
+    return _Identity(product_id, source_type, identifier(parts[0]))
 
 
 def _nested(feed: Any) -> list[tuple[str, Any]]:

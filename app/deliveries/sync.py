@@ -82,7 +82,7 @@ class FactKind:
     """True unless the lease was lost."""
     refusals: Callable[[Sequence[Any]], list[RefusedFact]]
     after: Callable[[Connection, Batch, Sequence[Any], datetime], object]
-    """What follows from what the vendor accepted, in the transaction that records it."""
+    """What follows from what the vendor answered, in the transaction that records it."""
     give_back: Callable[[Connection, Batch, Collection[str]], object]
     """No call has begun for these, at least one: what the vendor has of them is as certain as before the claim."""
     requeue: Callable[[Connection, Batch, datetime], object]
@@ -124,6 +124,12 @@ def _products_made(connection: Connection, batch: Batch, sent: Sequence[ProductS
     refused.products_made(connection, batch.channel, batch.gateway, skus, at)
 
 
+def _products_lost(connection: Connection, batch: Batch, sent: Sequence[StockSent], at: datetime) -> None:
+    """Products whose stock was refused because the vendor says that it does not have them are due when stated again."""
+    if lost := {item.lost_product: item.refusal for item in sent if item.lost_product}:
+        catalogue_sync.note_lost(connection, batch.channel, batch.gateway, lost)
+
+
 CATALOGUE = FactKind(
     "catalog",
     "catalog_push",
@@ -142,7 +148,7 @@ STOCK = FactKind(
     stock_batches.claim,
     stock_batches.record,
     _refused_levels,
-    lambda connection, batch, sent, at: None,
+    _products_lost,
     stock_batches.give_back,
     lambda connection, batch, at: stock_sync.owe_unmoved(
         connection, batch.channel, batch.gateway, list(batch.seqs), at

@@ -66,3 +66,6 @@ class StockSent(msgspec.Struct, frozen=True):
     """False when the vendor has the figure already and was not called."""
     attention: str = ""
     """A sentence for the operator, kept until the SKU is sent again."""
+    lost_product: str = ""
+    """The key of the product, where the vendor took it and now says that it does not have it: that is owed when it
+    is stated again.  Until then its stock is sent all the same, for the answer may be somebody else's."""

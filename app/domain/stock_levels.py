@@ -22,6 +22,12 @@ def facility_key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 
+def contradict(by_facility: Mapping[str, str]) -> bool:
+    """True where one facility, written in two ways, is given two different values."""
+    pairs = {(facility_key(name), value) for name, value in by_facility.items()}
+    return len(pairs) > len({name for name, _ in pairs})
+
+
 def counted(top: int, added: int, stock_from: StockFrom) -> int:
     """The figure for a vendor that is sent one: `top` is the stated total, `added` the sum of the sources."""
     if stock_from == "top":

@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, select, text
 
 from app.domain.catalogue import Item
 from app.domain.catalogue_resolution import Record
+from app.domain.retailops_numbers import canonical
 from app.records.statements import chunked
 from app.records.tables.catalogue import catalogue
 
@@ -36,6 +37,8 @@ class Row:
     is_changed: bool = False
     former_sku: str = ""
     """The SKU it stated before this push."""
+    spelled: str = ""
+    """The identity as it is kept, where that was before ids had one form; processes of then find the row by it."""
 
     @property
     def name(self) -> str:
@@ -71,7 +74,7 @@ class Work:
         """The row, or the one that is here already."""
         known = self.by_key.setdefault(row.key, row)
         if known is row:
-            if row.identity:
+            if row.identity and _is_better(row, self.by_identity.get(row.identity)):
                 self.by_identity[row.identity] = row
             if row.item.sku:
                 self.claims.setdefault(row.item.sku, {})[row.key] = row
@@ -101,9 +104,22 @@ class Work:
         is_other = (item.sku, item.parent_sku, nested_key) != (was.sku, was.parent_sku, row.nested_key)
         if item.sku != was.sku:
             row.claimed = row.order
+        if identity != row.identity:
+            row.spelled = ""
         if is_other or not row.number or self.is_contested(row):
             self.moved[row.key] = row
         row.item, row.nested_key, row.identity = item, nested_key, identity
+
+
+def _is_better(row: Row, other: Row | None) -> bool:
+    """Which of two rows of one object is gone on with: that which is sold, for processes of before made the other."""
+    return other is None or (bool(row.sku), not row.spelled) > (bool(other.sku), not other.spelled)
+
+
+def _one_form(identity: str, item: Item) -> str:
+    """The kept identity with its id in its one form (R7)."""
+    kind = f"{item.source_type or 'object'}:"
+    return kind + canonical(identity.removeprefix(kind)) if identity.startswith(kind) else identity
 
 
 _SELDOM = frozenset({"waits_for", "parent_sku"})
@@ -154,7 +170,9 @@ class Looker:
                 )
             ):
                 item = msgspec.json.decode(row.item, type=Item)
+                identity = _one_form(row.identity, item)
+                spelled = row.identity if row.identity != identity else ""
                 yield Row(
-                    row.key, row.root_key, row.identity, item, row.number, row.sku_number, row.sku, row.parent_key,
-                    row.nested_key, row.waits_for, row.claimed, row.claimed, former_sku=item.sku,
+                    row.key, row.root_key, identity, item, row.number, row.sku_number, row.sku, row.parent_key,
+                    row.nested_key, row.waits_for, row.claimed, row.claimed, former_sku=item.sku, spelled=spelled,
                 )  # fmt: skip

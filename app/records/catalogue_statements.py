@@ -27,12 +27,15 @@ class Statement:
 
     `identity` is made of RetailOps' object id and kind, or "" where it gives none; `parent` is the place, in
     the same list and before this one, of the record this one stands inside of.  `place` names it in the push.
+    `spelled` is the identity with the id as it came, "" where that has its one form: what was kept before ids had one
+    form goes by it (R7).
     """
 
     identity: str
     fields: Mapping[str, Any]
     parent: int | None = None
     place: str = ""
+    spelled: str = ""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from app.records.catalogue_batches import CATALOGUE
 from app.records.statements import chunked, upsert
 from app.records.stock_sync import SendAgain
 from app.records.tables.catalogue import catalogue, catalogue_sync
+from app.records.tables.columns import FreeText
 
 _SYNC = catalogue_sync.c
 
@@ -205,27 +206,25 @@ def note_sent(connection: Connection, channel: str, gateway: str, notes: Mapping
         )
 
 
-def note_lost(
-    connection: Connection, channel: str, gateway: str, keys: Collection[str], note: bytes, reason: str
-) -> None:
-    """The vendor has these products no more, though it took them: they are owed again when RetailOps states them.
+def note_lost(connection: Connection, channel: str, gateway: str, lost: Mapping[str, str]) -> None:
+    """The vendor may have these products no more, though it took them: they are owed again when RetailOps states them.
 
-    `note` is the gateway's own of a product the vendor does not have.
+    `lost` is by root key what the vendor said, of one product at least; a refusal of the product itself is kept.
     """
-    for some in chunked(sorted(keys)):
-        connection.execute(
-            update(catalogue_sync)
-            .where(*CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(some))
-            .values(sent=note, refusal=reason)
-        )
-
-
-_NOTE = (
-    update(catalogue_sync)
-    .where(
-        _SYNC.channel == bindparam("of_channel"),
-        _SYNC.gateway == bindparam("of_gateway"),
-        _SYNC.root_key == bindparam("of_root"),
+    connection.execute(
+        _LOSE,
+        [
+            {"of_channel": channel, "of_gateway": gateway, "of_root": key, "reason": reason}
+            for key, reason in sorted(lost.items())
+        ],
     )
-    .values(sent=bindparam("was"))
+
+
+_EACH = update(catalogue_sync).where(
+    _SYNC.channel == bindparam("of_channel"),
+    _SYNC.gateway == bindparam("of_gateway"),
+    _SYNC.root_key == bindparam("of_root"),
 )
+_NOTE = _EACH.values(sent=bindparam("was"))
+_REASON = bindparam("reason", type_=FreeText)
+_LOSE = _EACH.values(is_uncertain=True, refusal=case((_SYNC.refusal == "", _REASON), else_=_SYNC.refusal))

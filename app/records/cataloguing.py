@@ -41,7 +41,7 @@ def accept(
     work = Work()
     accepted = Accepted()
     looker = Looker(connection, channel, work)
-    looker.look(catalogue.c.identity, {statement.identity for statement in statements if statement.identity})
+    looker.look(catalogue.c.identity, {name for one in statements for name in (one.identity, one.spelled) if name})
     looker.look(catalogue.c.sku, {sku for one in statements for sku in (sku_of(one), parent_sku_of(one)) if sku})
     looker.look(catalogue.c.waits_for, map(sku_of, statements))
     seq = max(seqs.values(), default=0)
@@ -119,7 +119,7 @@ def _values(row: Row, now: datetime) -> dict[str, Any]:
     return {
         "key": row.key,
         "root_key": row.root_key,
-        "identity": row.identity,
+        "identity": row.spelled or row.identity,
         "parent_sku": item.parent_sku,
         "parent_key": row.parent_key,
         "nested_key": row.nested_key,

@@ -245,6 +245,7 @@ def test_r7_an_object_has_one_number_however_it_is_spelled() -> None:
     rows = [record(number, {"General": {"SKU": "A"}}) for number in (7, "7", 7.0, "7.0", "007", " 7")]
     statements, told = read({"data": rows})
     assert told == [] and {(one.identity, one.fields["product_id"]) for one in statements} == {("product:7", "7")}
+    assert [one.spelled for one in statements] == ["", "", "", "product:7.0", "product:007", ""], "as it was kept once"
     statements, _ = read({"data": [record(number, {"General": {"SKU": "A"}}) for number in (0, "0.0", "", None)]})
     assert {one.identity for one in statements} == {""}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -87,6 +88,27 @@ def test_an_object_keeps_its_row_when_its_sku_changes_and_a_sku_has_one_object(d
     assert unit(database, "B").key == known.key
     displaced = push(database, one(8, sku="B"))
     assert [item.product_id for item in displaced] == ["7"] and unit(database, "B").product_id == "8"
+
+
+def test_r7_p47_what_was_kept_under_another_spelling_of_its_id_stays_the_row_of_its_object(database: Database) -> None:
+    def stated(title: str, spelling: str = "") -> list[Statement]:
+        group = one(7, title=title, source_type="product")
+        goods = [one(8, 0, sku="T-1", source_type="product"), one(9, sku="B", source_type="product")]
+        return [replace(group, spelled=spelling and f"product:{spelling}"), *goods]
+
+    push(database, *stated("Tea"))
+    hear(database)
+    with database.write() as connection:
+        for number, spelling in ((7, "007"), (8, "8.0"), (9, "+9")):
+            kept = f"update catalogue set identity = 'product:{spelling}' where identity = 'product:{number}'"
+            connection.exec_driver_sql(kept)
+    keys = {sku: unit(database, sku).key for sku in ("T-1", "B")}
+    assert push(database, *stated("Green tea", "007")) == [], "no SKU changes hands"
+    assert {sku: unit(database, sku).key for sku in keys} == keys
+    assert unit(database, "T-1").title == "Green tea" and hear(database) == [("", ["T-1"])]
+    with database.read() as connection:
+        kept_now = connection.exec_driver_sql("select identity from catalogue order by number").scalars().all()
+    assert list(kept_now) == ["product:007", "product:8.0", "product:+9"], "processes of before find them"
 
 
 def test_a_number_is_its_skus_for_ever_whichever_record_has_it(database: Database) -> None:
@@ -225,6 +247,11 @@ def test_p33_a_refused_product_is_owed_again_when_it_is_stated_again_and_an_acce
     assert hear(database) == [("B", [])]
     push(database, bare("A"), bare("B"))
     assert hear(database) == []
+    with database.write() as connection:
+        catalogue_sync.note_lost(connection, *STREAM, dict.fromkeys([change.key for change in batch.changes], "gone"))
+    push(database, bare("A"), bare("B"))
+    lost = claim(database)
+    assert lost and [change.is_uncertain for change in lost.changes] == [True, True]
 
 
 def test_p33_changed_products_go_before_refused_ones_that_are_stated_again(database: Database) -> None:

@@ -163,8 +163,7 @@ def _chunks(families: Iterator[catalogue.Records]) -> Iterator[tuple[catalogue.R
             chunk, is_first = catalogue.Records(), False
         at = len(chunk.statements)
         chunk.statements += [
-            one if one.parent is None or not at else Statement(one.identity, one.fields, one.parent + at, one.place)
-            for one in family.statements
+            one if one.parent is None or not at else replace(one, parent=one.parent + at) for one in family.statements
         ]
         chunk.events += family.events
     yield chunk, is_first

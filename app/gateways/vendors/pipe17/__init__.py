@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
-from app.domain.stock_levels import facility_key
+from app.domain.stock_levels import contradict, facility_key
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools, Vendor
 from app.gateways.vendors.pipe17.connection import health
@@ -77,6 +77,8 @@ class Pipe17Vendor(Vendor):
         found = learned_rate.faults(options)
         if len({facility_key(name) for name in options.locations}) < len(options.locations):
             found.append("locations: two facilities have the same name but for case and blanks")
+        if contradict(options.facilities):
+            found.append("facilities: one facility, but for case and blanks, has two locations")
         if options.integration_refresh_s == 0 and options.entity_directions != "ours":
             found.append("entity_directions counts only where integration_refresh_s is not 0")
         return found

@@ -38,9 +38,9 @@ DOUBTFUL: Final = "doubtful"
 """Digest of a product Rally may have in one form or another: it refused the newest, or its answer was lost."""
 
 GONE: Final = "HTTP_404"
-"""Rally has no such product."""
+"""Rally has no such product or variant, or not yet; or something between answers for it."""
 
-LOST: Final = "Rally has its product no more; it is made anew when RetailOps states the product again"
+LOST: Final = "Rally says it has no such product or variant; the product is sent whole when RetailOps states it again"
 
 
 class ProductNote(msgspec.Struct, omit_defaults=True):
@@ -101,8 +101,8 @@ class Products(_Facts, CatalogueSink):
         there = []
         for path in paths:
             reason = "" if path in known.categories else self._send_category(path, call)
-            if reason:  # No product names its categories to Rally: it is sent all the same.
-                refused = Refusal(f"one of its categories: {reason}", product.item.sku, product.item.product_id)
+            if reason:  # No product names its categories to Rally: it is sent all the same, and its SKU is made.
+                refused = Refusal(f"one of its categories: {reason}", product_id=product.item.product_id)
                 refusals = (*refusals, refused)
             else:
                 there.append(path)
@@ -170,13 +170,7 @@ class Stock(_Facts, StockSink):
                 results.append(StockSent(change.sku, encoded, was_sent=False))
             else:
                 due[change.sku] = change.sku, note
-        lost: set[str] = set()
-        sent = call.send_each(partial(self._send_stock, call, lost), due, results)
-        if lost:
-            with self._merchant.database.write() as connection:
-                nothing = encode(ProductNote())
-                catalogue_sync.note_lost(connection, self._merchant.channel, GATEWAY, lost, nothing, LOST)
-        return sent
+        return call.send_each(partial(self._send_stock, call), due, results)
 
     def in_words(self, sent: bytes) -> Mapping[str, str]:
         note = read_note(sent, StockNote)
@@ -194,8 +188,7 @@ class Stock(_Facts, StockSink):
         is_known = note is not None and note.digest != ""
         return is_known and product.item.is_enabled is not False and is_buyable(unit, self._options)
 
-    def _send_stock(self, call: Call, lost: set[str], due: tuple[str, StockNote]) -> StockSent:
-        """`lost` gets the products that somebody has deleted at Rally."""
+    def _send_stock(self, call: Call, due: tuple[str, StockNote]) -> StockSent:
         sku, note = due
         body = {
             "external_product_id": note.product,
@@ -206,11 +199,8 @@ class Stock(_Facts, StockSink):
         try:
             self._api.send("product-inventory-update", body, call)
         except Refused as error:
-            reason = error.message
-            if error.code == GONE:
-                lost.add(note.product)
-                reason = LOST
-            return StockSent(sku, encode(note), reason, obstacles=(Obstacle("product", sku),))
+            reason, lost = (LOST, note.product) if error.code == GONE else (error.message, "")
+            return StockSent(sku, encode(note), reason, obstacles=(Obstacle("product", sku),), lost_product=lost)
         return StockSent(sku, encode(note))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.domain.stock_levels import contradict
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools, Vendor
 from app.gateways.vendors.retailrocket.api import TOKEN, Api
@@ -49,6 +50,8 @@ class RetailRocketVendor(Vendor):
             found.append('api_key is needed for order_source = "server"')
         if options.reports_purchases and not options.currency:
             found.append('currency is needed for order_source = "server": two currencies must not be mixed')
+        if contradict(options.stock_ids):
+            found.append("stock_ids: one facility, but for case and blanks, has two stock ids")
         if options.purchase_route == "csv" and not options.consent:
             found.append('purchase_route = "csv" needs consent = true: the upload subscribes shoppers to mailings')
         return found

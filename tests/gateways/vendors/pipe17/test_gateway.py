@@ -590,6 +590,9 @@ def test_p23_every_wrong_setting_is_named_with_its_rule_and_without_its_value() 
 def test_p23_settings_that_contradict_each_other_are_faults() -> None:
     options = VENDOR.options(api_key="k", requests_per_s=0.1, locations={"Dallas DC": "a", "dallas  dc": "b"})
     assert len(VENDOR.faults(options)) == 2
+    [fault] = VENDOR.faults(VENDOR.options(api_key="k", facilities={"Dallas DC": "Dallas", "DALLAS DC": "Moon"}))
+    assert "facilities" in fault and "Moon" not in fault
+    assert VENDOR.faults(VENDOR.options(api_key="k", facilities={"Dallas DC": "Dallas", "DALLAS DC": "Dallas"})) == []
     assert VENDOR.faults(VENDOR.options(api_key="k")) == []
     assert "k1e2y3" not in repr(VENDOR.options(api_key="k1e2y3"))
     assert {item.value for item in explain(VENDOR.options, None) if item.name == "api_key"} == {"not set"}

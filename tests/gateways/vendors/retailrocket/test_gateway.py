@@ -762,4 +762,7 @@ def test_p23_settings_that_could_do_harm_are_faults(rocket: Sandbox) -> None:
     assert "single_call_s" in faults("single_call_s = 60")
     assert "products_per_s is too low" in faults("products_per_s = 0.1").replace("requests", "")
     assert "products_rate_max is below products_per_s" in faults("products_per_s = 20\nproducts_rate_max = 10")
+    stock_ids = 'products_per_s = 20\nproducts_rate_max = 10\nstock_ids = {"Dallas" = "1", "DALLAS" = %s, "Reno" = "3"}'
+    assert "stock_ids: one facility" in faults(stock_ids % '"2"')
+    assert "stock_ids" not in faults(stock_ids % '"1"'), "they say the same"
     assert json.dumps(API_KEY) not in faults(SERVER)
