@@ -1921,6 +1921,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-late-capture-of-a-cancelled-order-is-kept",
+        "P19",
+        "app/channel/actions/order_settle_payment.py",
+        'known is None or known.state != "cancelled" or answer.gateway is None',
+        "True",
+        (
+            "tests/channel/test_refunds.py"
+            "::test_p19_an_authorised_payment_is_captured_once_and_only_what_was_captured_goes_back",
+        ),
+    ),
+    Fault(
         "a-refused-completion-is-refused-for-ever",
         "P10",
         "app/channel/command_transactions.py",

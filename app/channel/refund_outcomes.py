@@ -76,18 +76,8 @@ def owe_paid_back(connection: Connection, delivery: Delivery, refund: Refund, no
     if not refund.is_followed or not _is_paid_back(connection, delivery.channel, refund.order_refnum):
         return False
     # It is about nothing RetailOps has requested, so that no answer names it while it waits.
-    placed = outbox.owe(
-        connection,
-        Owed(delivery.gateway, "update_order", Restatement(refund.order_refnum, is_paid_back=True), ()),
-        channel=delivery.channel,
-        lane=delivery.lane,
-        command_id=delivery.command_id,
-        request_id=delivery.request_id,
-        now=now,
-        lease=None,
-    )
-    assert placed is not None
-    outbox.wake(connection, placed.delivery.id, now)
+    restated = Restatement(refund.order_refnum, is_paid_back=True)
+    outbox.owe_after(connection, delivery, Owed(delivery.gateway, "update_order", restated, ()), now)
     return True
 
 

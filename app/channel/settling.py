@@ -75,12 +75,16 @@ def give_back(
 
 
 def give_back_everything(
-    connection: Connection, channel: str, source: Gateway, order: KnownOrder, purpose: refunds.Purpose, now: datetime
+    connection: Connection, channel: str, source: Gateway, order: KnownOrder, now: datetime
 ) -> list[Owed]:
-    """Hold all that is left of an order, for its cancellation.
+    """Hold all that is left of an order, for its cancellation; nothing where the source moves no money.
 
     What it is for is said where it is known what the order cost; else its source finds that out.
     """
+    if not carries_out(source, "refund_payment"):
+        return []
+    refnum = order.refnum
+    purpose = refunds.Purpose("order_cancel", refnum, f"ro-cancel-{refnum}", about("order_refnum", refnum))
     payments = payment_ledger.charges(connection, channel, order.refnum)
     money = refunds.left_of(payments)
     entries = ledger.of_order(connection, channel, order.refnum)

@@ -138,6 +138,22 @@ def owe(
     return Placed(delivery, row.lease_token is not None)
 
 
+def owe_after(connection: Connection, delivery: Delivery, owed: Owed, now: datetime) -> None:
+    """Write a call that follows from the outcome of another, for the same command and in the same lane."""
+    placed = owe(
+        connection,
+        owed,
+        channel=delivery.channel,
+        lane=delivery.lane,
+        command_id=delivery.command_id,
+        request_id=delivery.request_id,
+        now=now,
+        lease=None,
+    )
+    assert placed is not None
+    wake(connection, placed.delivery.id, now)
+
+
 def is_lane_free(connection: Connection, channel: str, gateway: str, lane: str, now: datetime) -> bool:
     """True when nothing is open for this order at this gateway and nothing may still arrive there, so that an inline
     attempt keeps the order."""

@@ -446,6 +446,14 @@ def test_p19_an_authorised_payment_is_captured_once_and_only_what_was_captured_g
     assert settle(10, of="A2")["events"] == [], "a repeat"
     assert codes(settle(15, series=10, of="A2"), "error") == ["ORDER_CANCELLED"]
     assert other.money_in == other.money_out == 10, "nobody pays for a cancelled order"
+    late = shop.sell("A3", kind="auth", payments=(("a", "20.00"), ("b", "30.00")))
+    assert codes(settle(30, of="A3")) == []
+    shop.fault("status", code=429)
+    assert codes(settle(15, series=10, of="A3")) == ["OWED"]
+    assert shop.retailops.cancel("A3")["status"] == "success"
+    shop.settle()
+    assert (late.money_in, late.money_out, late.state) == (45, 45, "cancelled"), "what comes in late goes back, too"
+    assert shop.retailops.cancel("A3") == {"status": "success", "events": []}
 
 
 def test_p10_what_stands_beside_a_transaction_collects_none_of_it_again(shop: Shop) -> None:

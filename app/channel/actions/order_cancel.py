@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import refunds, reservations
+from app.channel import reservations
 from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer, for_known_order
 from app.channel.commands import run
-from app.channel.services import CallbackRequest, CallbackResult, carries_out
+from app.channel.services import CallbackRequest, CallbackResult
 from app.channel.settling import give_back_everything
 from app.contract.reading import OrderName
 from app.contract.schemas import Reading
@@ -74,10 +74,7 @@ class CancelOrder(OrderCommand):
             reservations.cancelled(connection, order.channel, source, order.refnum, skus)
         cancellation = Cancellation(order.refnum, is_decided=is_ours)
         owed = [Owed(source.token, "cancel_order", cancellation, order.named)]
-        if carries_out(source, "refund_payment"):
-            purpose = refunds.Purpose("order_cancel", order.refnum, f"ro-cancel-{order.refnum}", order.named)
-            owed[:0] = give_back_everything(connection, order.channel, source, known, purpose, order.clock())
-        return Plan(owed=owed)
+        return Plan(owed=[*give_back_everything(connection, order.channel, source, known, order.clock()), *owed])
 
     @staticmethod
     def accepted(answer: VendorAnswer) -> None:

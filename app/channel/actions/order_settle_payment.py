@@ -1,8 +1,8 @@
 """RetailOps requests that the channel collects money: what is only authorised is captured, and never twice.
 
 A transaction is known by order, payment series, its amount and its place among those of this amount, so that it stays
-the same beside others, whatever became of them.  At most what is
-still uncaptured is captured; what was charged from the start needs no call.
+the same beside others, whatever became of them.  At most what is still uncaptured is captured; what was charged from
+the start needs no call.  What is captured of an order that was cancelled meanwhile goes back.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer,
 from app.channel.commands import run
 from app.channel.money import rounded
 from app.channel.services import CallbackRequest, CallbackResult
+from app.channel.settling import give_back_everything
 from app.contract.reading import OrderName, amount, entries, mapping, number, opaque, text
 from app.contract.schemas import Reading
 from app.domain.commands import Settlement
 from app.domain.events import Event
-from app.records import payment_ledger
+from app.records import handed_out, outbox, payment_ledger
 from app.records.outbox import Owed
 
 CALLBACK = "order_settle_payment"
@@ -155,9 +156,14 @@ class SettleTransaction(OrderCommand):
 
     @staticmethod
     def accepted(answer: VendorAnswer) -> None:
-        """The amount is charged."""
-        item: Settlement = answer.body
-        payment_ledger.captured(answer.connection, answer.channel, item.order_refnum, item.payment_refnum, item.amount)
+        """The amount is charged; of an order that was cancelled meanwhile it goes back."""
+        connection, channel, item = answer.connection, answer.channel, answer.body
+        payment_ledger.captured(connection, channel, item.order_refnum, item.payment_refnum, item.amount)
+        known = handed_out.known(connection, channel, [item.order_refnum]).get(item.order_refnum)
+        if known is None or known.state != "cancelled" or answer.gateway is None:
+            return
+        for owed in give_back_everything(connection, channel, answer.gateway, known, answer.now):
+            outbox.owe_after(connection, answer.delivery, owed, answer.now)
 
     @staticmethod
     def refused(answer: VendorAnswer) -> None:
