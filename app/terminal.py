@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial, wraps
 from operator import itemgetter
+from textwrap import indent
 from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 import click
 import msgspec
 from rich.cells import cell_len
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -220,11 +221,23 @@ def print_cells(title: str, titles: Sequence[str], rows: Sequence[Sequence[objec
     print_table(title, [Column(name, itemgetter(at)) for at, name in enumerate(titles)], rows)
 
 
-def print_sentence(text: str) -> None:
-    """Broken between words where a window limits it; one with a longer word stays whole, for people copy it."""
+_COMMAND = re.compile("`[^`\\n]+`")
+_HELD = "\ufdd0"
+"""Stands for a blank at which no line ends; no text holds it."""
+
+
+def print_sentence(text: str, margin: int = 0) -> None:
+    """Broken between words, and in no `command`, where a window limits it; `margin` blanks stand before each line.
+
+    One with a longer word or command stays whole, for people copy it.
+    """
     out = console()
+    held = _COMMAND.sub(lambda found: found[0].replace(" ", _HELD), with_signs(text))
+    width = out.width - margin
     is_unlimited = not out.is_terminal and out.width >= WIDE
-    out.print(text, soft_wrap=is_unlimited or any(cell_len(word) > out.width for word in text.split()))
+    if not is_unlimited and all(cell_len(word) <= width for word in held.split()):
+        held = "\n".join(line.plain.rstrip() for line in Text(held).wrap(out, width))
+    out.print(indent(held.replace(_HELD, " "), " " * margin), soft_wrap=True)
 
 
 def print_lines(title: str, *items: tuple[str, ...]) -> None:
@@ -235,7 +248,7 @@ def print_lines(title: str, *items: tuple[str, ...]) -> None:
     for head, *lines in items:
         print_sentence(head)
         for line in filter(None, lines):
-            out.print(Padding(line, (0, 0, 0, 4), expand=False))
+            print_sentence(line, margin=4)
 
 
 class _Filled(Generic[Row]):

@@ -1847,6 +1847,80 @@ FAULTS = (
         ("tests/channel/test_refunds.py::test_p19_a_repeated_cancellation_gives_back_what_has_become_free_since",),
     ),
     Fault(
+        "a-stated-price-is-paid-with-every-repeat",
+        "P19",
+        "app/channel/closed_money.py",
+        "rounded(item.stated * count / item.units, currency)",
+        "rounded(item.stated, currency)",
+        ("tests/channel/test_refunds.py::test_p19_a_repeated_completion_pays_no_unit_again_whose_cost_is_unknown",),
+    ),
+    Fault(
+        "shipping-a-credit-paid-is-paid-by-a-repeat",
+        "P19",
+        "app/channel/settling.py",
+        "        credited -= part\n        amounts.append(row.amount - part)\n",
+        "        amounts.append(row.amount)\n",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p19_shipping_that_a_credit_paid_is_not_paid_by_a_repeated_completion",
+        ),
+    ),
+    Fault(
+        "a-credit-of-units-and-shipping-keeps-the-units-alone",
+        "P19",
+        "app/channel/settling.py",
+        "            for name in names:\n",
+        "            for name in names[:1]:\n",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p19_shipping_that_a_credit_paid_is_not_paid_by_a_repeated_completion",
+        ),
+    ),
+    Fault(
+        "a-refused-update-answers-one-that-is-in-force",
+        "P10",
+        "app/channel/command_transactions.py",
+        "has_news or (plan.answers_alone and _is_refused(connection, command, bound))",
+        "has_news",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other",
+        ),
+    ),
+    Fault(
+        "an-order-whose-cancellation-is-refused-stays-cancelled-at-the-shop",
+        "P11",
+        "app/channel/actions/order_cancel.py",
+        "            if answer.kept_orders is not None:\n",
+        "            if False:\n",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p11_an_order_that_rally_refused_to_close_is_called_paid_again",
+        ),
+    ),
+    Fault(
+        "an-order-whose-completion-is-refused-stays-completed-at-the-shop",
+        "P11",
+        "app/channel/actions/order_complete.py",
+        "if has_open and answer.kept_orders is not None:",
+        "if False:",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p11_an_order_that_rally_refused_to_close_is_called_paid_again",
+        ),
+    ),
+    Fault(
+        "an-order-that-has-shipped-is-called-open-again",
+        "P11",
+        "app/channel/actions/order_complete.py",
+        "if has_open and answer.kept_orders is not None:",
+        "if answer.kept_orders is not None:",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p11_an_order_that_rally_refused_to_close_is_called_paid_again",
+        ),
+    ),
+    Fault(
         "a-refused-completion-is-refused-for-ever",
         "P10",
         "app/channel/command_transactions.py",
@@ -4137,6 +4211,36 @@ FAULTS = (
         'return order in named if named else event.event_type != "error"',
         "return order in named if named else True",
         ("tests/operations/test_timeline.py::test_p38_not_done_is_said_of_what_is_not_done_and_of_nothing_else",),
+    ),
+    Fault(
+        "a-number-among-words-is-our-id-of-a-call",
+        "P38",
+        "app/operations/find.py",
+        "    if pasted_numbers.bare(query) == number:\n",
+        "    if True:\n",
+        ("tests/operations/test_find.py::test_p38_a_number_is_found_with_what_was_pasted_around_it",),
+    ),
+    Fault(
+        "our-id-of-a-call-is-a-number-of-its-order",
+        "P38",
+        "app/cli/timelines.py",
+        "[hit for hit in hits if not hit.is_our_id] or hits",
+        "hits",
+        (
+            "tests/cli/test_find.py::"
+            "test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_of_each_moment",
+        ),
+    ),
+    Fault(
+        "an-overview-reads-what-every-channel-left-open",
+        "P40",
+        "app/records/attention.py",
+        "of.left_open_at > since, visible(of.channel, channels))",
+        "of.left_open_at > since)",
+        (
+            "tests/operations/test_figures.py::"
+            "test_p40_what_waits_is_read_of_the_readers_channels_alone_and_a_few_are_named",
+        ),
     ),
     Fault(
         "another-shipment-ends-the-refusal-of-one",

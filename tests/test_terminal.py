@@ -96,6 +96,14 @@ def test_a_sentence_is_broken_between_words_in_a_window(shown_at_80: Callable[[]
     assert len(lines) == 3 and " ".join(lines) == SENTENCE
 
 
+def test_a_command_in_a_sentence_is_on_one_line_for_people_copy_it(shown_at_80: Callable[[], list[str]]) -> None:
+    command = "`channel deliveries drop 17 --reason TEXT`"
+    for before in range(10, 80):
+        terminal.print_lines("", ("x" * before + " " + command, "y " * (before // 2) + command + ", or leave it."))
+        printed = shown_at_80()
+        assert len([line for line in printed if command in line]) == 2, before
+
+
 def test_p20_no_text_commands_the_terminal_or_turns_round_what_stands_there(
     shown_at_80: Callable[[], list[str]],
 ) -> None:

@@ -16,6 +16,9 @@ from app.records.refunds import Entry
 OFF = "off"
 """Ends the natural key of what a completion pays for units taken off."""
 
+SHIPPING = "shipping"
+"""Ends the natural key of what a completion pays for shipping."""
+
 COMPLETION, RETURN, CREDIT = "order_complete", "order_returned", "payment_credit"
 
 
@@ -64,9 +67,20 @@ def taken_off_before(order: KnownOrder, entries: Iterable[Entry]) -> list[Entry]
     What credits paid beyond such units and was then held to be paid for others is taken off again.
     """
     done = [entry for entry in entries if entry.callback == COMPLETION]
-    off = [entry for entry in done if entry.natural_key.removeprefix(order.refnum).endswith(f"/{OFF}")]
+    off = _of_sum(OFF, order, done)
     beyond = (entry for entry in done if entry.state == "matched" and not any(entry.matched))
     return [*off, *(replace(entry, amount=-entry.amount, lines=()) for entry in beyond)]
+
+
+def shipping_credited(order: KnownOrder, entries: Iterable[Entry]) -> Decimal:
+    """What earlier completions found paid by credits for shipping."""
+    matched = [entry for entry in entries if entry.callback == COMPLETION and entry.state == "matched"]
+    return sum((entry.amount for entry in _of_sum(SHIPPING, order, matched)), ZERO)
+
+
+def _of_sum(name: str, order: KnownOrder, done: Iterable[Entry]) -> list[Entry]:
+    """Those entries of completions that are for the sum of this name."""
+    return [entry for entry in done if entry.natural_key.removeprefix(order.refnum).endswith(f"/{name}")]
 
 
 def units_of(entries: Iterable[Entry]) -> Counter[str]:

@@ -158,8 +158,9 @@ def _price(sums: Sums, completed: Completed, positions: dict[str, int], payable:
         if item.is_removed:
             continue
         line, named = item.line, about("orderitem_refnum", item.line.refnum)
-        stated = rounded(item.stated, currency)
         count = min(item.units, payable[line.refnum])
+        # Of units that were paid for and that no earlier completion was about.
+        stated = rounded(item.stated * count / item.units, currency)
         paid, tax = line_of(line, currency).of_units(positions[line.refnum], count)
         positions[line.refnum] -= count
         payable[line.refnum] -= count
@@ -167,13 +168,13 @@ def _price(sums: Sums, completed: Completed, positions: dict[str, int], payable:
         price = min(stated or paid, paid + tax)
         if not known:
             price, paid, tax = stated, stated, ZERO
-        if not known and not stated:
+        if not known and not item.stated:
             message = "no price is stated for units that will not ship, and what was paid for them is unknown"
             sums.events.append(Event("warning", "UNSHIPPED_UNPRICED", f"{message}; nothing is given back", named))
-        elif stated > paid + tax + minor_unit(currency) * item.units:
+        elif stated > paid + tax + minor_unit(currency) * count:
             message = f"{stated} is stated for units that will not ship and {paid + tax} was paid; what was paid counts"
             sums.events.append(Event("warning", "ABOVE_WHAT_WAS_PAID", message, named))
-        goods.append(RefundLine("line_item", price, line.refnum, line.sku, item.units))
+        goods.append(RefundLine("line_item", price, line.refnum, line.sku, count))
         # RetailOps' price may include the tax: together they are no more than was paid.
         if price and (rest := min(tax, paid + tax - price)) > 0:
             taxes.append(RefundLine("tax", rest))

@@ -25,7 +25,7 @@ from app.contract.reading import OrderName
 from app.domain.events import Association, Event, about
 from app.errors import GatewayError
 from app.gateways.calls import NotOurs
-from app.gateways.capabilities import Gateway
+from app.gateways.capabilities import Gateway, OrderKeeper
 from app.records import handed_out
 from app.records.deliveries import Delivery, Settled
 from app.records.handed_out import KnownOrder
@@ -68,6 +68,11 @@ class VendorAnswer:
     def body(self) -> Any:
         """What the vendor was sent: the structure of the verb (`domain.commands`)."""
         return self.delivery.command
+
+    @property
+    def kept_orders(self) -> OrderKeeper | None:
+        """Where the vendor's orders are kept in this server's records; None where they are not."""
+        return self.gateway.kept_orders if self.gateway is not None else None
 
 
 class Command(ABC):

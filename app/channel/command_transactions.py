@@ -179,7 +179,8 @@ def _planned(connection: Connection, command: Command, bound: Bound | None) -> t
     plan = command.correct(connection)
     # A correction that says something itself is the news, whether it goes on or is refused.
     has_news = bool(plan.owed or plan.events)
-    return plan, [] if has_news or plan.answers_alone else bound.events, has_news and not plan.owed
+    is_declined = has_news or (plan.answers_alone and _is_refused(connection, command, bound))
+    return plan, [] if has_news or plan.answers_alone else bound.events, is_declined and not plan.owed
 
 
 def _is_refused(connection: Connection, command: Command, bound: Bound) -> bool:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.channel import refunds
-from app.channel.already_paid import COMPLETION, CREDIT, OFF, Earlier, already_paid
+from app.channel.already_paid import COMPLETION, CREDIT, OFF, SHIPPING, Earlier, already_paid, shipping_credited
 from app.channel.bought import cut, is_known, left_of
 from app.channel.closed_money import Completed, Piece, worked_out
 from app.channel.services import carries_out
@@ -65,7 +65,7 @@ def give_back(
         held.events.append(Event("warning", "REFUND_CUT", message, about("order_refnum", order.refnum)))
     owed: list[Owed] = []
     unpaid = left_of(order, entries)
-    for name, piece in ((OFF, off), ("", unshipped), ("shipping", shipping)):
+    for name, piece in ((OFF, off), ("", unshipped), (SHIPPING, shipping)):
         if piece.amount:
             rows = unpaid.fit(order, piece.rows, piece.amount) if is_known(order) else piece.rows
             unpaid = unpaid.less(rows)
@@ -99,13 +99,21 @@ def _purpose(order: KnownOrder, name: str) -> refunds.Purpose:
 
 
 def _shipping(order: KnownOrder, entries: Sequence[Entry], others: Iterable[Piece]) -> Piece:
-    """What was paid for shipping and has not gone back, with what is left of its tax."""
+    """What was paid for shipping and has not gone back, with what is left of its tax.
+
+    What an earlier completion found paid by a credit has gone back.
+    """
     left = left_of(order, entries)
     tax = left.tax - sum((piece.amount - piece.goods for piece in others), ZERO)
     rows = [RefundLine("shipping", left.shipping)]
     if left.shipping:
         rows.append(RefundLine("tax", max(min(order.shipping_tax, tax), ZERO)))
-    return Piece(cut(rows, [row.amount for row in rows]))
+    credited, amounts = shipping_credited(order, entries), []
+    for row in rows:
+        part = min(row.amount, credited)
+        credited -= part
+        amounts.append(row.amount - part)
+    return Piece(cut(rows, amounts))
 
 
 class _Held:
@@ -154,12 +162,12 @@ class _Held:
 
     def less_credited(self, unshipped: Piece, shipping: Piece) -> tuple[Piece, Piece]:
         """A credit of the very amount, with the tax or without it, with shipping or for it alone, is the same money."""
-        both = unshipped.amount + shipping.amount
-        for amount, rest in (
-            (unshipped.amount, (Piece(), shipping)),
-            (unshipped.goods, (Piece(), shipping)),
-            (both, (Piece(), Piece())),
-            (shipping.amount, (unshipped, Piece())),
+        pieces = {"": unshipped, SHIPPING: shipping}
+        for amount, names in (
+            (unshipped.amount, [""]),
+            (unshipped.goods, [""]),
+            (unshipped.amount + shipping.amount, ["", SHIPPING]),
+            (shipping.amount, [SHIPPING]),
         ):
             if not amount:
                 continue
@@ -169,10 +177,13 @@ class _Held:
                 continue
             message = "a credit of the amount of the unshipped units was paid before; nothing was paid again"
             self.events.append(Event("warning", "ALREADY_CREDITED", message, about("order_refnum", self._order.refnum)))
-            piece = shipping if rest[0] is unshipped else unshipped
-            self._note("shipping" if piece is shipping else "", piece, credit or (), amount, is_whole=True)
-            return rest
-        return unshipped, shipping
+            for name in names:
+                part = pieces[name].amount if len(names) > 1 else amount
+                if part:
+                    self._note(name, pieces[name], credit or (), part, is_whole=True)
+                pieces[name] = Piece()
+            break
+        return pieces[""], pieces[SHIPPING]
 
     def _note(self, name: str, piece: Piece, paying: Sequence[Entry], amount: Decimal, *, is_whole: bool) -> None:
         # A return is ours and will be paid; of a credit the vendor decides (R10).

@@ -95,5 +95,5 @@ def _stored(key: str) -> Output:
         {"file": str(file)},
         f"The key is stored in {file}, readable by you only.",
         f"The SDK's own tool does not ask HOME; it would look below {elsewhere}." if elsewhere is not None else "",
-        'Give it to the channel: export CHANNEL_KEY="$(channel auth-key show)", auth_keys = ["${CHANNEL_KEY}"].',
+        'Give it to the channel: `export CHANNEL_KEY="$(channel auth-key show)"`, `auth_keys = ["${CHANNEL_KEY}"]`.',
     )

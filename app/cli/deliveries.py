@@ -55,7 +55,7 @@ IN_BRIEF = "id state order verb attempts created_at next_try_at last_code held_b
 NEWS = "id callback subject code message at dismissed_at channel told_at=sent_at delivery=delivery_id"
 """A call, and a late event, for programs."""
 
-PARKED = "\nA parked call: channel deliveries show ID, then retry ID, or confirm ID or drop ID with --reason TEXT."
+PARKED = "\nA parked call: `channel deliveries show ID`, then retry ID, or confirm ID or drop ID with --reason TEXT."
 
 
 @click.group(cls=Group)
@@ -125,9 +125,9 @@ def show(delivery_id: int) -> Output:
         lines = timeline.of_journal(database, Scope(), row.request_id, row.created_at, last)
     head = f"Delivery {row.id}: {row.gateway} {row.verb}, {_loud(row.state)}"
     what_to_do = (
-        f"\nMend the cause, then: channel deliveries retry {row.id}",
-        f"or, if {row.gateway} shows that it was done: channel deliveries confirm {row.id} --reason TEXT",
-        f"or give it up for good: channel deliveries drop {row.id} --reason TEXT",
+        f"\nMend the cause, then: `channel deliveries retry {row.id}`",
+        f"or, if {row.gateway} shows that it was done: `channel deliveries confirm {row.id} --reason TEXT`",
+        f"or give it up for good: `channel deliveries drop {row.id} --reason TEXT`",
     )
     return Output(
         _in_full(found, lines),

@@ -13,7 +13,7 @@ from app.cli.showing import row_json
 from app.cli.timelines import show_timeline, timelines_of
 from app.operations.find import MOST, Hit, orders_of
 from app.operations.find import find as find_number
-from app.terminal import Column, Output, json_or_tables, shortened, table
+from app.terminal import Column, Output, json_option, shortened, table
 
 MEANINGS = {
     "order": "order",
@@ -43,8 +43,8 @@ COLUMNS: Sequence[Column[Hit]] = (
 @click.command()
 @click.argument("number", metavar="ANYTHING")
 @channel_option
-@json_or_tables
-def find(number: str, channel: str) -> Output:
+@json_option
+def find(number: str, channel: str, as_json: bool) -> None:
     """Find whatever a number stands for, whole or by its start.
 
     The channel's or RetailOps' number of an order, or the merchant's own; shipment, package, return, tracking number;
@@ -60,10 +60,10 @@ def find(number: str, channel: str) -> Output:
         hits = find_number(database, scope, number)
         orders = orders_of(hits)
         is_one = len(orders) == 1 and all(hit.refnum for hit in hits)
-        timelines = timelines_of(database, scope, number) if is_one else []
+        timelines = timelines_of(database, scope, number) if is_one and not as_json else []
     shown = {"query": number, "hits": [row_json(hit, "kind refnum id channel") for hit in hits]}
     if timelines:
-        return Output(shown, *(partial(show_timeline, item, is_order=True) for item in timelines))
+        Output(shown, *(partial(show_timeline, item, is_order=True) for item in timelines)).finish(as_json=False)
     more = "There may be more; name more of the number." if len(hits) >= MOST else ""
     failures = [] if hits else [f"channel: nothing has the number {number}"]
-    return Output(shown, table("", COLUMNS, hits), more, failures=failures)
+    Output(shown, table("", COLUMNS, hits), more, failures=failures).finish(as_json=as_json)

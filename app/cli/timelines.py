@@ -40,7 +40,9 @@ def orders_with(
     """
     hits = find(database, scope, number)
     whole = [hit for hit in hits if folded(hit.id) == folded(number)]
-    orders = orders_of(whole or hits)
+    hits = whole or hits
+    # A small number is also our id of a call or a refund, of whatever order.
+    orders = orders_of([hit for hit in hits if not hit.is_our_id] or hits)
     if len(orders) > MOST_ORDERS:
         raise click.ClickException(f"{len(orders)} orders have a number that begins so: see channel find {number}")
     return dict.fromkeys([*orders, *((key, number) for key in channels)])

@@ -7,6 +7,7 @@ from typing import Final
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
+from app.console.guard import is_login
 from app.console.rendering import shown
 from app.errors import ChannelError
 from app.operations.paging import UnknownPlace
@@ -57,6 +58,10 @@ def _message(status: int, title: str, sentence: str) -> Response:
 
 
 def _page_of_the_form() -> str:
-    """The page that the present request was sent from, as the browser says it; the login looks whether it is ours."""
+    """The page that the present request was sent from, as the browser says it, or "" where that is the login.
+
+    The login looks whether it is ours.
+    """
     _, slash, path = (request.referrer or "").partition("://")[2].partition("/")
-    return f"{slash}{path}"
+    page = f"{slash}{path}"
+    return "" if is_login(page) else page

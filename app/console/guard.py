@@ -142,9 +142,14 @@ def _origin(url: str) -> str:
 
 
 def way_back(target: str) -> str:
-    """Where to go after the login: `target` if it is a page of the console, else the overview."""
+    """Where to go after the login: `target` if it is another page of the console, else the overview."""
     is_page = target.startswith(f"{PATH}/") and "//" not in target and "\\" not in target and target.isprintable()
-    return target if is_page else f"{PATH}/"
+    return target if is_page and not is_login(target) else f"{PATH}/"
+
+
+def is_login(address: str) -> bool:
+    """Whether it leads to the login's own page."""
+    return address.partition("?")[0].rstrip("/") == LOGIN
 
 
 def _address(request: Request) -> str:

@@ -72,6 +72,13 @@ class OrderKeeper(ABC):
         """Change an order inside the caller's transaction; its source is sent the change afterwards."""
 
     @abstractmethod
+    def reopen(self, connection: Connection, refnum: str) -> None:
+        """The source refused that the order is cancelled or completed: it is as far as before, in the same transaction.
+
+        Nothing happens where the order is kept as neither.
+        """
+
+    @abstractmethod
     def as_it_stands(self, refnum: str, call: Call) -> Order | None:
         """The order with its lines and amounts as changed in RetailOps; None where it is not known."""
 

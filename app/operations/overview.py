@@ -21,7 +21,7 @@ from app.operations.scope import Scope
 from app.operations.wrong_pairs import WrongPair, wrong_pairs
 from app.records import attention, call_figures, inbound, pauses, pending_figures
 from app.records.call_figures import GOOD, HOUR_S, LastCall
-from app.records.database import Database
+from app.records.database import Database, DatabaseUnavailable
 from app.records.pending_figures import Pending
 from app.settings import Settings
 
@@ -151,14 +151,18 @@ def overview(database: Database, scope: Scope, channels: Iterable[Channel]) -> O
     )
 
 
-def left_behind(configured: Settings, database: Database, scope: Scope) -> list[str]:
+def left_behind(configured: Settings, database: Database, scope: Scope) -> list[str] | None:
     """Of each channel that is not configured any more, what is open of it and what to do: for who sees all channels.
 
-    Raises `DatabaseUnavailable`.
+    None where the database does not say it in time: all orders of such a channel are looked at.
     """
     if scope.keys is not None:
         return []
-    return [registration.unserved_sentence(item, what) for item, what in registration.unserved(configured, database)]
+    try:
+        unserved = registration.unserved(configured, database)
+    except DatabaseUnavailable:
+        return None
+    return [registration.unserved_sentence(item, what) for item, what in unserved]
 
 
 def _state(last: LastCall | None, is_paused: bool) -> GatewayState:
@@ -209,7 +213,7 @@ def _waiting(
         found[orders.channel].append(Waiting("held_back", orders.number, orders.since, example=str(orders)))
     for row in attention.unacknowledged(connection, now, keys):
         found[row.channel].append(Waiting("unacknowledged", row.number, None, example=row.one))
-    for orders in attention.left_open(connection, now - LEFT_OPEN_FOR):
+    for orders in attention.left_open(connection, now - LEFT_OPEN_FOR, keys):
         found[orders.channel].append(Waiting("left_open", orders.number, orders.since, example=str(orders)))
     for row in attention.open_late_events(connection, keys):
         found[row.channel].append(Waiting("late", row.number, row.since))

@@ -23,22 +23,26 @@ def readings(text: str) -> Iterator[str]:
     that one with a `#` or in quotes is found as it is.
     """
     number = text.strip()
-    bare = _bare(number)
-    words = _APART.split(bare)
-    numbered = [_bare(word) for word in words if any(map(str.isdecimal, word))]
+    stripped = bare(number)
+    numbered = [bare(word) for word in _APART.split(stripped) if any(map(str.isdecimal, word))]
     named = numbered if len(numbered) == 1 else []  # "order 496"; of several nobody knows which is meant
-    joined = "".join(bare.split())
-    found = [number, bare, joined, *named, *(f"#{it}" for it in (bare, *named))]
+    joined = "".join(stripped.split())
+    found = [number, stripped, joined, *named, *(f"#{it}" for it in (stripped, *named))]
     yield from dict.fromkeys(filter(None, found))
 
 
 def of_retailops(text: str) -> str:
     """The text as a number of RetailOps (R7), also where a spreadsheet has made "007" or "1,234.0" of it."""
-    bare = _bare(text)
-    return canonical(bare.replace(",", "") if _THOUSANDS.fullmatch(bare.partition(".")[0]) else bare)
+    number = bare(text)
+    return canonical(number.replace(",", "") if _THOUSANDS.fullmatch(number.partition(".")[0]) else number)
 
 
-def _bare(text: str) -> str:
+def words(text: str) -> set[str]:
+    """What stands apart in the text, each without the signs at its ends."""
+    return {bare(word) for word in _APART.split(text)}
+
+
+def bare(text: str) -> str:
     """Without characters that nobody sees, and without signs and blanks at its ends; wide digits are plain ones."""
     seen = "".join(each for each in unicodedata.normalize("NFKC", text) if unicodedata.category(each) != "Cf")
     signs = "".join(each for each in seen if not each.isalnum())

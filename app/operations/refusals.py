@@ -114,6 +114,6 @@ def _sentence(refusal: _Refusal) -> str:
     else:
         why = f"with HTTP {entry.status} at {at}, {entry.code}"
     if refusal.is_perhaps_done:
-        later = "It was taken later, and whether for the same object is not kept: compare what is listed below"
+        later = f"A later {entry.name} was taken; whether it was the same is not kept: compare what is listed below"
         return f"PERHAPS NOT DONE: {entry.name} was answered {why}. {later}."
     return f"NOT DONE: {entry.name} was answered {why}."

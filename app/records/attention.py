@@ -109,11 +109,11 @@ def unacknowledged(
     ).all()
 
 
-def left_open(connection: Connection, since: datetime) -> list[WaitingOrders]:
+def left_open(connection: Connection, since: datetime, channels: Collection[str] | None = None) -> list[WaitingOrders]:
     """Orders whose completion since then left units open, the oldest first."""
-    return _orders(
-        connection, handed_out.c.left_open, handed_out.c.left_open_at, IS_LEFT_OPEN, handed_out.c.left_open_at > since
-    )
+    of = handed_out.c
+    rules = (IS_LEFT_OPEN, of.left_open_at > since, visible(of.channel, channels))
+    return _orders(connection, of.left_open, of.left_open_at, *rules)
 
 
 def _orders(

@@ -1,4 +1,7 @@
-"""Orders as they are kept: read and changed for a command, one at a time, and never back to an earlier state."""
+"""Orders as they are kept: read and changed for a command, one at a time.
+
+None goes back to an earlier state, unless its source has refused the later one.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from app.records.database import DatabaseUnavailable
 from app.storefront import order_store
 from app.storefront.order_changes import changed
 from app.storefront.order_document import Fulfillment, OrderDocument, Refunded, read_document, write_document
+from app.storefront.order_progress import open_state
 from app.storefront.order_store import OrderState, StoredOrder
 from app.storefront.refund_rows import refunded_of
 from app.storefront.retailops_order import to_sketch
@@ -43,6 +47,10 @@ class KeptOrders:
             raise self._no_records() from error
         return None if stored is None else (stored, read_document(stored.body))
 
+    def moved(self, connection: Connection, places: Mapping[str, int]) -> set[str]:
+        """Orders that stand elsewhere in the queue by now than at these times of creation (ms)."""
+        return order_store.moved(connection, self._shop.channel, places)
+
     def change(
         self, refnum: str, edit: Callable[[OrderDocument], OrderDocument], state: OrderState | None
     ) -> Kept | None:
@@ -65,6 +73,13 @@ class KeptOrders:
     def in_state(self, refnum: str, state: OrderState) -> Kept | None:
         """The order in this state, or further already.  None and raises as `read`."""
         return self.change(refnum, lambda order: order, state)
+
+    def reopen(self, connection: Connection, refnum: str) -> None:
+        """An order that was cancelled or completed is as far as its money and its review; the caller holds it."""
+        stored = order_store.get(connection, self._shop.channel, refnum)
+        if stored is not None and stored.state in ("cancelled", "completed"):
+            document = read_document(stored.body)
+            self._store(connection, stored, document, open_state(document, is_queued=stored.exportable_at is not None))
 
     def with_fulfillment(self, package: Package, state: OrderState | None) -> Kept | None:
         """The order with a parcel, which replaces one of the same key; what it does not say of that stays.

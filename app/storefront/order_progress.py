@@ -94,6 +94,13 @@ def changes_of(
     return {name: value for name, value in values.items() if value != getattr(stored, name)}
 
 
+def open_state(document: OrderDocument, *, is_queued: bool) -> OrderState:
+    """The state of an order that is not over; a review does not hold one that may be handed out (`is_queued`)."""
+    if document.is_under_review and not is_queued:
+        return "review"
+    return "paid" if document.is_paid or document.fulfillments else "pending"
+
+
 def shown_state(stored: StoredOrder, now: datetime) -> OrderState:
     """The state to show: an order that was handed out although it was never called paid is as good as paid."""
     return "paid" if stored.state == "pending" and stored.is_final(now) else stored.state

@@ -397,6 +397,19 @@ def test_r22_completing_gives_back_only_units_named_less_those_shipped(shop: Sho
     assert order.money_out == Decimal("12.25")
 
 
+def test_p19_a_repeated_completion_pays_no_unit_again_whose_cost_is_unknown(shop: Shop) -> None:
+    order = shop.till.sell("A1", payments=(("p1", "50.00"),))
+    named = {"channel_item_refnum": "1", "sku": "MUG", "unshipped_quantity": 1, "effective_unit_price": 11}
+    shop.fault("status", code=422, method="PUT")
+    assert shop.complete(unshipped_items=[named])["status"] == "fail" and order.money_out == 11
+    for units, paid in ((1, 11), (2, 22), (2, 22)):
+        assert shop.complete(unshipped_items=[{**named, "unshipped_quantity": units}])["status"] == "success"
+        assert order.money_out == paid
+    shop.till.sell("A2")
+    unpriced = {**named, "unshipped_quantity": 2, "effective_unit_price": 0}
+    assert "UNSHIPPED_UNPRICED" in codes(shop.complete("A2", unshipped_items=[unpriced]))
+
+
 def test_r22_a_line_price_is_exact_where_unit_prices_lose_a_cent(shop: Shop) -> None:
     order = shop.sell(payments=(("p1", "20.00"),), units=3)
     named = [{"channel_item_refnum": "2", "sku": "TEA", "ordered_quantity": 3, "unshipped_quantity": 3,

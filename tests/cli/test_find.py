@@ -34,10 +34,12 @@ def orders(retailops: Caller) -> list[dict[str, Any]]:
 
 
 def test_p38_find_says_what_a_number_is_and_shows_the_order_where_it_is_of_one(
-    channel: CommandLine, orders: list[dict[str, Any]]
+    channel: CommandLine, orders: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refnum, other = (order["channel_order_refnum"] for order in orders)
-    found = channel.json("find", "7700501")
+    with monkeypatch.context() as patched:
+        patched.delattr("app.cli.find.timelines_of")  # no timeline is read that is not printed
+        found = channel.json("find", "7700501")
     assert found == {
         "query": "7700501",
         "hits": [{"kind": "shipment", "channel": "first", "refnum": refnum, "id": "7700501"}],
@@ -77,9 +79,9 @@ def test_p38_a_word_that_nothing_has_is_said_and_does_not_look_like_nothing_to_d
 
 
 def test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_of_each_moment(
-    channel: CommandLine, orders: list[dict[str, Any]]
+    channel: CommandLine, retailops: Caller, orders: list[dict[str, Any]]
 ) -> None:
-    refnum = orders[0]["channel_order_refnum"]
+    refnum, other = (order["channel_order_refnum"] for order in orders)
     for number in (refnum, "4960000", "7700501", "1zsecret0001", "1ZSecr"):
         [story] = channel.json("callbacks", "show", "--order", number)["stories"]
         assert story["order"] == refnum, number
@@ -90,6 +92,10 @@ def test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_
     [attempt] = [item for item in story["moments"] if item["kind"] == "attempt" and item["name"] == "submit_shipment"]
     assert (attempt["who"], attempt["code"], attempt["attempt"]) == ("pipe17", "delivered", 1)
     assert attempt["ms"] >= 0 and attempt["delivery"]
+    numbered = [{"channel_order_refnum": other, "retailops_order_id": attempt["delivery"]}]
+    retailops.ask("order_acknowledge", orders=numbered)
+    [shown] = channel.json("callbacks", "show", "--order", str(attempt["delivery"]))["stories"]
+    assert shown["order"] == other, "what our id of a call is of another order is not this order's"
     [answer] = [
         item for item in story["moments"] if item["kind"] == "answer" and item["name"] == "order_shipment_submit"
     ]

@@ -266,6 +266,12 @@ def test_p40_a_page_that_is_fresh_no_more_says_so_and_since_when(console: Consol
     page.clock.run_for(31_000)
     expect(page.get_by_role("status")).to_contain_text("The server does not answer. This page stands as it was at")
     page.unroute("**/console/")
+    page.route("**/console/", lambda route: route.fulfill(status=503))
+    page.clock.run_for(31_000)
+    expect(page.get_by_role("status")).to_contain_text(
+        "The server answers with HTTP 503. This page stands as it was at"
+    )
+    page.unroute("**/console/")
     page.clock.run_for(31_000)
     expect(page.get_by_role("status")).to_have_count(0)
     page.context.clear_cookies()

@@ -29,7 +29,7 @@ from app.domain.body_problems import EFFECTS
 from app.operations import orders
 from app.records import attention, search_keys
 from app.records.breakers import OwnBreakers
-from app.records.database import DatabaseUnavailable
+from app.records.database import DatabaseBusy, DatabaseUnavailable
 from app.records.search_keys import Number
 from app.records.tables.gateways import rates
 from app.records.tables.operations import journal
@@ -139,7 +139,7 @@ def test_p40_an_empty_server_has_all_pages_and_each_says_what_will_be_there(buil
 
 
 def test_r35_what_is_open_of_a_channel_that_is_gone_waits_on_the_first_page(
-    retailops: Caller, pipe17: Sandbox, build_app: Build
+    retailops: Caller, pipe17: Sandbox, build_app: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parked_call(retailops, "A-1")
     theirs = {"key": "key+of+the+second+channel+000009", "api_key": "another-account"}
@@ -150,6 +150,13 @@ def test_r35_what_is_open_of_a_channel_that_is_gone_waits_on_the_first_page(
     assert "1 thing waits for you" in page and "Channel 'first' is not configured any more and has " in page
     assert "<code>channel forget first --yes --reason TEXT</code>" in page
     assert "first" not in person(app, CHANNEL_TOKEN).page(""), "nor is it any business of another channel's reader"
+
+    def too_long(*_: Any) -> None:
+        raise DatabaseBusy("it took too long")
+
+    monkeypatch.setattr("app.operations.overview.registration.unserved", too_long)
+    page = unescape(person(app).page(""))
+    assert "Nothing waits for you" in page and "could not be counted in time. <code>channel check</code>" in page
 
 
 def test_p40_no_page_shows_a_customer(retailops: Caller, pipe17: Sandbox) -> None:

@@ -246,6 +246,9 @@ def test_p40_a_login_form_needs_our_origin_and_the_browser_it_was_sent_to(build_
     for origin in ("http://evil.example", "null"):
         browser, reply = sign_in(app, origin=origin)
         assert reply.status_code == 403 and not is_in(browser)
+    headers = {"Origin": "http://evil.example", "Referer": f"{ORIGIN}/console/login?next=/console/hooks"}
+    reply = app.test_client().post("/console/login", data={}, headers=headers)
+    assert reply.status_code == 403 and "next=" not in reply.text, "who signs in then is not sent to the login again"
     page = app.test_client().get("/console/login").text
     other = app.test_client()
     fields = {"name": "Ada", "token": TOKEN, "form_token": form_token(page)}
@@ -289,6 +292,7 @@ def test_p40_the_name_is_kept_as_stated_and_has_to_be_one(build_console: Build) 
     [
         ("/console/orders?state=waiting&after=a%2Fb", "/console/orders?state=waiting&after=a%2Fb"),
         ("/console/", "/console/"),
+        ("/console/login?next=%2Fconsole%2Fhooks", "/console/"),
         ("", "/console/"),
         ("/console", "/console/"),
         ("/", "/console/"),

@@ -156,13 +156,16 @@ def test_p40_what_waits_is_read_of_the_readers_channels_alone_and_a_few_are_name
                 held = {"channel": channel, "refnum": f"H{number}", "reason": "no country"}
                 connection.execute(insert(held_back), held | {"since": now - timedelta(minutes=number)})
             given = {"channel": channel, "refnum": "T", "lines": b"[]", "times": 6, "last_handed_at": now}
-            connection.execute(insert(handed_out), given)
+            left = {"left_open": "UNITS_OPEN", "left_open_at": now}
+            connection.execute(insert(handed_out), given | left)
     for scope in (frozenset({"first"}), frozenset({"second"}), frozenset[str](), None):
         seen = scope if scope is not None else {"first", "second"}
         with database.read() as connection:
             held = attention.held_back_orders(connection, scope)
             assert {row.channel for row in attention.open_calls(connection, scope)} == seen & {"first"}
             assert {row.channel for row in attention.unacknowledged(connection, now, scope)} == seen
+            long_ago = now - timedelta(days=1)
+            assert {orders.channel for orders in attention.left_open(connection, long_ago, scope)} == seen
         assert [orders.channel for orders in held] == [name for name in ("first", "second") if name in seen]
         if "first" in seen:
             assert (held[0].number, held[0].since) == (5, now - timedelta(minutes=4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -93,7 +94,15 @@ def test_p38_an_order_is_found_by_every_number_of_it_and_of_its_parts(
         if len(number) > 6:
             assert (kind, refnum, number) in hits(retailops.database, number[:6].swapcase()), kind
             assert (kind, refnum, number) not in hits(retailops.database, number[:5]), "too short for a prefix"
-    assert hits(retailops.database, "") == hits(retailops.database, "  ") == set()
+    statements: list[str] = []
+
+    def note(*of: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            statements.append(of[2])
+
+    event.listen(retailops.database.engine, "before_cursor_execute", note)
+    assert hits(retailops.database, "") == hits(retailops.database, "  ") == set() == set(statements)
+    event.remove(retailops.database.engine, "before_cursor_execute", note)
     assert hits(retailops.database, "nobody-has-this") == set()
 
 
@@ -118,6 +127,10 @@ def test_p38_a_number_is_found_with_what_was_pasted_around_it(retailops: Caller,
     assert hits(database, "7700501-6600042") == {("package", refnum, "7700501-6600042")}, "as its vendor knows it"
     assert hits(database, "7700501-6600042", Scope(frozenset({"other"}))) == set()
     assert ("refund", refnum, str(refunded)) in hits(database, f"refund {refunded}")
+    whole = hits(database, str(refunded))
+    assert {kind for kind, _, _ in whole} == {"delivery", "refund"} and whole == hits(database, f"#{refunded}")
+    assert hits(database, f"RED SHIRT {refunded}") == set(), "a number beside words is no id of ours"
+    assert {kind for kind, _, _ in hits(database, f"Call no. {refunded}")} == {"delivery"}
     assert hits(database, "496 or 8004960") == set(), "of two numbers nobody knows which is meant"
     assert hits(database, "9" * 5000) == hits(database, "#") == set()
 

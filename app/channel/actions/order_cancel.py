@@ -89,6 +89,8 @@ class CancelOrder(OrderCommand):
         """An order that was cancelled here is open again; what the vendor decides has changed nothing."""
         if answer.body.is_decided:
             handed_out.set_state(answer.connection, answer.channel, answer.body.order_refnum, "open")
+            if answer.kept_orders is not None:
+                answer.kept_orders.reopen(answer.connection, answer.body.order_refnum)
 
 
 COMMAND = CancelOrder

@@ -152,6 +152,11 @@ class CompleteOrder(OrderCommand):
         [calls] = outbox.of_commands(connection, [answer.delivery.command_id]).values()
         if not any(call.verb == "complete_order" and call.state != "refused" for call in calls):
             handed_out.set_state(connection, channel, refnum, "open")
+            known = handed_out.known(connection, channel, [refnum]).get(refnum)
+            has_open = known and any(known.open_units[line.refnum] for line in known.lines if line.needs_shipping)
+            # Where all of it has shipped, the last package has completed it.
+            if has_open and answer.kept_orders is not None:
+                answer.kept_orders.reopen(connection, refnum)
 
 
 COMMAND = CompleteOrder

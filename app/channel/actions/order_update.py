@@ -158,8 +158,7 @@ class UpdateOrder(OrderCommand):
     @staticmethod
     def refused(answer: VendorAnswer) -> None:
         """The source refused these changes for good: lines that still stand as changed are as they were before."""
-        connection, channel, restated = answer.connection, answer.channel, answer.body
-        kept = answer.gateway.kept_orders if answer.gateway is not None else None
+        connection, channel, restated, kept = answer.connection, answer.channel, answer.body, answer.kept_orders
         if not restated.undo or kept is None:
             return
         known = handed_out.known(connection, channel, [restated.order_refnum]).get(restated.order_refnum)

@@ -42,7 +42,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
         return shown(
             "overview.html",
             overview=found,
-            said=said(found, len(behind)),
+            said=said(found, len(behind or ())),
             left_behind=behind,
             words=words,
             place=place,

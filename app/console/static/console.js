@@ -57,13 +57,16 @@
     if (!why) {
       freshAt = clock();
       line?.remove();
-    } else if (!line) {
-      line = document.createElement("p");
-      line.id = "old";
-      line.className = "notice warning";
-      line.setAttribute("role", "status");
-      main.prepend(line);
-      line.textContent = `${why} This page stands as it was at ${local.format(freshAt)}; reload it.`;
+    } else {
+      if (!line) {
+        line = document.createElement("p");
+        line.id = "old";
+        line.className = "notice warning";
+        line.setAttribute("role", "status");
+        main.prepend(line);
+      }
+      const said = `${why} This page stands as it was at ${local.format(freshAt)}; reload it.`;
+      if (line.textContent !== said) line.textContent = said;
     }
   }
 
@@ -72,7 +75,9 @@
     if (document.hidden || document.querySelector("dialog[open]")) return;
     const reply = await fetch(location.href, { credentials: "same-origin", redirect: "manual" }).catch(() => null);
     const isOut = reply && reply.type === "opaqueredirect";
-    sayWhetherOld(isOut ? "You are signed out." : reply && reply.ok ? "" : "The server does not answer.");
+    if (!reply) sayWhetherOld("The server does not answer.");
+    else if (isOut) sayWhetherOld("You are signed out.");
+    else sayWhetherOld(reply.ok ? "" : `The server answers with HTTP ${reply.status}.`);
     if (!reply || !reply.ok) return;
     const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {

@@ -11,7 +11,6 @@ from app.domain.orders import Candidate, Order, OrderSketch, SourceCancellations
 from app.gateways.calls import Call
 from app.gateways.capabilities import OrderKeeper, OrderSource
 from app.gateways.vendors.rally.merchant import GATEWAY, Merchant
-from app.storefront import order_store
 from app.storefront.kept_orders import KeptOrders
 from app.storefront.order_source import OrderSource as ShopOrders
 
@@ -22,7 +21,6 @@ class RallyOrders(OrderSource, OrderKeeper):
     token = GATEWAY
 
     def __init__(self, merchant: Merchant) -> None:
-        self._channel = merchant.channel
         self._orders = ShopOrders(merchant)
         self._kept = KeptOrders(merchant)
         self.reserve_grace_s = merchant.options.reserve_grace_s
@@ -40,10 +38,13 @@ class RallyOrders(OrderSource, OrderKeeper):
         return self._orders.sketch(refnum)
 
     def moved(self, connection: Connection, places: Mapping[str, int]) -> set[str]:
-        return order_store.moved(connection, self._channel, places)
+        return self._kept.moved(connection, places)
 
     def change_order(self, connection: Connection, change: OrderChange) -> OrderChanged:
         return self._kept.change_lines(connection, change)
+
+    def reopen(self, connection: Connection, refnum: str) -> None:
+        self._kept.reopen(connection, refnum)
 
     def as_it_stands(self, refnum: str, call: Call) -> Order | None:
         return self._orders.as_it_stands(refnum)

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
+from app.storefront import order_store
 from tests.gateways.vendors.rally.books import assert_books_hold, given_back
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, money, opened
 from tests.retailops import codes
@@ -234,16 +235,17 @@ def test_r9_what_rally_refused_is_sent_again_by_a_repeat_though_its_money_went_b
     """The refund binds the key, and the refusal was the whole answer: the order would never be completed."""
     order = shop.buy_and_pull(skus={TEE: 2, MUG: 1})
     refnum, (tee, mug) = order["channel_order_refnum"], order["order_items"]
+    unshipped = {**as_in_2016(mug, 1), "effective_unit_price": 22}
     shop.ship(order, 501, TEE=2)
     shop.fault("status", code=422, path="webhooks/order-status", times=2)
     for _ in range(2):
-        refused = shop.complete(refnum, unshipped_items=[as_in_2016(mug, 1)])
+        refused = shop.complete(refnum, unshipped_items=[unshipped])
         assert (refused["status"], codes(refused)) == ("fail", ["HTTP_422"])
     assert codes(shop.update(refnum, {"channel_item_refnum": tee["channel_item_refnum"], "quantity": 3})) == [
         "ALREADY_SHIPPED"
     ], "the order is open"
     for _ in range(2):
-        done = shop.complete(refnum, unshipped_items=[as_in_2016(mug, 1)])
+        done = shop.complete(refnum, unshipped_items=[unshipped])
         assert (done["status"], codes(done)) == ("success", [])
     assert (shop.at_rally(refnum)["status"], money(shop.at_rally(refnum)["refunded"])) == ("completed", 22)
 
@@ -251,6 +253,50 @@ def test_r9_what_rally_refused_is_sent_again_by_a_repeat_though_its_money_went_b
     shop.fault("status", code=422, path="webhooks/order-status")
     assert [shop.retailops.cancel(refnum)["status"] for _ in range(3)] == ["fail", "success", "success"]
     assert money(shop.at_rally(refnum)["refunded"]) == money(shop.at_rally(refnum)["charged"])
+
+
+@pytest.mark.parametrize(("credited", "refunded"), [(5, 39), (39, 39)], ids=["shipping", "units-and-shipping"])
+def test_p19_shipping_that_a_credit_paid_is_not_paid_by_a_repeated_completion(
+    shop: Shop, credited: int, refunded: int
+) -> None:
+    order = shop.buy_and_pull(skus={TEE: 2})
+    refnum, [tee] = order["channel_order_refnum"], order["order_items"]
+    assert shop.credit(credited, order["payment_transactions"][0]["refnum"])["status"] == "success"
+    cheap = {**as_in_2016(tee, 2), "effective_unit_price": 15}
+    shop.fault("status", code=422, path="webhooks/order-status", times=2)
+    for expected in ("fail", "fail", "success", "success"):
+        assert shop.complete(refnum, unshipped_items=[cheap])["status"] == expected
+        assert money(shop.at_rally(refnum)["refunded"]) == refunded, "less than was paid is stated"
+
+
+def test_p11_an_order_that_rally_refused_to_close_is_called_paid_again(shop: Shop) -> None:
+    """What ships after all sends the order's status, and that says how long the order is kept, too (R28)."""
+
+    def standing(refnum: str) -> tuple[str, str]:
+        with shop.database.read() as connection:
+            kept = order_store.get(connection, shop.gateway.shop.channel, refnum)
+        assert kept is not None
+        return kept.state, shop.at_rally(refnum)["status"]
+
+    def ship(number: int, units: int) -> tuple[str, str]:
+        assert codes(shop.ship(order, number, TEE=units)) == []
+        return standing(refnum)
+
+    order = shop.buy_and_pull(skus={TEE: 2})
+    refnum = order["channel_order_refnum"]
+    shop.fault("status", code=422, path="webhooks/order-status")
+    assert shop.retailops.cancel(refnum)["status"] == "fail" and standing(refnum) == ("paid", "paid")
+    assert (ship(501, 1), ship(502, 1)) == (("paid", "paid"), ("completed", "completed"))
+
+    order = shop.buy_and_pull(skus={TEE: 3})
+    refnum, [tee] = order["channel_order_refnum"], order["order_items"]
+    assert ship(511, 1) == ("paid", "paid")
+    for units, state in ((2, "paid"), (1, "paid"), (0, "completed")):
+        shop.fault("status", code=422, path="webhooks/order-status")
+        assert shop.complete(refnum, unshipped_items=[as_in_2016(tee, units)])["status"] == "fail"
+        assert standing(refnum) == (state, state)
+        if units:
+            ship(514 - units, 1)
 
 
 def test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other(shop: Shop) -> None:
@@ -265,7 +311,7 @@ def test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no
     shop.fault("status", code=422, path="webhooks/order-update", times=2)
     assert [update(1) for _ in range(3)] == [["HTTP_422"], ["HTTP_422"], []], "a repeat is sent again"
     shop.fault("status", code=422, path="webhooks/order-update")
-    assert update(3) == ["HTTP_422"] and update(2) == []
+    assert [update(3), update(1), update(1), update(2)] == [["HTTP_422"], [], [], []], "one unit is what stands"
     assert [row["quantity"] for row in shop.at_rally(refnum)["snapshot"]["line_items"]] == [2]
 
     def ship(number: str) -> list[str]:
