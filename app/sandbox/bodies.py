@@ -85,6 +85,15 @@ def readable(content: bytes) -> Any:
         return None
 
 
+def amount(value: object) -> Decimal | None:
+    """A number as somebody wrote it, as a text too; None where it is none."""
+    try:
+        found = Decimal(str(value))
+    except ArithmeticError:
+        return None
+    return found if found.is_finite() else None
+
+
 def converted(value: object, kind: type[_Kind], *, is_form: bool = False) -> _Kind:
     """`value` as this kind; a form's texts may stand for numbers.  Raises `Failure` 400 naming the place."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from app.sandbox.bodies import Json
+from app.sandbox.bodies import Json, amount
 from app.sandbox.vendors.rally.answers import REGISTER
 from app.sandbox.vendors.rally.calling import Step
 from app.sandbox.vendors.rally.findings import Findings
@@ -49,8 +49,9 @@ def _take_cart(copies: Copies, call: Call, answer: Json, found: Findings) -> Non
         known["earlier_lines"] = lines
     known["answer"] = answer
     if call.topic == "cart/add":
-        for item in call.sent().get("line_items") or []:
-            if item.get("price") is not None and not any(_is_at_price(line, item) for line in answer["line_items"]):
+        for item in _rows(call.sent(), "line_items"):
+            price = amount(item.get("price"))
+            if price is not None and not any(_is_at_price(line, item, price) for line in answer["line_items"]):
                 found.warn("line_items", "holds no line at the price Rally named for it, without a discount")
 
 
@@ -58,11 +59,17 @@ def _names(lines: list[Json]) -> list[tuple[Any, ...]]:
     return [(line["external_id"], line["sku"], line["quantity"]) for line in lines]
 
 
-def _is_at_price(line: Json, item: Json) -> bool:
+def _rows(sent: Json, name: str) -> list[Json]:
+    """The objects of a list in a body, which a person may have written: what is none is left out."""
+    rows = sent.get(name)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _is_at_price(line: Json, item: Json, price: Decimal) -> bool:
     """Contract 9: Rally's own price holds, and no coupon touches it."""
     names = {line["external_product_id"], line["external_variant_id"], line["sku"]}
     is_same = {item.get("external_product_id"), item.get("external_variant_id")} - {"", None} <= names
-    return is_same and line["discounted_price"] == Decimal(item["price"]) and not line["discount_amount"]
+    return is_same and line["discounted_price"] == price and not line["discount_amount"]
 
 
 def _take_order(state: State, copies: Copies, call: Call, step: Step, found: Findings) -> None:
@@ -77,7 +84,7 @@ def _take_order(state: State, copies: Copies, call: Call, step: Step, found: Fin
     if order is None:
         order = copies.orders[answer["external_id"]] = _new_order(state, copies, answer)
     order["answer"] = answer
-    _take_money(order, sent.get("transactions") or [])
+    _take_money(order, _rows(sent, "transactions"), found)
     is_called_paid = str(sent.get("status", "")).lower() == "paid" and sent.get("payment_method")
     # A `paid` that does not mention a review ends one (contract 9).
     if call.topic == "order/create" or "fraud_review_transaction" in sent or is_called_paid:
@@ -119,10 +126,13 @@ def _new_order(state: State, copies: Copies, answer: Json) -> Json:
     }
 
 
-def _take_money(order: Json, transactions: list[Json]) -> None:
+def _take_money(order: Json, transactions: list[Json], found: Findings) -> None:
     known = {transaction["external_id"] for transaction in order["transactions"]}
     for transaction in transactions:
-        if transaction["external_id"] not in known:
-            known.add(transaction["external_id"])
+        external_id, charged = transaction.get("external_id"), amount(transaction.get("amount"))
+        if not isinstance(external_id, str | int) or charged is None:
+            found.warn("transactions", "holds one without an id or an amount")
+        elif external_id not in known:
+            known.add(external_id)
             order["transactions"].append(transaction)
-            order["charged"] += Decimal(transaction["amount"])
+            order["charged"] += charged

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from app.sandbox.bodies import Failure, Json, encode, existing
+from app.sandbox.bodies import Failure, Json, amount, encode, existing
 from app.sandbox.vendors.rally.state import SAMPLES, Copies, State
 from app.sandbox.vendors.rally.step_requests import Call, StepRequest
 
@@ -163,8 +163,8 @@ def _update_body(state: State, copies: Copies, order: Json, requested: StepReque
     offers = requested.offers or _lines(copies, requested.offer_skus)
     fresh = requested.transactions
     if fresh is None:
-        extra = sum((Decimal(offer["price"]) * offer["quantity"] for offer in offers), Decimal())
-        extra += Decimal((requested.offer_shipping or {}).get("total", 0))
+        extra = sum((_figure(offer, "price") * _figure(offer, "quantity") for offer in offers), Decimal())
+        extra += _figure(requested.offer_shipping, "total") if requested.offer_shipping else 0
         fresh = [_charge(state, extra, order["currency"])] if extra else []
     body: Json = {
         "external_id": order["external_id"],
@@ -179,6 +179,13 @@ def _update_body(state: State, copies: Copies, order: Json, requested: StepReque
     if requested.status.lower() == "paid":
         body["payment_method"] = SAMPLES.payment_method
     return body
+
+
+def _figure(offer: Json, name: str) -> Decimal:
+    """Raises `Failure` 400 where an offer does not say it."""
+    if (found := amount(offer.get(name))) is None:
+        raise Failure(400, f"an offer needs a number as its {name}, or transactions must say what is charged")
+    return found
 
 
 def _review(requested: StepRequest) -> Json:

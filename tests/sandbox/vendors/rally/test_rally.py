@@ -390,6 +390,20 @@ def test_a_paid_that_mentions_no_review_ends_one_for_rally_too(rally: Rally, con
     assert (rally.order(done["order_id"])["is_held"], rally.order(done["order_id"])["is_paid"]) == (False, True)
 
 
+def test_what_a_person_writes_into_a_step_is_refused_or_a_warning_and_never_a_fault_of_the_sandbox(
+    rally: Rally, order_id: str
+) -> None:
+    for transactions in ([{"amount": 5}], [{"external_id": "c", "amount": "x"}], [{"external_id": [], "amount": 1}]):
+        step = rally.step("order/update", transactions=transactions)
+        assert "transactions holds one without an id or an amount" in step["warnings"]
+    assert rally.step("order/update", more={"transactions": 5})["outcome"] == "good"
+    assert rally.order(order_id)["charged"] == 65
+    path = f"merchants/{ORGANIZATION_ID}/steps/order/update"
+    for wish in ({"offers": [{}]}, {"offers": [{"price": 1, "quantity": "x"}]}, {"offer_shipping": {"total": "x"}}):
+        status, answer = rally.try_admin("POST", path, wish)
+        assert status == 400 and "offer needs a number" in answer["message"]
+
+
 def test_single_steps_reach_the_other_hooks(rally: Rally, connector: Connector, order_id: str) -> None:
     assert rally.step("order/fetch")["answer"]["external_id"] == order_id
     assert connector.asked[-1] == ("GET", f"orders/{order_id}", None)
