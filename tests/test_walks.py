@@ -47,10 +47,10 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 10_800, "all of app/": 73_000}
+LINES = {"gateways": 10_627, "all of app/": 72_527}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
-LINES_OF_CODE = {"gateways": 7_500, "Rally": 1_700}
+LINES_OF_CODE = {"gateways": 7_407, "Rally": 1_691, "sandbox": 4_506, "cli": 5_454}
 """Of these the lines that are neither blank, nor of comments or docstrings alone."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7
@@ -198,6 +198,7 @@ def test_how_large_the_rooms_are() -> None:
         "all of app/": sum(size.lines for size in rooms.values()),
     }
     of_code = {"gateways": sum(size.lines_of_code for size in gateways), "Rally": rooms["rally"].lines_of_code}
+    of_code |= {room: rooms[room].lines_of_code for room in ("sandbox", "cli")}
     print(f"{found}, of code {of_code}, functions' median {statistics.median(functions):g}, longest {max(functions)}")
     assert {what: (lines, LINES[what]) for what, lines in found.items() if lines > LINES[what]} == {}
     assert {what: (lines, LINES_OF_CODE[what]) for what, lines in of_code.items() if lines > LINES_OF_CODE[what]} == {}
