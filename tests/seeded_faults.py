@@ -1850,8 +1850,8 @@ FAULTS = (
         "a-stated-price-is-paid-with-every-repeat",
         "P19",
         "app/channel/closed_money.py",
-        "rounded(item.stated * count / item.units, currency)",
-        "rounded(item.stated, currency)",
+        "for part in (meant, count))",
+        "for part in (meant, item.units))",
         ("tests/channel/test_refunds.py::test_p19_a_repeated_completion_pays_no_unit_again_whose_cost_is_unknown",),
     ),
     Fault(
@@ -1929,6 +1929,28 @@ FAULTS = (
         (
             "tests/channel/test_refunds.py"
             "::test_p19_an_authorised_payment_is_captured_once_and_only_what_was_captured_goes_back",
+        ),
+    ),
+    Fault(
+        "a-repeat-compares-a-price-with-nothing",
+        "P10",
+        "app/channel/closed_money.py",
+        "meant = count if settled[line.refnum] else item.units",
+        "meant = item.units",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_r9_what_rally_refused_is_sent_again_by_a_repeat_though_its_money_went_back",
+        ),
+    ),
+    Fault(
+        "a-price-of-added-units-is-not-compared",
+        "P19",
+        "app/channel/closed_money.py",
+        "meant = count if settled[line.refnum] else item.units",
+        "meant = count",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p19_a_price_above_what_was_paid_pays_what_was_paid_and_says_both_sums",
         ),
     ),
     Fault(

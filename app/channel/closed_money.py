@@ -128,7 +128,7 @@ def worked_out(completed: Completed, entries: Sequence[Entry], currency: str) ->
     piece = _taken_off(order, off, closed, currency).beyond(earlier, currency)
     units = (PackageLine(line.refnum, line.sku, off[line.refnum] - before[line.refnum]) for line in order.lines)
     sums = Sums(replace(piece, units=tuple(line for line in units if line.quantity)), Piece())
-    _price(sums, completed, positions, payable, currency)
+    _price(sums, completed, settled, positions, payable, currency)
     return sums
 
 
@@ -148,7 +148,14 @@ def _taken_off(order: KnownOrder, units: Mapping[str, int], closed: Mapping[str,
     return Piece((*rows, RefundLine("tax", tax))).less(extra, currency)
 
 
-def _price(sums: Sums, completed: Completed, positions: dict[str, int], payable: dict[str, int], currency: str) -> None:
+def _price(
+    sums: Sums,
+    completed: Completed,
+    settled: Mapping[str, int],
+    positions: dict[str, int],
+    payable: dict[str, int],
+    currency: str,
+) -> None:
     """The units that will not ship: the lesser of what RetailOps states and what was paid, goods and then tax."""
     known = is_known(completed.order)
     goods: list[RefundLine] = []
@@ -159,19 +166,20 @@ def _price(sums: Sums, completed: Completed, positions: dict[str, int], payable:
             continue
         line, named = item.line, about("orderitem_refnum", item.line.refnum)
         count = min(item.units, payable[line.refnum])
-        # Of units that were paid for and that no earlier completion was about.
-        stated = rounded(item.stated * count / item.units, currency)
+        # Units that an earlier completion was about are stated again; units that RetailOps added count as not paid for.
+        meant = count if settled[line.refnum] else item.units
+        stated, due = (rounded(item.stated * part / item.units, currency) for part in (meant, count))
         paid, tax = line_of(line, currency).of_units(positions[line.refnum], count)
         positions[line.refnum] -= count
         payable[line.refnum] -= count
         units[line.refnum] += count
         price = min(stated or paid, paid + tax)
         if not known:
-            price, paid, tax = stated, stated, ZERO
+            price, paid, tax = due, stated, ZERO
         if not known and not item.stated:
             message = "no price is stated for units that will not ship, and what was paid for them is unknown"
             sums.events.append(Event("warning", "UNSHIPPED_UNPRICED", f"{message}; nothing is given back", named))
-        elif stated > paid + tax + minor_unit(currency) * count:
+        elif stated > paid + tax + minor_unit(currency) * meant:
             message = f"{stated} is stated for units that will not ship and {paid + tax} was paid; what was paid counts"
             sums.events.append(Event("warning", "ABOVE_WHAT_WAS_PAID", message, named))
         goods.append(RefundLine("line_item", price, line.refnum, line.sku, count))

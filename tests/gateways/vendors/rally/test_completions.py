@@ -60,6 +60,14 @@ def test_p19_a_price_above_what_was_paid_pays_what_was_paid_and_says_both_sums(s
     [event] = [event for event in answer["events"] if event["code"] == "ABOVE_WHAT_WAS_PAID"]
     assert "30.00" in event["message"] and "22.00" in event["message"] and event["event_type"] == "warning"
     assert money(shop.at_rally(order["channel_order_refnum"])["refunded"]) == 22
+    # A unit that RetailOps added was never paid for, whatever is stated for it.
+    more = shop.buy_and_pull(skus={TEE: 1})
+    refnum, [tee] = more["channel_order_refnum"], more["order_items"]
+    shop.update(refnum, {"channel_item_refnum": tee["channel_item_refnum"], "sku": TEE, "quantity": 2})
+    answer = shop.complete(refnum, unshipped_items=[{**as_in_2016(tee, 2), "effective_unit_price": 20}])
+    [event] = [event for event in answer["events"] if event["code"] == "ABOVE_WHAT_WAS_PAID"]
+    assert "40.00" in event["message"] and "22.00" in event["message"]
+    assert money(shop.at_rally(refnum)["refunded"]) == 27, "and the shipping"
 
 
 def test_p10_a_second_completion_closes_and_pays_what_no_earlier_one_named(shop: Shop) -> None:
