@@ -128,7 +128,7 @@ def worked_out(completed: Completed, entries: Sequence[Entry], currency: str) ->
     piece = _taken_off(order, off, closed, currency).beyond(earlier, currency)
     units = (PackageLine(line.refnum, line.sku, off[line.refnum] - before[line.refnum]) for line in order.lines)
     sums = Sums(replace(piece, units=tuple(line for line in units if line.quantity)), Piece())
-    _price(sums, completed, settled, positions, payable, currency)
+    _price(sums, completed, positions, payable, currency)
     return sums
 
 
@@ -148,14 +148,7 @@ def _taken_off(order: KnownOrder, units: Mapping[str, int], closed: Mapping[str,
     return Piece((*rows, RefundLine("tax", tax))).less(extra, currency)
 
 
-def _price(
-    sums: Sums,
-    completed: Completed,
-    settled: Mapping[str, int],
-    positions: dict[str, int],
-    payable: dict[str, int],
-    currency: str,
-) -> None:
+def _price(sums: Sums, completed: Completed, positions: dict[str, int], payable: dict[str, int], currency: str) -> None:
     """The units that will not ship: the lesser of what RetailOps states and what was paid, goods and then tax."""
     known = is_known(completed.order)
     goods: list[RefundLine] = []
@@ -166,8 +159,8 @@ def _price(
             continue
         line, named = item.line, about("orderitem_refnum", item.line.refnum)
         count = min(item.units, payable[line.refnum])
-        # Units that an earlier completion was about are stated again; units that RetailOps added count as not paid for.
-        meant = count if settled[line.refnum] else item.units
+        # Not those an earlier completion was about, but those RetailOps added, which were not paid for.
+        meant = min(item.units, count + max(line.quantity - line.paid_units, 0))
         stated, due = (rounded(item.stated * part / item.units, currency) for part in (meant, count))
         paid, tax = line_of(line, currency).of_units(positions[line.refnum], count)
         positions[line.refnum] -= count

@@ -1,7 +1,4 @@
-"""Orders as they are kept: read and changed for a command, one at a time.
-
-None goes back to an earlier state, unless its source has refused the later one.
-"""
+"""Orders as they are kept: read and changed for a command, one at a time; back to an earlier state only if refused."""
 
 from __future__ import annotations
 
