@@ -100,16 +100,14 @@ def _of_stream(batch: Batch) -> dict[str, Any]:
 _SYNC = catalogue_sync.c
 
 
-def _each(given: sa.Subquery) -> sa.Update:
-    """The products of a stream that these rows are about."""
-    return sa.update(catalogue_sync).where(
-        _SYNC.channel == sa.bindparam("of_channel"), _SYNC.gateway == sa.bindparam("of_gateway"),
-        _SYNC.root_key == given.c.root_key,
-    )  # fmt: skip
+def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
+    return _SYNC.again_at.is_not(None) & (_SYNC.again_at <= now)
 
+
+CATALOGUE: Final = SyncedFacts("catalogue", catalogue_sync, _SYNC.root_key, _is_due, goes_first=sa.false())
 
 _BEFORE = rows_of({"root_key": _SYNC.root_key, "sent": _SYNC.sent, "is_in_doubt": _SYNC.is_in_flight})
-_GIVE_BACK = Prepared(_each(_BEFORE).values(sent=_BEFORE.c.sent, is_in_flight=_BEFORE.c.is_in_doubt))
+_GIVE_BACK = Prepared(CATALOGUE.update_each(_BEFORE).values(sent=_BEFORE.c.sent, is_in_flight=_BEFORE.c.is_in_doubt))
 
 _SENT = rows_of({
     "root_key": _SYNC.root_key, "sent": _SYNC.sent, "seq": _SYNC.seq, "refusal": _SYNC.refusal, "later": _SYNC.again_at,
@@ -119,7 +117,7 @@ _IS_NEWEST = _SYNC.seq == _GIVEN.seq
 _IS_CHANGED_SINCE = sa.and_(_SYNC.seq != _GIVEN.seq, _SYNC.is_changed)
 _AT = sa.bindparam("at", type_=Moment)
 _RECORD = Prepared(
-    _each(_SENT).values(
+    CATALOGUE.update_each(_SENT).values(
         sent=_GIVEN.sent,
         sent_seq=_GIVEN.seq,
         sent_at=_AT,
@@ -131,10 +129,3 @@ _RECORD = Prepared(
         again_at=sa.func.coalesce(_GIVEN.later, sa.case((_SYNC.again_at > _AT, _SYNC.again_at))),
     )
 )
-
-
-def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
-    return _SYNC.again_at.is_not(None) & (_SYNC.again_at <= now)
-
-
-CATALOGUE: Final = SyncedFacts("catalogue", catalogue_sync, _SYNC.root_key, _is_due, goes_first=sa.false())

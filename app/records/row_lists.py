@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -79,8 +79,7 @@ def _cell(element: _Cell, compiler: SQLCompiler, **kw: Any) -> str:
 
 def cells_of(table: Table, names: Sequence[str], rows: str = "rows") -> list[ColumnElement[Any]]:
     """These columns of the rows in the parameter `rows`, each of which holds them in this order, to be selected."""
-    row = _Rows(bindparam(rows, type_=_Cells())).table_valued("value").c.value
-    return [_Cell(row, place, table.c[name]) for place, name in enumerate(names)]
+    return _cells([table.c[name] for name in names], rows)
 
 
 def rows_of(columns: Mapping[str, Column[Any]], rows: str = "rows") -> Subquery:
@@ -88,9 +87,13 @@ def rows_of(columns: Mapping[str, Column[Any]], rows: str = "rows") -> Subquery:
 
     The values are as the database keeps them (text for bytes); the type of each is that of the column it is named with.
     """
+    cells = zip(columns, _cells(columns.values(), rows), strict=True)
+    return select(*(cell.label(name) for name, cell in cells)).subquery("given")
+
+
+def _cells(columns: Iterable[Column[Any]], rows: str) -> list[ColumnElement[Any]]:
     row = _Rows(bindparam(rows, type_=_Cells())).table_valued("value").c.value
-    cells = [_Cell(row, place, column).label(name) for place, (name, column) in enumerate(columns.items())]
-    return select(*cells).subquery("given")
+    return [_Cell(row, place, column) for place, column in enumerate(columns)]
 
 
 def insert_many(table: Table, of_each: Sequence[str], of_all: Sequence[str] = (), *, dialect: str = "") -> Insert:

@@ -101,9 +101,8 @@ def have_blanks(connection: Connection, channel: str, skus: Collection[str]) -> 
     As few channels have any, PostgreSQL is not waited for by the others: no is said then, and `demand_no_blanks` has to
     follow what is written.
     """
-    if connection.dialect.name == "sqlite" or channel in _LOOKED_AT:
-        return any(map(_has_blank, skus)) or bool(_blanked(connection, channel))
-    return any(map(_has_blank, skus))
+    is_read = connection.dialect.name == "sqlite" or channel in _LOOKED_AT
+    return any(map(_has_blank, skus)) or (is_read and bool(_blanked(connection, channel)))
 
 
 def demand_no_blanks(connection: Connection, channel: str) -> None:

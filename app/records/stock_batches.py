@@ -96,8 +96,7 @@ def record(
     now = now or batch.claimed_at
     changes = {change.sku: change for change in batch.changes}
     rows = [
-        (item.sku, item.sent.decode(), batch.seqs[item.sku], batch.levels[item.sku].decode(),
-         item.was_sent,
+        (item.sku, item.sent.decode(), batch.seqs[item.sku], batch.levels[item.sku].decode(), item.was_sent,
          mended(SKIPPED if item.is_skipped else item.refusal), bool(item.refusal),
          changes[item.sku].uncertain is not None, mended(item.attention))
         for item in sent
@@ -138,17 +137,9 @@ def _of_stream(batch: Batch) -> dict[str, Any]:
     return {"of_channel": batch.channel, "of_gateway": batch.gateway}
 
 
-def _each(given: sa.Subquery) -> sa.Update:
-    """The levels of a stream that these rows are about."""
-    return sa.update(stock).where(
-        _STOCK.channel == sa.bindparam("of_channel"), _STOCK.gateway == sa.bindparam("of_gateway"),
-        _STOCK.sku == given.c.sku,
-    )  # fmt: skip
-
-
 _FLAG = _STOCK.is_uncertain
 _NOTED = rows_of({"sku": _STOCK.sku, "sources": _STOCK.uncertain})
-_NOTE_UNCERTAIN = _each(_NOTED).values(uncertain=_NOTED.c.sources)
+_NOTE_UNCERTAIN = STOCK.update_each(_NOTED).values(uncertain=_NOTED.c.sources)
 
 _SENT = rows_of({
     "sku": _STOCK.sku, "sent": _STOCK.sent, "seq": _STOCK.seq, "level": _STOCK.level, "was_sent": _FLAG,
@@ -161,7 +152,7 @@ _NOW = sa.bindparam("now", type_=_STOCK.sent_at.type)
 _IS_CHANGED_SINCE = sa.case(
     (_IS_NEWEST, sa.false()), (_STOCK.level != _GIVEN.level, sa.true()), else_=_STOCK.is_uncertain
 )
-_RECORD = _each(_SENT).values(
+_RECORD = STOCK.update_each(_SENT).values(
     sent=_GIVEN.sent,
     uncertain=None,
     sent_seq=_GIVEN.seq,

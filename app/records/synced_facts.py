@@ -25,9 +25,19 @@ class SyncedFacts:
     goes_first: sa.ColumnElement[bool]
     """Which of those go before facts that did not change."""
 
-    def of_gateway(self, channel: str, gateway: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    def of_gateway(
+        self, channel: str | sa.BindParameter[str], gateway: str | sa.BindParameter[str]
+    ) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
         """SQL: the rows of one gateway of a channel."""
         return self.table.c.channel == channel, self.table.c.gateway == gateway
+
+    def update_each(self, given: sa.Subquery) -> sa.Update:
+        """An UPDATE, to be given its values, of the facts that `given` names in a column called as the key.
+
+        Its parameters `of_channel` and `of_gateway` are the gateway's.
+        """
+        own = self.of_gateway(sa.bindparam("of_channel"), sa.bindparam("of_gateway"))
+        return sa.update(self.table).where(*own, self.key == given.c[self.key.name])
 
     def is_due(self, channel: str, gateway: str, now: datetime) -> sa.ColumnElement[bool]:
         """SQL: the gateway has facts of this kind to receive, and may be tried now."""
