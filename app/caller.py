@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
@@ -19,6 +20,12 @@ read_limit_s: ContextVar[float | None] = ContextVar("read_limit_s", default=None
 vendor_writes: ContextVar[int] = ContextVar("vendor_writes", default=0)
 """How many calls that may change something at a vendor this thread has begun.  Who catches a fault of ours inside a
 business verb learns by it whether the vendor may have done anything."""
+
+commit_s: ContextVar[float] = ContextVar("commit_s", default=0.0)
+"""How long the transaction took that the request shared with others, once its turn had come; 0 where there was none."""
+
+meanwhile: ContextVar[Callable[[], None]] = ContextVar("meanwhile", default=lambda: None)
+"""Called by a request before it waits for a commit that it shares with others: its thread may begin some of them."""
 
 ANSWER_AFTER_S: Final = "channel.answer_after_s"
 """Where an application says in the WSGI environment for how many seconds its answer is kept before it is sent."""

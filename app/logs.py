@@ -26,6 +26,10 @@ REPEATED_S = 60.0
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
+_WITH_KEYS = ("channel", "message")
+"""Fields that may name a channel by the key of its records."""
+
+
 class Repeats:
     """Keeps a loop that goes on failing from filling the log."""
 
@@ -77,7 +81,7 @@ class JsonLines(logging.Formatter):
     def format_fields(self, fields: dict[str, Any]) -> str:
         """A line from its fields: the channel by its name, secrets blotted out."""
         if self._names:
-            fields = {name: self._named(name, value) for name, value in fields.items()}
+            fields = {**fields, **{name: self._named(name, fields[name]) for name in _WITH_KEYS if name in fields}}
         line = msgspec.json.encode(fields).decode()
         # Nearly no line holds a secret, and with many channels there are hundreds to look for in each of its fields.
         if not any(secret in line for secret in self._written):

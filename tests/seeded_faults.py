@@ -3088,8 +3088,8 @@ FAULTS = (
         "write-what-was-given-up",
         "P26",
         "app/records/group_commit.py",
-        "                self._waiting.remove(write)\n",
-        "",
+        "                    self._waiting.remove(write)\n                    raise",
+        "                    raise",
         (
             "tests/records/test_group_commit.py::test_p26_a_write_that_was_given_up_is_not_written_after_a_newer_one[sqlite]",
         ),

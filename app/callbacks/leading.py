@@ -12,9 +12,11 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Final
 
-from app import logs
+from app import caller, logs
 from app.callbacks.loop import Loop
 from app.callbacks.short_requests import Kind, ShortRequests
 from app.callbacks.threads import Threads
@@ -29,13 +31,24 @@ TURN_S: Final = 1.0
 """How long a turn of the loop waits for something to do, and how long nobody watches while no request is short."""
 
 
+MOST_INNER: Final = 15
+"""How many requests may be begun while others wait for the commit that all of them share."""
+
+MOST_TURNS: Final = 16
+"""How many turns of the loop one request that waits for a commit looks for another one."""
+
+
 class _Leader:
     """A thread that runs the loop, and the short request it is with."""
 
-    __slots__ = ("kind", "since_s")
+    __slots__ = ("commits", "inner", "kind", "since_s")
 
     def __init__(self) -> None:
         self.kind: Kind | None = None
+        self.commits = 0
+        """How many of its requests have come to where they wait for a commit."""
+        self.inner = 0
+        """How many requests it has begun while those before them wait for the same commit."""
         self.since_s = 0.0
         """When the request was begun (monotonic seconds), 0 while there is none."""
 
@@ -113,6 +126,7 @@ class Leading:
         self._leader = leader
 
     def _lead(self, leader: _Leader) -> None:
+        caller.meanwhile.set(partial(self._begin_others, leader))
         try:
             while True:
                 with self._turning:
@@ -143,6 +157,33 @@ class Leading:
             self._threads.do_short(begun)
         leader.since_s = 0.0
         logs.request_id.set("")
+
+    def _begin_others(self, leader: _Leader) -> None:
+        """While a request is about to wait for a commit: begin the next one that does, which begins the next itself.
+
+        Back when those are answered, for the last one to wait has committed for all; one that does not wait, such as
+        one that is refused, is answered at once.
+        """
+        leader.commits += 1
+        commits, kind = leader.commits, leader.kind
+        for _ in range(MOST_TURNS):
+            if leader.inner >= MOST_INNER or leader.commits > commits or self._leader is not leader:
+                break
+            begun = self._threads.take_short()
+            if begun is None:
+                if not self._turn(leader):
+                    break
+                continue
+            leader.kind = begun[1].kind
+            leader.inner += 1
+            copy_context().run(self._threads.do_short, begun)
+            leader.inner -= 1
+        leader.kind = kind
+
+    def _turn(self, leader: _Leader) -> bool:
+        """Take what has come since the last turn, such as a connection, the first half of most requests."""
+        with self._turning:
+            return self._leader is leader and self._loop.turn(0.0)
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):  # a full pipe wakes as well

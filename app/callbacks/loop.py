@@ -93,9 +93,10 @@ class Loop:
         """Let the present turn end; called by any thread."""
         self._returned.ring()
 
-    def turn(self, patience_s: float) -> None:
-        """Do what there is to do; wait for it so long."""
-        for key, _ in self._selector.select(self._kept.patience_s(patience_s)):
+    def turn(self, patience_s: float) -> bool:
+        """Do what there is to do; wait for it so long.  False where nothing has come from outside."""
+        come = self._selector.select(self._kept.patience_s(patience_s))
+        for key, _ in come:
             if type(key.data) is not Connection:
                 key.data()
             elif key.data.watched:  # else it was closed a moment ago
@@ -106,6 +107,7 @@ class Loop:
         if now_s >= self._look_at_s:
             self._look_at_s = now_s + LOOK_S
             self._look(now_s)
+        return bool(come)
 
     def _guarded(self, act: Callable[[Connection], None], connection: Connection) -> None:
         """A fault of one connection ends it, and never the loop, which serves all."""

@@ -19,6 +19,9 @@ SHORT_CPU_S: Final = 0.001
 SHORT_WAIT_S: Final = 0.0005
 """A short answer takes no more CPU, and waits no longer for anything: the database, a vendor, other threads."""
 
+SHORT_COMMIT_S: Final = 0.005
+"""A commit that several answers share is short where it takes no longer, with all that is written for them."""
+
 LONG_WAIT_S: Final = 0.025
 """Who waits so long would keep all others waiting."""
 
@@ -44,14 +47,19 @@ class ShortRequests:
         """True where the next request of this kind will very probably be a short one."""
         return kind is not None and self._earned.get(kind, 0) >= ENOUGH
 
-    def add(self, kind: Kind, elapsed_s: float, cpu_s: float) -> None:
-        """A request of this kind was answered in so long, with so much CPU of its thread."""
+    def add(self, kind: Kind, elapsed_s: float, cpu_s: float, commit_s: float = 0.0) -> None:
+        """A request of this kind was answered in so long, with so much CPU of its thread.
+
+        `commit_s`: how long the commit took that it shared, 0 where it shared none.  What such a request waited for
+        besides, the commits of others, is not waited for by the thread of the loop.
+        """
         earned = self._earned.get(kind, 0)
         waited_s = elapsed_s - cpu_s
-        if waited_s > LONG_WAIT_S:
-            earned = PENALTY
-        elif waited_s <= SHORT_WAIT_S and cpu_s <= SHORT_CPU_S:
+        is_short = cpu_s <= SHORT_CPU_S and waited_s <= SHORT_WAIT_S
+        if 0.0 < commit_s <= SHORT_COMMIT_S or (not commit_s and is_short):
             earned = min(earned + 2, MOST)
+        elif waited_s > LONG_WAIT_S and not commit_s:
+            earned = PENALTY
         elif earned > LEAST:
             earned -= 1
         if kind not in self._earned and len(self._earned) >= MOST_KINDS:

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from gunicorn.workers.base import Worker as BaseWorker  # type: ignore[import-untyped]
 
+from app import caller
 from app.callbacks.application import ARRIVED_S, SENDER
 from app.callbacks.connection import Answer, Connection
 from app.callbacks.downloads import Downloads
@@ -153,6 +154,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
         `held` and what it gives are as `Threads` says.
         """
         begun_s, begun_cpu_s = time.monotonic(), time.thread_time()
+        caller.commit_s.set(0.0)
         connection = job.connection
         answer = Answer(connection.line, MOST_WAITING_BYTES)
         place = _Place(self._threads, held)
@@ -177,7 +179,8 @@ class Worker(BaseWorker):  # type: ignore[misc]
         if not place.waits_for:
             self._loop.give_back(connection, answer.rest, is_last=is_last, wait_s=answer.wait_s)
         if job.kind is not None:
-            self._short.add(job.kind, time.monotonic() - begun_s, time.thread_time() - begun_cpu_s)
+            elapsed_s, cpu_s = time.monotonic() - begun_s, time.thread_time() - begun_cpu_s
+            self._short.add(job.kind, elapsed_s, cpu_s, caller.commit_s.get())
         return place.waits_for
 
     def _respond(self, job: _Job, answer: Answer, place: _Place) -> bool:

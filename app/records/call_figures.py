@@ -84,9 +84,19 @@ def name_of(line: Mapping[str, Any]) -> str:
     return str(line["name"]).partition(" ")[0][:40]
 
 
-def add(connection: Connection, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Count these lines of the journal, in the transaction that writes them."""
-    counted: Counter[tuple[int, str, str, str, str, str]] = Counter()
+@dataclass(frozen=True)
+class Counted:
+    """What some lines of the journal add to the figures."""
+
+    calls: Counter[tuple[int, str, str, str, str, str]]
+    """By the number of the shortest span, kind, channel, name, outcome and class of the duration."""
+    last: dict[tuple[str, str, str], dict[str, Any]]
+    """What is kept of the last call, by kind, channel and name."""
+
+
+def counted(lines: Iterable[Mapping[str, Any]]) -> Counted:
+    """The calls among these lines."""
+    calls: Counter[tuple[int, str, str, str, str, str]] = Counter()
     last: dict[tuple[str, str, str], dict[str, Any]] = {}
     for line in lines:
         if line["kind"] not in ("callback", "vendor"):
@@ -94,17 +104,22 @@ def add(connection: Connection, lines: Iterable[Mapping[str, Any]]) -> None:
         at, name, outcome = line["at"], name_of(line), outcome_of(line)
         of_one = (line["kind"], line["channel"], name)
         took = DURATION_CLASSES[bisect_left(DURATION_BOUNDS_MS, line["duration_ms"])]
-        counted[int(at.timestamp()) // SHORTEST_S, *of_one, outcome, took] += 1
+        calls[int(at.timestamp()) // SHORTEST_S, *of_one, outcome, took] += 1
         if outcome != NOT_SENT:
             known = last.get(of_one, {})
             good_at = at if outcome in GOOD else known.get("good_at")
             last[of_one] = {"at": at, "status": line["status"], "outcome": line["outcome"], "good_at": good_at}
-    _ADD.execute_many(connection, _rows(counted))
-    _keep_last(connection, last)
+    return Counted(calls, last)
+
+
+def add(connection: Connection, figures: Counted) -> None:
+    """Add them, in the transaction that writes the lines."""
+    _ADD.execute_many(connection, _rows(figures.calls))
+    _keep_last(connection, figures.last)
 
 
 def _rows(counted: Mapping[tuple[int, str, str, str, str, str], int]) -> list[dict[str, Any]]:
-    """The rows for what was counted by the number of the shortest span, kind, channel, name, outcome and class."""
+    """The rows for what was counted, of all spans."""
     spans: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
     for (number, kind, channel, name, outcome, took), count in counted.items():
         begun_at = datetime.fromtimestamp(number * SHORTEST_S, UTC)

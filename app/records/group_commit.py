@@ -9,15 +9,18 @@ Channels share nothing here, so that none waits for another's locks.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from app import caller
 from app.records.database_errors import DatabaseBusy, DatabaseUnavailable
 
 MOST: Final = 32
@@ -38,26 +41,43 @@ Work = Callable[[Connection, Sequence[Item]], Sequence[T]]
 """Writes the items as if one after another; the result of each."""
 
 _LEADS, _IS_KEPT, _IS_APART = range(3)
-"""What became of a write that waited: it leads the next group, it is committed, or it is to be run by itself."""
+"""What becomes of a write that waited: it leads the next group, it is committed, or it is to be run by itself."""
+
+
+class _Thread:
+    """A thread of which writes wait, several where it has begun other requests meanwhile."""
+
+    __slots__ = ("come", "commits", "ident", "is_asleep", "leads")
+
+    def __init__(self, commits: GroupCommit) -> None:
+        self.commits = commits
+        self.ident = threading.get_ident()
+        self.come = threading.Lock()
+        """Released to wake it."""
+        self.come.acquire()
+        self.is_asleep = False
+        self.leads = False
+        """Whether it is to lead the next group."""
+
+
+_begun_by: ContextVar[_Thread | None] = ContextVar("begun_by", default=None)
+"""The thread that has begun this request while a write of its waits."""
 
 
 class _Write(Generic[Item, T]):
-    """One thread's item; the lock is released when it is settled what becomes of it."""
+    """One item."""
 
-    __slots__ = ("become", "item", "result", "rows", "settled", "work")
+    __slots__ = ("become", "item", "result", "rows", "thread", "took_s", "work")
     result: T
 
-    def __init__(self, work: Work[Item, T], item: Item, rows: int) -> None:
+    def __init__(self, work: Work[Item, T], item: Item, rows: int, thread: _Thread) -> None:
         self.work = work
         self.item = item
         self.rows = rows
-        self.settled = threading.Lock()
-        self.settled.acquire()
-        self.become = _IS_APART
-
-    def settle(self, become: int) -> None:
-        self.become = become
-        self.settled.release()
+        self.thread = thread
+        self.become: int | None = None
+        self.took_s = math.inf
+        """How long its transaction took."""
 
 
 class GroupCommit:
@@ -83,21 +103,25 @@ class GroupCommit:
         connection; `rows` is how many it writes of the item.  Raises what `work` raises, `DatabaseUnavailable`
         when it has not begun within `wait_s` or is not done much later, and whatever a transaction raises.
         """
-        write = _Write(work, item, rows)
         give_up_at = time.monotonic() + wait_s
-        with self._lock:
-            leads = not self._is_led
-            if leads:
-                self._is_led = True
-            else:
+        caller.commit_s.set(math.inf)
+        outer = _begun_by.get()
+        is_inner = outer is not None and outer.ident == threading.get_ident()
+        thread = outer if outer is not None and is_inner else _Thread(self)
+        if thread.commits is self:
+            write = _Write(work, item, rows, thread)
+            with self._lock:
                 self._waiting.append(write)
-        if not leads:
-            self._await(write, wait_s)
-            if write.become == _IS_KEPT:
+            token = _begun_by.set(thread)
+            try:
+                caller.meanwhile.get()()
+            finally:
+                _begun_by.reset(token)
+            become = self._await(write, give_up_at)
+            left_s = max(give_up_at - time.monotonic(), 0.0)
+            if become == _IS_KEPT or (become == _LEADS and self._lead(write, left_s)):
+                caller.commit_s.set(write.took_s)
                 return write.result
-            leads = write.become == _LEADS
-        if leads and self._lead(write, max(give_up_at - time.monotonic(), 0.0)):
-            return write.result
         left_s = give_up_at - time.monotonic()
         if left_s <= 0:
             raise DatabaseBusy("a commit of several writes failed late")
@@ -112,7 +136,8 @@ class GroupCommit:
 
     def _lead(self, own: _Write[Any, Any], wait_s: float) -> bool:
         """False where the group failed; raises where it did and no other write was part of it."""
-        give_up_at = time.monotonic() + wait_s
+        begun_s = time.monotonic()
+        give_up_at = begun_s + wait_s
         writes: list[_Write[Any, Any]] = []
         become, is_promoted, is_behind = _IS_APART, False, False
         with self._lock:
@@ -129,6 +154,8 @@ class GroupCommit:
                 self._promote()
                 is_promoted = True
             become = _IS_KEPT
+            for write in writes:
+                write.took_s = time.monotonic() - begun_s
             return True
         except Exception:
             if len(writes) <= 1:
@@ -143,8 +170,7 @@ class GroupCommit:
             late = self._take_all() if become == _IS_APART and not is_behind else []
             if not is_promoted:
                 self._promote()
-            for write in (*writes[1:], *late):
-                write.settle(become)
+            self._settle([*writes[1:], *late], become)
 
     def _write(self, connection: Connection, own: _Write[Any, Any], writes: list[_Write[Any, Any]]) -> None:
         """Run the own write and those that wait by now; they are added to `writes`."""
@@ -182,22 +208,52 @@ class GroupCommit:
         return taken
 
     def _promote(self) -> None:
-        """Let whoever has waited longest lead the next group."""
+        """Let whoever has waited longest, and does nothing else, lead the next group."""
         with self._lock:
-            self._is_led = bool(self._waiting)
-            if self._waiting:
-                self._waiting.popleft().settle(_LEADS)
+            self._call_next()
 
-    def _await(self, write: _Write[Any, Any], wait_s: float) -> None:
-        """Returns when it is settled.  Raises `DatabaseUnavailable` when that takes too long."""
-        if write.settled.acquire(timeout=wait_s):
-            return
+    def _call_next(self) -> None:
+        thread = next((write.thread for write in self._waiting if write.thread.is_asleep), None)
+        self._is_led = thread is not None
+        if thread is not None:
+            thread.leads = True
+            self._wake(thread)
+
+    def _settle(self, writes: Iterable[_Write[Any, Any]], become: int) -> None:
         with self._lock:
-            if write in self._waiting:
-                self._waiting.remove(write)
-                raise DatabaseBusy("other writes of this process hold it")
-        if not write.settled.acquire(timeout=LATE_S):
-            raise DatabaseUnavailable("a commit takes too long")
-        if write.become == _LEADS:  # its time was over just then
-            self._promote()
-            raise DatabaseBusy("other writes of this process hold it")
+            for write in writes:
+                write.become = become
+                self._wake(write.thread)
+
+    def _wake(self, thread: _Thread) -> None:
+        if thread.is_asleep:
+            thread.is_asleep = False
+            thread.come.release()
+
+    def _await(self, write: _Write[Any, Any], give_up_at: float) -> int:
+        """What becomes of it.  Raises `DatabaseUnavailable` when that takes too long to be known."""
+        thread = write.thread
+        while True:
+            with self._lock:
+                if write.become is not None:
+                    if thread.leads:
+                        thread.leads = False
+                        self._call_next()
+                    return write.become
+                is_waiting = write in self._waiting
+                if is_waiting and (thread.leads or not self._is_led):
+                    thread.leads, self._is_led = False, True
+                    self._waiting.remove(write)
+                    return _LEADS
+                left_s = give_up_at - time.monotonic() + (0.0 if is_waiting else LATE_S)
+                if left_s <= 0:
+                    if not is_waiting:
+                        raise DatabaseUnavailable("a commit takes too long")
+                    self._waiting.remove(write)
+                    raise DatabaseBusy("other writes of this process hold it")
+                thread.is_asleep = True
+            if not thread.come.acquire(timeout=left_s):
+                with self._lock:
+                    if not thread.is_asleep:
+                        thread.come.acquire()
+                    thread.is_asleep = False

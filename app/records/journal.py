@@ -11,17 +11,20 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import islice
+from operator import itemgetter
+from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from app import logs, metrics
 from app.clock import utc_now
 from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event
+from app.domain.moments import to_ms
 from app.domain.texts import stand_in
 from app.domain.traffic import InboundRequest, VendorCall
 from app.records import call_figures, inbound, unverified
@@ -29,6 +32,7 @@ from app.records.breakers import OwnBreakers, Place
 from app.records.counters import Deltas
 from app.records.database import Database, DatabaseUnavailable
 from app.records.inbound import Answered, Counted, period_of
+from app.records.row_lists import insert_many
 from app.records.statements import Prepared, chunked
 from app.records.tables.operations import journal
 from app.records.unverified import Seen, Unverified
@@ -40,16 +44,26 @@ KEPT_LINES = 50_000
 AT_ONCE = 500
 """Lines of one statement."""
 
+MOST_LINES = 10 * AT_ONCE
+"""Lines of one transaction."""
+
 WRITE_S = 1.0
 """How long one transaction goes on with lines: a database that was away, or is slow, has far more than fit into one,
 and a transaction that lasts too long is cut off (`engines.TRANSACTION_S`), again at each try."""
 
+BETWEEN_PAUSES = 100
+PAUSE_S = 0.001
+"""After how many lines the thread that writes them leaves the others the interpreter, and for how long."""
+
 MOST_EVENTS = 50
 """Events of one callback that are kept; a push may have one for each of its rows."""
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
-_ADD = Prepared(insert(journal), [column.name for column in journal.columns if not column.primary_key])
+_NAMES = tuple(column.name for column in journal.columns if not column.primary_key)
+_ADD = Prepared(insert_many(journal, _NAMES))
 
 
 class Journal:
@@ -169,15 +183,9 @@ class Journal:
     def flush(self) -> None:
         """Write what is buffered; keep it when the database does not take it."""
         with self._flushing:
-            fresh = []
-            while self._lines:
-                line, duration_s = self._lines.popleft()
-                fresh.append(line)
-                self._count(line, duration_s)
-            logs.write(log, (_log_fields(line) for line in fresh if line["kind"] == "callback"))
-            self._logged.extend(
-                {**line, "events": _encoded(line["events"]), "problems": _encoded(line["problems"])} for line in fresh
-            )
+            fresh = list(self._paced(self._take()))
+            logs.write(log, self._paced(_log_fields(line) for line in fresh if line["kind"] == "callback"))
+            self._logged.extend(fresh)
             while self._inbound:
                 counted = self._inbound.popleft()
                 self._counts[counted] += 1
@@ -196,13 +204,34 @@ class Journal:
                 self._counts.clear()  # what else was counted goes with the next lines: no text from outside is in it
                 self._strangers.clear()
 
+    def _take(self) -> Iterator[dict[str, Any]]:
+        """The lines that have come, counted, with what is kept of them as it is kept."""
+        while self._lines:
+            line, duration_s = self._lines.popleft()
+            self._count(line, duration_s)
+            yield {**line, "events": _encoded(line["events"]), "problems": _encoded(line["problems"])}
+
+    def _paced(self, lines: Iterable[T]) -> Iterator[T]:
+        """These, with pauses, for threads that answer requests wait for the interpreter while this one has it."""
+        for number, line in enumerate(lines, 1):
+            yield line
+            if number % BETWEEN_PAUSES == 0 and not self._stopping.is_set():
+                time.sleep(PAUSE_S)
+
     def _write(self) -> bool:
         """Write what is counted and some of the lines, in one transaction; True when there are more."""
         opened = self._breakers.changed()
         if not self._logged and not self._counted and not self._strangers and opened is None:
             return False
+        lines = list(islice(self._logged, MOST_LINES))
+        rows = list(self._paced(map(_row, lines)))
+        figures = call_figures.counted(self._paced(lines))
         with self._database.write() as connection:
-            written = self._write_lines(connection)
+            written = self._write_rows(connection, rows)
+            if written < len(lines):
+                figures = call_figures.counted(lines[:written])
+            # Once, for all of them: figures, then last calls, in one order in every process, so that no two deadlock.
+            call_figures.add(connection, figures)
             inbound.add(connection, self._counts)
             if self._strangers:
                 unverified.add(connection, self._strangers)
@@ -217,20 +246,18 @@ class Journal:
             self._breakers.written(opened)
         return bool(self._logged)
 
-    def _write_lines(self, connection: Connection) -> int:
-        """How many were written, from the oldest on; each is counted in the transaction that writes it."""
+    def _write_rows(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> int:
+        """How many lines were written, from the oldest on; each is counted in the transaction that writes it."""
         stop_at_s = time.monotonic() + WRITE_S
-        written: list[dict[str, Any]] = []
-        for lines in chunked(self._logged, AT_ONCE):
-            self._first = len(written)
-            _ADD.execute_many(connection, lines)
-            written += lines
+        written = 0
+        for some in chunked(rows, AT_ONCE):
+            self._first = written
+            _ADD.execute(connection, {"rows": some})
+            written += len(some)
             if time.monotonic() >= stop_at_s:
                 break
         self._first = 0
-        # Once, for all of them: figures, then last calls, in one order in every process, so that no two deadlock.
-        call_figures.add(connection, written)
-        return len(written)
+        return written
 
     def _drop(self, first: int, count: int) -> None:
         """These lines wait no more."""
@@ -264,5 +291,12 @@ def _log_fields(line: dict[str, Any]) -> dict[str, Any]:
     return {**said, "at": line["at"].isoformat(timespec="milliseconds"), "message": f"{line['name']} {line['outcome']}"}
 
 
-def _encoded(said: Sequence[Event] | BodyProblems) -> bytes | None:
-    return msgspec.json.encode(said) if said else None
+def _encoded(said: Sequence[Event] | BodyProblems) -> str | None:
+    return msgspec.json.encode(said).decode() if said else None
+
+
+_of_line = itemgetter(*_NAMES[1:])
+
+
+def _row(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    return to_ms(line["at"]), *_of_line(line)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from app import caller
 from app.callbacks import leading, short_requests
-from app.callbacks.short_requests import LONG_WAIT_S, MOST_BYTES, ShortRequests
+from app.callbacks.short_requests import LONG_WAIT_S, MOST_BYTES, SHORT_COMMIT_S, ShortRequests
+from app.logs import request_id
 from tests.callbacks.worker_stage import Staged, answer, post, staged, told
 from tests.waiting import eventually
 
@@ -21,9 +24,20 @@ class Shop:
         self.may_answer = threading.Event()
         self.may_answer.set()
         self.waits_in = ""
+        self.shares_commit = False
+        """Whether a request waits for others of its thread, as one does that shares a commit with them."""
+        self.waiting: list[str] = []
+        self.most_waiting: list[str] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         name = threading.current_thread().name
+        if self.shares_commit:
+            request_id.set(environ["HTTP_X_REQUEST_ID"])
+            self.waiting.append(request_id.get())
+            self.most_waiting = max(self.most_waiting, list(self.waiting), key=len)
+            caller.meanwhile.get()()
+            environ["QUERY_STRING"] = request_id.get()
+            self.waiting.remove(request_id.get())
         if environ["PATH_INFO"] == "/short" and not self.may_answer.is_set():
             self.waits_in = name
             self.may_answer.wait()
@@ -42,7 +56,7 @@ def stage(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Staged]:
     monkeypatch.setattr(short_requests, "SHORT_WAIT_S", 60.0)
     monkeypatch.setattr(short_requests, "LONG_WAIT_S", 60.0)
     monkeypatch.setattr(leading, "LONG_S", 60.0)
-    with staged(shop, threads=4) as stage:
+    with staged(shop, threads=8) as stage:
         try:
             yield stage
         finally:
@@ -112,6 +126,27 @@ def test_requests_that_follow_one_another_on_all_connections_are_answered_in_the
             assert [answer(line)[1]["body"] for _ in range(3)] == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize("most", [0, 2, 15])
+def test_p22_requests_that_share_a_commit_are_begun_by_the_thread_of_the_loop_while_others_wait(
+    stage: Staged, shop: Shop, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(leading, "MOST_INNER", most)
+    _learn(stage)
+    shop.may_answer.clear()
+    with stage.connect() as first, ExitStack() as ended:
+        first.sendall(post(target="/short"))
+        eventually(lambda: shop.waits_in.startswith("loop"))
+        shop.shares_commit = True
+        lines = [ended.enter_context(stage.connect()) for _ in range(5)]
+        for number, line in enumerate(lines):
+            line.sendall(post(str(number).encode(), f"X-Request-Id: id-{number}", target="/short"))
+        shop.may_answer.set()
+        for number, line in enumerate(lines):
+            status, given = answer(line)
+            assert (status, given["body"], given["query"]) == (200, str(number), f"id-{number}")
+    assert len(shop.most_waiting) == min(most + 1, 5) and shop.waiting == []
+
+
 def test_what_counts_as_short() -> None:
     short = ShortRequests()
     kind = ("/api/channel/catalog_get_config_v1", "1")
@@ -129,6 +164,13 @@ def test_what_counts_as_short() -> None:
     assert not answered(1, LONG_WAIT_S + 0.002, 0.001)
     assert not answered(50, 0.0002, 0.0002), "a kind that has kept others waiting is looked at for longer"
     assert answered(200, 0.0002, 0.0002)
+    commits = ("/api/channel/inventory_push_v1", "1")
+    for _ in range(20):
+        short.add(commits, 1.0, 0.0005, SHORT_COMMIT_S - 0.001)
+    assert short.is_short(commits), "what it waited for besides would not keep the loop waiting"
+    for _ in range(20):
+        short.add(commits, SHORT_COMMIT_S + 0.002, 0.0005, SHORT_COMMIT_S + 0.001)
+    assert not short.is_short(commits), "the disk is slow: others go on meanwhile"
     for number in range(short_requests.MOST_KINDS):
         short.add((f"/{number}", ""), 0.0001, 0.0001)
     assert not short.is_short(kind), "what is remembered is bounded, whatever anybody sends"

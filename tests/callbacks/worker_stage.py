@@ -20,12 +20,17 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def told(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answers the method, the path and the body it was given, or how reading the body ended."""
+    """Answers the method, the address and the body it was given, or how reading the body ended."""
     try:
         body = environ["wsgi.input"].read().decode("latin-1")
     except OSError:
         body = "broken off"
-    heard = {"method": environ["REQUEST_METHOD"], "path": environ["PATH_INFO"], "body": body}
+    heard = {
+        "method": environ["REQUEST_METHOD"],
+        "path": environ["PATH_INFO"],
+        "query": environ["QUERY_STRING"],
+        "body": body,
+    }
     answer = msgspec.json.encode(heard)
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))])
     return [answer]

@@ -197,11 +197,11 @@ def test_p32_figures_go_by_their_own_clock(database: Database) -> None:
     ages = (timedelta(minutes=1), timedelta(days=4), timedelta(days=92))
     with database.write() as connection:
         for age in ages:
-            call_figures.add(
-                connection,
-                [{"kind": "callback", "channel": "first", "name": "order_pull", "at": now - age, "status": 200,
-                  "outcome": "success", "duration_ms": 3}],
-            )  # fmt: skip
+            line = {
+                "kind": "callback", "channel": "first", "name": "order_pull", "at": now - age, "status": 200,
+                "outcome": "success", "duration_ms": 3,
+            }  # fmt: skip
+            call_figures.add(connection, call_figures.counted([line]))
             pending_figures.sample(connection, [("first", "pipe17")], now - age)
     set_purge_due(database, now)
     retention = Purge(database, Terms(), database.clock)

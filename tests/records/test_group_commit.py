@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
 
+from app import caller
 from app.records import group_commit
 from app.records.database import Database, DatabaseBusy, DatabaseConflict, DatabaseUnavailable
 from app.records.group_commit import GroupCommit
@@ -182,6 +184,94 @@ def test_p15_what_is_written_together_has_few_rows_and_the_next_share_the_commit
     eventually(lambda: group.happened.count("commit") == 2)
 
 
+class OneThread:
+    """Writes of several requests that one thread has begun, each while those before it wait."""
+
+    def __init__(self, commits: GroupCommit, work: Work) -> None:
+        self._commits = commits
+        self._work = work
+        self._left: list[str] = []
+        self.came_of: dict[str, str | Exception] = {}
+
+    def write(self, names: str) -> None:
+        """All of them, each letter a request; back when all of them have ended."""
+        self._left = list(names)
+        caller.meanwhile.set(self._begin_others)
+        self._begin_others()
+
+    def _begin_others(self) -> None:
+        while self._left:
+            copy_context().run(self._begin, self._left.pop(0))
+
+    def _begin(self, name: str) -> None:
+        try:
+            self.came_of[name] = self._commits.run(self._work, name, 10.0)
+        except Exception as error:
+            self.came_of[name] = error
+
+
+def test_p22_writes_of_one_thread_share_a_commit(database: Database, group: Group) -> None:
+    ran: list[Sequence[str]] = []
+
+    def noting(connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
+        ran.append(names)
+        return keep(connection, names)
+
+    together = OneThread(group.commits, noting)
+    with ThreadPoolExecutor(1) as threads:
+        written = threads.submit(together.write, "abc")
+        eventually(lambda: group.commits.waiting == 3)
+        other = group.begin("d", noting)
+        group.go()
+        written.result(10)
+        assert other.result(10) == "d"
+    assert together.came_of == {"a": "a", "b": "b", "c": "c"}
+    assert sorted(map(sorted, ran)) == [list("abcd")], "whoever leads takes what all threads wait for"
+    ran.clear()
+    group.happened.clear()
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(together.write, "efg").result(10)
+    assert [sorted(names) for names in ran] == [list("efg")] and group.happened.count("commit") == 1
+    assert kept(database) == sorted([*"abcdefg", "first"])
+
+
+def test_p34_a_write_that_fails_costs_no_other_one_of_its_thread(database: Database, group: Group) -> None:
+    def keep_all_but(connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
+        keep(connection, names)
+        if "b" in names:
+            raise ValueError("ours")
+        return names
+
+    together = OneThread(group.commits, keep_all_but)
+    with ThreadPoolExecutor(1) as threads:
+        written = threads.submit(together.write, "abc")
+        eventually(lambda: group.commits.waiting == 3)
+        group.go()
+        written.result(10)
+    assert isinstance(together.came_of.pop("b"), ValueError)
+    assert together.came_of == {"a": "a", "c": "c"} and kept(database) == [*"ac", "first"]
+    assert group.commits.run(keep, "next", 10.0) == "next"
+
+
+def test_p15_a_write_for_another_channel_waits_for_none_of_its_thread(database: Database, group: Group) -> None:
+    other = GroupCommit(lambda wait_s, on_commit: database.write(wait_s=wait_s, on_commit=on_commit))
+    came_of: list[str] = []
+
+    def meanwhile() -> None:
+        caller.meanwhile.set(lambda: None)
+        came_of.append(other.run(keep, "inner", 10.0))
+
+    def write() -> str:
+        caller.meanwhile.set(meanwhile)
+        return group.commits.run(keep, "outer", 10.0)
+
+    group.go()
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(write).result(10) == "outer"
+    assert came_of == ["inner"] and kept(database) == ["first", "inner", "outer"]
+    assert not other.waiting and not group.commits.waiting
+
+
 class SlowCommit:
     """A group whose first commit takes until `go`."""
 
@@ -210,9 +300,9 @@ class SlowCommit:
             yield connection
 
     def begin(self, name: str, wait_s: float = 10.0) -> Future[str]:
-        return self.threads.submit(self.commits.run, self._work, name, wait_s)
+        return self.threads.submit(self.commits.run, self.work, name, wait_s)
 
-    def _work(self, connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
+    def work(self, connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
         self.ran.append(names)
         return keep(connection, names)
 
@@ -243,6 +333,23 @@ def test_p22_what_comes_during_a_commit_is_the_next_group_whoever_has_begun_it(s
     slow.go.set()
     assert [write.result(10) for write in (slow.first, leads, *others)] == ["first", *"abc"]
     assert [sorted(names) for names in slow.ran] == [["first"], list("abc")]
+
+
+def test_p22_a_commit_that_fails_keeps_no_thread_waiting_that_has_several_writes(
+    database: Database, slow: SlowCommit
+) -> None:
+    """The thread is to lead the next group with its last write, and its other ones fail with the group before."""
+    together = OneThread(slow.commits, slow.work)
+    written = slow.threads.submit(together.write, "ab")
+    eventually(lambda: slow.commits.waiting == 1)
+    others = [slow.begin(name) for name in "cd"]
+    eventually(lambda: slow.commits.waiting == 3)
+    slow.fails = iter([True])
+    slow.go.set()
+    assert isinstance(slow.first.exception(10), DatabaseUnavailable)
+    written.result(10)
+    assert together.came_of == {"a": "a", "b": "b"} and [write.result(10) for write in others] == list("cd")
+    assert kept(database) == list("abcd") and slow.commits.run(slow.work, "e", 10.0) == "e"
 
 
 def test_p22_a_commit_that_fails_takes_nothing_from_whoever_has_begun_the_next_group(
