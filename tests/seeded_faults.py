@@ -3107,6 +3107,33 @@ FAULTS = (
         on_postgresql=True,
     ),
     Fault(
+        "begin-no-push-while-another-waits-for-its-commit",
+        "P22",
+        "app/callbacks/leading.py",
+        "leader.inner >= MOST_INNER or",
+        "True or",
+        (
+            "tests/callbacks/test_leading.py::test_p22_requests_that_share_a_commit_are_begun_by_the_thread_of_the_loop"
+            "_while_others_wait[15]",
+        ),
+    ),
+    Fault(
+        "take-the-commits-of-others-for-slow",
+        "P22",
+        "app/callbacks/short_requests.py",
+        "0.0 < commit_s <= SHORT_COMMIT_S",
+        "0.0 < elapsed_s <= SHORT_COMMIT_S",
+        ("tests/callbacks/test_leading.py::test_what_counts_as_short",),
+    ),
+    Fault(
+        "call-a-thread-that-is-busy-to-lead",
+        "P22",
+        "app/records/group_commit.py",
+        "if write.thread.is_asleep), None)",
+        "), None)",
+        ("tests/records/test_group_commit.py",),
+    ),
+    Fault(
         "let-a-write-fail-for-another-of-its-group",
         "P34",
         "app/records/group_commit.py",

@@ -2,6 +2,8 @@
 
 The thread that calls `watch` sees to it that the loop goes on: a request that was expected to be short and is not
 keeps the thread it is in, and a new thread goes on with the loop.
+
+Requests that share a commit (`records.group_commit`) are begun one inside the other, each while those around it wait.
 """
 
 from __future__ import annotations
@@ -29,7 +31,6 @@ LOOK_S: Final = 0.025
 
 TURN_S: Final = 1.0
 """How long a turn of the loop waits for something to do, and how long nobody watches while no request is short."""
-
 
 MOST_INNER: Final = 15
 """How many requests may be begun while others wait for the commit that all of them share."""

@@ -2,7 +2,8 @@
 
 A commit is the dearest part of a short write, for it waits for the disk; and on PostgreSQL the next push of a gateway
 waits for it, too.  Whoever finds nobody writing leads: it writes its own and what has come by then, on its thread and
-by as few statements as they need together.  Nobody waits for others to come.  Where anything fails, nothing is kept of
+by as few statements as they need together.  Nobody waits for others to come; but before it waits, a thread may begin
+further requests (`caller.meanwhile`), whose writes then wait with its own.  Where anything fails, nothing is kept of
 any of them, and each is written again in a transaction of its own, so that none suffers from another's failure.
 Channels share nothing here, so that none waits for another's locks.
 """
@@ -57,7 +58,7 @@ class _Thread:
         self.come.acquire()
         self.is_asleep = False
         self.leads = False
-        """Whether it is to lead the next group."""
+        """Whether it is to lead the next group, with the last of its writes."""
 
 
 _begun_by: ContextVar[_Thread | None] = ContextVar("begun_by", default=None)
@@ -216,6 +217,8 @@ class GroupCommit:
         thread = next((write.thread for write in self._waiting if write.thread.is_asleep), None)
         self._is_led = thread is not None
         if thread is not None:
+            # Its last write is the own one of the next group, and fails with none before that.
+            self._waiting.remove(next(write for write in reversed(self._waiting) if write.thread is thread))
             thread.leads = True
             self._wake(thread)
 
@@ -235,14 +238,14 @@ class GroupCommit:
         thread = write.thread
         while True:
             with self._lock:
+                if thread.leads:
+                    thread.leads = False
+                    return _LEADS
                 if write.become is not None:
-                    if thread.leads:
-                        thread.leads = False
-                        self._call_next()
                     return write.become
                 is_waiting = write in self._waiting
-                if is_waiting and (thread.leads or not self._is_led):
-                    thread.leads, self._is_led = False, True
+                if is_waiting and not self._is_led:
+                    self._is_led = True
                     self._waiting.remove(write)
                     return _LEADS
                 left_s = give_up_at - time.monotonic() + (0.0 if is_waiting else LATE_S)
