@@ -235,6 +235,29 @@ def test_p22_writes_of_one_thread_share_a_commit(database: Database, group: Grou
     assert kept(database) == sorted([*"abcdefg", "first"])
 
 
+def test_p22_a_group_ends_while_a_thread_of_which_a_write_waits_begins_another(
+    database: Database, group: Group
+) -> None:
+    go_on, came_of = threading.Event(), list[str]()
+
+    def meanwhile() -> None:
+        caller.meanwhile.set(lambda: None)
+        assert go_on.wait(10)
+        came_of.append(group.commits.run(keep, "inner", 3.0))
+
+    def write() -> str:
+        caller.meanwhile.set(meanwhile)
+        return group.commits.run(keep, "outer", 3.0)
+
+    with ThreadPoolExecutor(1) as threads:
+        written = threads.submit(write)
+        eventually(lambda: group.commits.waiting == 1)
+        group.go()
+        go_on.set()
+        assert written.result(10) == "outer"
+    assert came_of == ["inner"] and kept(database) == ["first", "inner", "outer"]
+
+
 def test_p34_a_write_that_fails_costs_no_other_one_of_its_thread(database: Database, group: Group) -> None:
     def keep_all_but(connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
         keep(connection, names)
