@@ -13,6 +13,7 @@ import socket
 import socketserver
 import struct
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -201,6 +202,9 @@ class RunningServer:
         """Closes the port and every connection, hanging ones too.  Harmless when repeated."""
         if not self._thread.is_alive():
             return
+        # Wakes the thread, which would else notice after its interval; Linux allows this for a listening socket.
+        with suppress(OSError):
+            self._server.socket.shutdown(socket.SHUT_RDWR)
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
