@@ -55,16 +55,22 @@ SLOW = (
 
 
 LONGEST = (
-    "system/test_install.py", "system/test_chaos.py", "docs/test_start_pages.py", "system/test_postgres.py",
-    "system/test_memory.py", "system/test_scenarios.py", "cli/test_new_gateway.py", "system/test_rolling.py",
-    "callbacks/test_routes.py", "channel/test_refunds.py", "gateways/test_conformance.py",
-    "channel/test_order_life.py", "system/test_vendor_illness.py", "gateways/vendors/rally/test_money.py",
-    "gateways/vendors/rally/test_gateway.py", "channel/test_texts_and_entries.py", "system/test_stopped_and_wrong.py",
-    "domain/test_json_bodies.py", "callbacks/test_openapi_fuzz.py", "console/test_pages.py",
-    "records/test_trouble.py", "system/test_connections.py", "gateways/vendors/rally/test_edges.py", "test_house.py",
-    "channel/test_known_outcomes.py", "test_walks.py", "channel/test_order_memory.py", "console/test_browser.py",
-    "system/test_kill.py", "cli/test_serve.py", "sandbox/vendors/rally/test_shop.py", "transport/test_rates.py",
-    "system/test_pause.py", "channel/test_reservations.py",
+    "system/test_install.py", "system/test_chaos.py", "system/test_postgres.py", "docs/test_start_pages.py",
+    "system/test_rolling.py", "cli/test_new_gateway.py", "console/test_browser.py", "callbacks/test_routes.py",
+    "channel/test_order_life.py", "records/test_trouble.py", "system/test_memory.py", "channel/test_refunds.py",
+    "system/test_scenarios.py", "system/test_vendor_illness.py", "system/test_kill.py",
+    "system/test_stopped_and_wrong.py", "sandbox/vendors/rally/test_shop.py", "gateways/test_conformance.py",
+    "channel/test_order_memory.py", "docs/test_browser.py", "system/test_pause.py", "cli/test_serve.py",
+    "gateways/vendors/rally/test_money.py", "transport/test_client.py", "gateways/vendors/rally/test_gateway.py",
+    "records/test_connections.py", "transport/test_rates.py", "gateways/vendors/retailrocket/test_gateway.py",
+    "console/test_pages.py", "cli/test_delivery_actions.py", "operations/test_reconcile.py",
+    "channel/test_texts_and_entries.py", "records/test_rates.py", "gateways/vendors/rally/test_edges.py",
+    "channel/test_reservations.py", "gateways/vendors/rally/test_facts.py",
+    "gateways/vendors/rally/test_completions.py", "callbacks/test_worker.py", "gateways/vendors/pipe17/test_ids.py",
+    "callbacks/test_openapi_fuzz.py", "channel/test_late_events.py", "cli/test_sandbox.py",
+    "gateways/vendors/rally/test_rate.py", "channel/test_known_outcomes.py", "domain/test_json_bodies.py",
+    "gateways/vendors/pipe17/test_restated.py", "test_house.py", "channel/test_shops_that_change.py",
+    "transport/test_limits.py", "system/test_connections.py", "test_walks.py",
 )  # fmt: skip
 """Files that take long, the longest first, those that mostly wait between those that work; xdist keeps this order
 (pyproject.toml)."""
