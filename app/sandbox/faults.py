@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from email.message import Message
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -20,27 +21,25 @@ Kind = Literal[
     "status", "html", "wrong_type", "empty", "truncated_json", "slow",
 ]  # fmt: skip
 
-KINDS: Mapping[Kind, str] = {
-    "status": "answers with a status such as 503 or 429, having done nothing",
-    "slow": "is right but late",
-    "hang": "never answers",
-    "refuse": "closes the connection without an answer",
-    "reset_before": "resets the connection, having done nothing",
-    "reset_after": "does the work, then resets the connection",
-    "half_body": "does the work, sends half of the answer and closes",
-    "truncated_json": "does the work, answers with half a JSON text",
-    "empty": "does the work, answers with nothing",
-    "wrong_type": "does the work, answers with JSON of a type nobody expects",
-    "html": "answers with a page",
-    "redirect": "answers with a redirect",
-    "drip_headers": "does the work, sends the head byte by byte for ever",
-    "drip_body": "does the work, sends the body byte by byte for ever",
-}
-"""What a server with each fault does, for people to choose from."""
 
-_WORKS_FIRST = frozenset(
-    {"drip_headers", "drip_body", "reset_after", "half_body", "wrong_type", "empty", "truncated_json", "slow"}
-)
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a server with this kind of fault does."""
+
+    meaning: str
+    """For people to choose from."""
+    works: bool = False
+    """Whether the application does the work before the fault."""
+    content_type: str = ""
+    body: str = ""
+    """With a type: the answer in the place of the right one."""
+
+
+class _File(msgspec.Struct):
+    kinds: dict[Kind, Fault]
+
+
+KINDS = msgspec.json.decode(Path(__file__).with_name("faults.json").read_bytes(), type=_File).kinds
+
 _HOP_BY_HOP = frozenset({"content-length", "connection", "transfer-encoding"})
 _FILLER = b'{"success": true, "code": 200, "message": "an answer long enough to be cut in half"}'
 
@@ -101,11 +100,10 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     delay_s: float = 1.0
     interval_s: float = 0.1
     works: bool | None = None
-    """Whether the application does the work before the fault; None is what the kind's name says
-    (`reset_before`, `hang`, `status`, `html`, `redirect`, `refuse`: no; the others: yes)."""
+    """Whether the application does the work before the fault; None is as `KINDS` has it for the kind."""
 
     def does_work(self) -> bool:
-        return self.kind in _WORKS_FIRST if self.works is None else self.works
+        return KINDS[self.kind].works if self.works is None else self.works
 
     def answer(self, right: Answer) -> Answer:
         """The whole answer in the place of the right one, which stays for a fault of the connection."""
@@ -118,17 +116,11 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
             case "redirect":
                 code = self.code if 300 <= self.code < 400 else 302
                 return Answer(status=f"{code} Moved", headers={"Location": self.location})
-            case "html":
-                page = b"<!doctype html><title>Sorry</title><h1>We will be back soon</h1>"
-                return Answer(page, content_type="text/html; charset=utf-8")
             case "truncated_json":
                 return _json(right.long_body[: len(right.long_body) // 2])
-            case "wrong_type":
-                return _json(b'"ok"')
-            case "empty":
-                return _json(b"")
             case _:
-                return right
+                fault = KINDS[self.kind]
+                return Answer(fault.body, content_type=fault.content_type) if fault.content_type else right
 
 
 def _json(body: bytes, status: str = "200 OK") -> Answer:
