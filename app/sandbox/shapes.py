@@ -1,8 +1,9 @@
 """What a vendor takes, as JSON Schema in `shapes.json` of its folder: every fault of a body, by place and rule.
 
-`$defs` of the file holds one shape per name (draft 2020-12).  The sentence of a fault is made from the keyword that
-was broken, or written as `errorMessage`: a text beside the keywords of a shape stands for every fault of the value
-and of what it holds; an object has the sentences of single keywords, and at the top of the file those of all shapes.
+`$defs` of the file holds one shape per name (draft 2020-12).  The sentence of a fault is the one `sentences.json` has
+for the keyword that was broken, or written as `errorMessage`: a text beside the keywords of a shape stands for every
+fault of the value and of what it holds; an object has the sentences of single keywords, and at the top of the file
+those of all shapes.
 """
 
 from __future__ import annotations
@@ -21,30 +22,7 @@ from app.sandbox.bodies import Json, decode, encode
 MOST_DEPTH = 255
 """Levels of nesting that the validator reads."""
 
-_KINDS = {
-    "object": "an object",
-    "array": "a list",
-    "integer": "an integer",
-    "number": "a number",
-    "boolean": "a boolean",
-    "string": "a string",
-    "null": "null",
-}
-_SENTENCES = {
-    "required": "is required",
-    "additionalProperties": "is unknown",
-    "unevaluatedProperties": "is unknown",
-    "falseSchema": "is unknown",
-    "minimum": "must be at least {limit}",
-    "maximum": "must be at most {limit}",
-    "exclusiveMinimum": "must be above {limit}",
-    "exclusiveMaximum": "must be below {limit}",
-    "minLength": "must have at least {limit} characters",
-    "maxLength": "must have at most {limit} characters",
-    "minItems": "must hold at least {limit}",
-    "maxItems": "must hold at most {limit}",
-    "digitsOnly": "must be an integer",
-}
+_SENTENCES: Json = decode(Path(__file__).with_name("sentences.json").read_bytes())
 
 
 def moment(text: str) -> datetime:
@@ -191,11 +169,14 @@ class _Shape:
 def _sentence(keyword: str, detail: Json) -> str:
     match keyword:
         case "type":
-            return "must be " + " or ".join(text for kind, text in _KINDS.items() if kind in detail["types"])
+            return "must be " + " or ".join(
+                text for kind, text in _SENTENCES["types"].items() if kind in detail["types"]
+            )
         case "enum":
             words = (word if isinstance(word, str) else encode(word).decode() for word in detail["options"])
             return "must be one of " + ", ".join(words)
-    return _SENTENCES.get(keyword, "breaks the rule " + keyword).format(**detail)
+    sentence: str = _SENTENCES["keywords"].get(keyword, "breaks the rule " + keyword)
+    return sentence.format(**detail)
 
 
 def _needs_null(branch: Sequence[jsonschema_rs.ValidationError]) -> bool:
