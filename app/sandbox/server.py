@@ -15,7 +15,6 @@ import struct
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
@@ -38,7 +37,7 @@ log = logging.getLogger(__name__)
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Server  # type: ignore[assignment]  # As much of a werkzeug server as is used here.
+    server: RunningServer  # type: ignore[assignment]  # As much of a werkzeug server as is used here.
 
     def handle(self) -> None:
         try:
@@ -120,7 +119,9 @@ class _Handler(WSGIRequestHandler):
             self.wfile.write(drop)
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+class RunningServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """A server on loopback in its own threads, until `stop()` or the end of a `with` block."""
+
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
@@ -132,10 +133,16 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.faults = faults
         self.stopping = threading.Event()
         self.requests = 0
+        """Requests read so far, whatever became of them."""
         self.connections = 0
+        """Connections taken so far."""
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
         super().__init__(address, _Handler)
+        self.port: int = self.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="serve", daemon=True)
+        self._thread.start()
 
     def count_request(self) -> None:
         with self._lock:
@@ -162,7 +169,16 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.exception("the faulty server itself failed")
 
-    def stop_connections(self) -> None:
+    def stop(self) -> None:
+        """Closes the port and every connection, hanging ones too.  Harmless when repeated."""
+        if not self._thread.is_alive():
+            return
+        # Wakes the thread, which would else notice after its interval; Linux allows this for a listening socket.
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
         self.stopping.set()
         with self._lock:
             still_open = list(self._open.items())
@@ -174,48 +190,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         for _, thread in still_open:
             thread.join(timeout=5)
 
-
-class RunningServer:
-    """A server on loopback in its own threads, until `stop()` or the end of a `with` block."""
-
-    def __init__(self, server: _Server) -> None:
-        self._server = server
-        self.port: int = server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.faults = server.faults
-        self._thread = threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="serve", daemon=True
-        )
-        self._thread.start()
-
-    @property
-    def requests(self) -> int:
-        """Requests read so far, whatever became of them."""
-        return self._server.requests
-
-    @property
-    def connections(self) -> int:
-        """Connections taken so far."""
-        return self._server.connections
-
-    def stop(self) -> None:
-        """Closes the port and every connection, hanging ones too.  Harmless when repeated."""
-        if not self._thread.is_alive():
-            return
-        # Wakes the thread, which would else notice after its interval; Linux allows this for a listening socket.
-        with suppress(OSError):
-            self._server.socket.shutdown(socket.SHUT_RDWR)
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-        self._server.stop_connections()
-
-    def __enter__(self) -> RunningServer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.stop()
 
 
@@ -223,4 +198,4 @@ def serve(
     app: WSGIApplication, *, port: int = 0, faults: Faults | None = None, host: str = "127.0.0.1"
 ) -> RunningServer:
     """Serves `app` over HTTP/1.1 with keep-alive; port 0 takes a free one.  Raises `OSError` if taken."""
-    return RunningServer(_Server((host, port), app, faults if faults is not None else Faults()))
+    return RunningServer((host, port), app, faults if faults is not None else Faults())
