@@ -65,7 +65,8 @@ class Vendor:
 
     def start(self, port: int, options: Options) -> RunningServer:
         """The sandbox as `channel sandbox` runs it, with what its file keeps.  Raises what `serve` does."""
-        return self.serve(port, state_file=options.state_file)
+        first = {"shipments": options.shipments, "seed": options.seed}
+        return self.serve(port, first=first, state_file=options.state_file)
 
     def serve(self, port: int = 0, *, first: Json | None = None, **remembered: Any) -> RunningServer:
         """The sandbox on loopback, with what its file keeps; without one it begins as `first` says.  Port 0 takes a
@@ -115,13 +116,12 @@ class Vendor:
         """Headers that a fault rule is for, taken from fields of the vendor's own, which leave `rule`."""
         return {}
 
-    def begin(self, state: Any, first: Json) -> None:
-        """Begins anew, with what is there at first."""
-        state.clear()
+    def begin(self, state: Any, first: Json) -> Json:
+        """Begins anew, with what is there at first, as the body of `POST /sandbox/reset` says; the answer to that.
 
-    def reset(self, state: Any, body: Json) -> Json:
-        """Begins anew as the body of `POST /sandbox/reset` says; its answer.  Raises `Failure` 400."""
-        self.begin(state, body)
+        Raises `Failure` 400.
+        """
+        state.clear()
         return {}
 
     def change_settings(self, state: Any, settings: Any) -> None:
@@ -141,7 +141,7 @@ class Vendor:
     def start_over(self, state: State, body: Json) -> Json:
         """What `POST /sandbox/reset` does, and its answer: begins anew, without a fault.  Raises `Failure` 400."""
         with state.lock:
-            answer = self.reset(state, body)
+            answer = self.begin(state, body)
             state.faults.clear()
             return answer
 

@@ -17,7 +17,7 @@ from flask import Response, request
 
 from app.sandbox.bodies import Failure, Json, api_body, encode, existing, json_answer
 from app.sandbox.calls import call
-from app.sandbox.host import Account, Options, Vendor
+from app.sandbox.host import Account, Vendor
 from app.sandbox.page import Play
 from app.sandbox.routes import ANY, Routes
 from app.sandbox.server import RunningServer
@@ -32,9 +32,22 @@ BASE_PATH = "/api/v3"
 MAX_ARRAY = 500
 _WEBHOOK_PATIENCE_S = 2.0
 
-API = Routes(BASE_PATH)
-
 log = logging.getLogger(__name__)
+
+
+def _admit_key(state: State, parts: Json) -> None:
+    """Gives a route its `caller`."""
+    sent = request.headers.get("X-Pipe17-Key", "")
+    caller = state.keys.get(sent)
+    if caller is None:
+        raise Failure(401, "X-Pipe17-Key is missing" if not sent else "X-Pipe17-Key is unknown")
+    wait_s = state.wait_s(sent, state.settings.rate_per_s)
+    if wait_s:
+        raise Failure(429, "too many requests", [f"retry after {wait_s}"], retry_after_s=wait_s)
+    parts["caller"] = caller
+
+
+API = Routes(BASE_PATH, _admit_key)
 
 
 class Pipe17(Vendor):
@@ -46,9 +59,6 @@ class Pipe17(Vendor):
     accounts = tuple(Account(row["key"], row["integration"], row["meaning"]) for row in SAMPLES["keys"])
     remembers = State
     routes = (API, people.ROUTES)
-
-    def start(self, port: int, options: Options) -> RunningServer:
-        return serve_pipe17(port, shipments=options.shipments, seed=options.seed, state_file=options.state_file)
 
     def error_body(self, status: int, message: str) -> Json:
         return {"success": False, "code": status, "message": message, "errors": [message]}
@@ -67,13 +77,10 @@ class Pipe17(Vendor):
     def after_call(self, state: State) -> None:
         _post_webhooks(state)
 
-    def begin(self, state: State, first: Json) -> None:
-        fill(state, shipments=first.get("shipments", 12), rng_seed=first.get("seed", 17))
-
-    def reset(self, state: State, body: Json) -> Json:
-        for problem in self.shapes.problems("people.reset", body):
+    def begin(self, state: State, first: Json) -> Json:
+        for problem in self.shapes.problems("people.reset", first):
             raise Failure(400, str(problem))
-        self.begin(state, body)
+        fill(state, shipments=first.get("shipments", 12), rng_seed=first.get("seed", 17))
         return {"shipments": len(state.tables["shipments"])}
 
     def change_settings(self, state: State, settings: Settings) -> None:
@@ -96,9 +103,8 @@ def serve_pipe17(port: int = 0, *, shipments: int = 12, seed: int = 17, **rememb
 
 @API.route(ANY, "/<collection>")
 @API.route(ANY, "/<collection>/<path:identifier>")
-def api(state: State, collection: str, identifier: str | None = None) -> Response:
+def api(state: State, caller: ApiKey, collection: str, identifier: str | None = None) -> Response:
     """Any entity of the vendor's; `identifier` names one of a collection."""
-    caller = _caller(state)
     entity = existing(ENTITIES, collection, "unknown path")
     allowed = entity.methods["one" if identifier is not None else "collection"]
     if request.method not in allowed.split(", "):
@@ -146,17 +152,6 @@ def _create(state: State, entity: Entity, caller: ApiKey) -> Response:
         except Failure as failure:
             results.append({"status": "failed", "message": failure.message, entity.singular: item})
     return _success({entity.path: results}, state.settings.create_status)
-
-
-def _caller(state: State) -> ApiKey:
-    sent = request.headers.get("X-Pipe17-Key", "")
-    caller = state.keys.get(sent)
-    if caller is None:
-        raise Failure(401, "X-Pipe17-Key is missing" if not sent else "X-Pipe17-Key is unknown")
-    wait_s = state.wait_s(sent, state.settings.rate_per_s)
-    if wait_s:
-        raise Failure(429, "too many requests", [f"retry after {wait_s}"], retry_after_s=wait_s)
-    return caller
 
 
 def _body() -> Any:

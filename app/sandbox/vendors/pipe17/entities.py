@@ -1,4 +1,4 @@
-"""The collections of Pipe17, read from `entities.json`, and what a client may write, which `shapes.json` says.
+"""The collections of Pipe17 and the rules between them, from `entities.json`; what may be written is in `shapes.json`.
 
 The short set of a list is documented for orders only; for the others it holds ids, status and times, so that a
 client that forgets `keys=*` notices.
@@ -56,12 +56,23 @@ class Entity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {"collection": ", ".join(["GET"] + ["POST"] * self.takes("create")), "one": ", ".join(one)}
 
 
-class _File(msgspec.Struct):
+class Model(msgspec.Struct, frozen=True):
+    """What Pipe17 holds, and what of it follows from what."""
+
     entities: list[Entity]
+    shipment_fields: tuple[str, ...]
+    """Fields of an order that its shipping requests take over, and `shipment_line_fields` those of its lines."""
+    shipment_line_fields: tuple[str, ...]
+    stock_columns: tuple[str, ...]
+    """Every quantity of a stock record."""
+    reported_columns: tuple[str, ...]
+    """Those that a report may state."""
+    stock_events: dict[str, dict[str, int]]
+    """Sign of the moved quantity per column.  `xferCancel` is the sandbox's name for taking `xferout` back."""
 
 
-_FILE = msgspec.json.decode((FOLDER / "entities.json").read_bytes(), type=_File)
-ENTITIES: dict[str, Entity] = {entity.path: entity for entity in _FILE.entities}
+MODEL = msgspec.json.decode((FOLDER / "entities.json").read_bytes(), type=Model)
+ENTITIES: dict[str, Entity] = {entity.path: entity for entity in MODEL.entities}
 
 
 def refuse_problems(shape: str, body: Json) -> None:

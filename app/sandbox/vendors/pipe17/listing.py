@@ -7,9 +7,8 @@ from typing import Any
 
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.shapes import moment
-from app.sandbox.vendors.pipe17.entities import Entity, FilterKind
+from app.sandbox.vendors.pipe17.entities import MODEL, Entity, FilterKind
 from app.sandbox.vendors.pipe17.state import ApiKey, State
-from app.sandbox.vendors.pipe17.stock import QUANTITIES
 
 Query = Mapping[str, list[str]]
 _STAMPS = ("createdAt", "updatedAt", "orgKey")
@@ -148,8 +147,8 @@ def _window(field: str, name: str, value: str) -> Callable[[Json], bool]:
 def _totals(rows: Iterable[Json]) -> list[Json]:
     sums: dict[str, Json] = {}
     for row in rows:
-        total = sums.setdefault(row["sku"], {"sku": row["sku"], **dict.fromkeys(QUANTITIES, 0)})
-        for name in QUANTITIES:
+        total = sums.setdefault(row["sku"], {"sku": row["sku"], **dict.fromkeys(MODEL.stock_columns, 0)})
+        for name in MODEL.stock_columns:
             total[name] += row[name]
     return list(sums.values())
 

@@ -8,10 +8,9 @@ from app.sandbox.bodies import Failure, Json, converted, existing, object_body
 from app.sandbox.page import Field, Play, Result
 from app.sandbox.routes import Routes
 from app.sandbox.vendors.pipe17 import fulfilments, stock
-from app.sandbox.vendors.pipe17.entities import ENTITIES
+from app.sandbox.vendors.pipe17.entities import ENTITIES, MODEL
 from app.sandbox.vendors.pipe17.seed import add_shipments
 from app.sandbox.vendors.pipe17.state import PEOPLE, ApiKey, State
-from app.sandbox.vendors.pipe17.stock import INVENTORY_QUANTITIES
 from app.sandbox.vendors.pipe17.writes import create, merged
 
 ROUTES = Routes("/sandbox")
@@ -83,7 +82,7 @@ def change_product(state: State, sku: str, body: Json) -> Json:
     flag = {name: value for name, value in body.items() if name == "inventoryNotTracked"}
     if row is not None:
         if flag.get("inventoryNotTracked"):
-            row["_beforeLock"] = {name: row[name] for name in INVENTORY_QUANTITIES}
+            row["_beforeLock"] = {name: row[name] for name in MODEL.reported_columns}
         elif flag and body.get("is_restored"):
             stock.adjust(state, sku, row["locationId"], **row.pop("_beforeLock", {}))
         state.change("inventory", row, flag)

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.pipe17 import stock
+from app.sandbox.vendors.pipe17.entities import MODEL
 from app.sandbox.vendors.pipe17.fulfilments import CLOSED, cancel_shipment, open_shipment, refuse_lines, shipments_of
 from app.sandbox.vendors.pipe17.state import ApiKey, State
-
-_COPIED_TO_SHIPMENT = (
-    "extOrderId", "orderId", "extOrderApiId", "orderSource", "orderSourceType", "shippingAddress", "shippingCode",
-    "shippingCarrier", "shippingClass", "shippingPrice", "currency", "shippingNote", "giftNote", "incoterms",
-    "expectedDeliveryDate", "shipByDate", "shipAfterDate", "shipCancelByDate", "holdUntil", "privacyPolicy", "tags",
-)  # fmt: skip
-_SHIPMENT_LINE_FIELDS = ("uniqueId", "sku", "name", "upc", "quantity", "customFields")
 
 
 def create_order(state: State, caller: ApiKey, body: Json) -> Json:
@@ -56,7 +50,7 @@ def _route(state: State, order: Json) -> None:
         open_shipment(
             state,
             {
-                **{name: order[name] for name in _COPIED_TO_SHIPMENT if name in order},
+                **{name: order[name] for name in MODEL.shipment_fields if name in order},
                 **({"status": "pendingShippingLabel"} if order.get("requireShippingLabels") else {}),
                 "orderType": "sales",
                 "locationId": location_id,
@@ -79,7 +73,7 @@ def _origin(state: State, order: Json, line: Json, locations: list[Json]) -> str
 
 
 def _components(state: State, line: Json, location: Json) -> list[Json]:
-    kept: Json = {name: value for name, value in line.items() if name in _SHIPMENT_LINE_FIELDS}
+    kept: Json = {name: value for name, value in line.items() if name in MODEL.shipment_line_fields}
     product = state.products_by_sku.get(line["sku"])
     if product is None or not product.get("bundleItems") or location.get("preserveBundles"):
         return [kept]

@@ -8,30 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from app.sandbox.bodies import Failure, Json, existing
+from app.sandbox.vendors.pipe17.entities import MODEL
 from app.sandbox.vendors.pipe17.state import ApiKey, State
-
-_EFFECTS: dict[str, dict[str, int]] = {
-    "ship": {"committed": 1, "commitShip": 1},
-    "shipCancelRestock": {"committed": -1, "commitShip": -1},
-    "shipCancel": {"committed": -1, "commitShip": -1, "onHand": -1},
-    "fulfill": {"committed": -1, "commitShip": -1, "onHand": -1},
-    "futureShip": {"committedFuture": 1},
-    "release": {"committedFuture": -1, "committed": 1, "commitShip": 1},
-    "futureShipCancel": {"committedFuture": -1},
-    "receive": {"onHand": 1, "incoming": -1},
-    "xferout": {"committed": 1, "commitXfer": 1},
-    "xferfulfill": {"committed": -1, "commitXfer": -1, "onHand": -1},
-    "xferCancel": {"committed": -1, "commitXfer": -1},
-}
-"""Sign of the moved quantity per column.  `xferCancel` is the sandbox's name for taking `xferout` back."""
-
-INVENTORY_QUANTITIES = ("onHand", "unavailable", "committed", "incoming", "future", "hold", "damaged")
-"""Columns that a report may state."""
-
-QUANTITIES = (
-    "onHand", "available", "availableToPromise", "committed", "commitShip", "commitXfer", "committedFuture",
-    "future", "incoming", "unavailable", "hold", "damaged",
-)  # fmt: skip
 
 
 def move(
@@ -48,7 +26,7 @@ def move(
         return
     row = _record(state, sku, location_id, integration=None)
     units = math.ceil(quantity)
-    changes = {column: row[column] + sign * units for column, sign in _EFFECTS[event].items()}
+    changes = {column: row[column] + sign * units for column, sign in MODEL.stock_events[event].items()}
     _apply(state, row, event, units, changes, cause)
 
 
@@ -81,7 +59,7 @@ def report(state: State, caller: ApiKey, body: Json) -> Json:
     product, location = _product_at(state, sku, location_id)
     if event == "ingest":
         _refuse_ingest(state, caller, body, product, location)
-    given: Json = {name: body[name] for name in INVENTORY_QUANTITIES if name in body}
+    given: Json = {name: body[name] for name in MODEL.reported_columns if name in body}
     if not given:
         raise Failure(400, "adjust needs at least one quantity")
     row = _record(state, sku, location_id, integration=caller.integration)
@@ -117,7 +95,7 @@ def _refuse_ingest(state: State, caller: ApiKey, body: Json, product: Json, loca
 def _record(state: State, sku: str, location_id: str, *, integration: str | None) -> Json:
     row = state.stock_rows.get((sku, location_id))
     if row is None:
-        start = {"sku": sku, "locationId": location_id, "type": "physical", **dict.fromkeys(QUANTITIES, 0)}
+        start = {"sku": sku, "locationId": location_id, "type": "physical", **dict.fromkeys(MODEL.stock_columns, 0)}
         row = state.add("inventory", start, integration=integration)
     return row
 

@@ -16,7 +16,6 @@ from app.sandbox.routes import ANY, Routes
 from app.sandbox.vendors.rally import people
 from app.sandbox.vendors.rally.answers import TOPICS
 from app.sandbox.vendors.rally.checkout import run_checkout
-from app.sandbox.vendors.rally.findings import Findings
 from app.sandbox.vendors.rally.people import ADMIN, OF_ONE, merchants
 from app.sandbox.vendors.rally.sessions import BUTTON, CHECKOUT
 from app.sandbox.vendors.rally.shop import FRONT, SHOP
@@ -26,14 +25,39 @@ from app.sandbox.vendors.rally.step_requests import Checkout
 from app.sandbox.vendors.rally.webhooks import receive, register_hook, remove_hook
 
 BASE_PATH = "/connector-api/v1"
-API = Routes(BASE_PATH)
+
+
+def _admit_connector(state: State, parts: Json) -> None:
+    """Gives a route the `copies` of whose connector calls: first the key, then the signature, then its rate."""
+    key = request.headers.get("X-API-KEY", "")
+    copies = next((one for one in state.merchants.values() if key in one.merchant.api_keys), None)
+    if copies is None:
+        raise Failure(401, "Unauthenticated.")
+    g.merchant = copies.merchant.organization_id
+    message = signed_message(request.get_data(), request.query_string.decode("latin-1"))
+    if not is_signed(copies.merchant.secret(key), message, request.headers.get(HEADER, "")):
+        raise Failure(401, "Invalid HMAC signature")
+    wait_s = state.wait_s(g.merchant, state.settings.rate_per_s)
+    if wait_s:
+        raise Failure(429, "Too Many Attempts.", retry_after_s=wait_s)
+    parts["copies"] = copies
+
+
+API = Routes(BASE_PATH, _admit_connector)
 
 
 # One route for all: without key and signature the answer does not say which paths and methods there are.
 @API.route(ANY, "/<path:path>")
-def api(state: State, path: str) -> Response:
-    g.merchant, g.found, g.problems = None, Findings(), []
-    return _answer(state, path)
+def api(state: State, copies: Copies, path: str) -> Response:
+    head, _, rest = path.strip("/").partition("/")
+    if head == "hooks":
+        return _answer_hooks(state, copies, rest)
+    if head != "webhooks" or rest not in TOPICS.webhooks:
+        raise Failure(404, "Not found")
+    if request.method != "POST":
+        raise Failure(405, "Method not allowed")
+    g.found = receive(state, copies, rest, api_body(wrong_type=415, wrong_json=422))
+    return json_answer({"data": {"received": True}}, 202)
 
 
 @OF_ONE.route("POST", "/checkouts", is_locked=False)
@@ -86,8 +110,8 @@ class Rally(Vendor):
         with state.lock:
             return {"X-API-KEY": list(state.of_merchant(converted(organization_id, str)).merchant.api_keys)}
 
-    def reset(self, state: State, body: Json) -> Json:
-        self.begin(state, body)
+    def begin(self, state: State, first: Json) -> Json:
+        state.clear()
         return merchants(state)
 
     def plays(self, state: State) -> list[Play]:
@@ -95,19 +119,6 @@ class Rally(Vendor):
 
 
 VENDOR = Rally()
-
-
-def _answer(state: State, path: str) -> Response:
-    copies = _caller(state)
-    head, _, rest = path.strip("/").partition("/")
-    if head == "hooks":
-        return _answer_hooks(state, copies, rest)
-    if head != "webhooks" or rest not in TOPICS.webhooks:
-        raise Failure(404, "Not found")
-    if request.method != "POST":
-        raise Failure(405, "Method not allowed")
-    g.found = receive(state, copies, rest, api_body(wrong_type=415, wrong_json=422))
-    return json_answer({"data": {"received": True}}, 202)
 
 
 def _answer_hooks(state: State, copies: Copies, hook_id: str) -> Response:
@@ -123,19 +134,3 @@ def _answer_hooks(state: State, copies: Copies, hook_id: str) -> Response:
                 return Response(status=204)
             return json_answer({"data": hook})
     raise Failure(405, "Method not allowed")
-
-
-def _caller(state: State) -> Copies:
-    """Whose connector calls: first the key, then the signature, then its rate.  Raises `Failure` 401 or 429."""
-    key = request.headers.get("X-API-KEY", "")
-    copies = next((one for one in state.merchants.values() if key in one.merchant.api_keys), None)
-    if copies is None:
-        raise Failure(401, "Unauthenticated.")
-    g.merchant = copies.merchant.organization_id
-    message = signed_message(request.get_data(), request.query_string.decode("latin-1"))
-    if not is_signed(copies.merchant.secret(key), message, request.headers.get(HEADER, "")):
-        raise Failure(401, "Invalid HMAC signature")
-    wait_s = state.wait_s(g.merchant, state.settings.rate_per_s)
-    if wait_s:
-        raise Failure(429, "Too Many Attempts.", retry_after_s=wait_s)
-    return copies
