@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -18,25 +19,15 @@ decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _Kind = TypeVar("_Kind")
 
 
+@dataclass(eq=False)
 class Failure(Exception):
-    """A request that is refused: HTTP status, message, and the faults one by one in the vendor's own form.
+    """A request that is refused: HTTP status, message, and the faults one by one in the vendor's own form."""
 
-    With `retry_after_s` the answer has that header.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        errors: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
-        *,
-        retry_after_s: int = 0,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.errors = errors
-        self.retry_after_s = retry_after_s
+    status: int
+    message: str
+    errors: Sequence[str] | Mapping[str, Sequence[str]] | None = None
+    retry_after_s: int = field(default=0, kw_only=True)
+    """Other than 0: the answer has that header."""
 
 
 def existing(held: Mapping[str, _Kind], key: str, message: str = "Not found", *, status: int = 404) -> _Kind:

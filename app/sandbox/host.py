@@ -112,10 +112,6 @@ class Vendor:
     def after_call(self, state: Any) -> None:
         """Whatever follows any request, with the state's lock held: a webhook that is due, for instance."""
 
-    def fault_headers(self, state: Any, rule: Json) -> Mapping[str, list[str]]:
-        """Headers that a fault rule is for, taken from fields of the vendor's own, which leave `rule`."""
-        return {}
-
     def begin(self, state: Any, first: Json) -> Json:
         """Begins anew, with what is there at first, as the body of `POST /sandbox/reset` says; the answer to that.
 
@@ -145,12 +141,13 @@ class Vendor:
             state.faults.clear()
             return answer
 
-    def add_fault(self, state: State, rule: Json) -> None:
-        """A rule as `/sandbox/faults` takes it.  Raises `Failure` 400 naming what is wrong."""
-        stated = dict(rule)
-        headers = self.fault_headers(state, stated)
+    def add_fault(self, state: Any, rule: Json, *, headers: Mapping[str, list[str]] | None = None) -> None:
+        """A rule as `/sandbox/faults` takes it, for requests with these headers.
+
+        Raises `Failure` 400 naming what is wrong.
+        """
         try:
-            state.faults.add(stated, within=self.base_path, headers=headers)
+            state.faults.add(rule, within=self.base_path, headers=headers)
         except ValueError as fault:
             raise Failure(400, str(fault)) from None
 

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from app.sandbox.vendors.pipe17.app import BASE_PATH, VENDOR, serve_pipe17
-from app.sandbox.vendors.pipe17.samples import (
-    FOREIGN_INTEGRATION_ID,
-    INTEGRATION_ID,
-    INTEGRATION_KEY,
-    LEGACY_KEY,
-)
+from app.sandbox.vendors.pipe17.samples import FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS, ApiKey
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,10 +18,11 @@ REGISTER = "register/callback"
 
 
 class Hook(msgspec.Struct, frozen=True):
-    """The verb the contract names for a topic, and the shape of a good answer."""
+    """The verb the contract names for a topic, the shape of a good answer, and what the `:resourceId` is of."""
 
     method: str
     answer: str
+    about: Literal["cart", "order", ""] = ""
 
 
 class Topics(msgspec.Struct, frozen=True):

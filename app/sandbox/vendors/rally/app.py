@@ -16,6 +16,7 @@ from app.sandbox.routes import ANY, Routes
 from app.sandbox.vendors.rally import people
 from app.sandbox.vendors.rally.answers import TOPICS
 from app.sandbox.vendors.rally.checkout import run_checkout
+from app.sandbox.vendors.rally.findings import in_lines
 from app.sandbox.vendors.rally.people import ADMIN, OF_ONE, merchants
 from app.sandbox.vendors.rally.sessions import BUTTON, CHECKOUT
 from app.sandbox.vendors.rally.shop import FRONT, SHOP
@@ -84,9 +85,7 @@ class Rally(Vendor):
 
     def refusal(self, state: State, failure: Failure) -> Response:
         errors = failure.errors if isinstance(failure.errors, Mapping) else {}
-        g.problems = [failure.message]
-        for place, reasons in errors.items():
-            g.problems += [f"{place} {why}".lstrip() for why in reasons]
+        g.problems = [failure.message, *in_lines(errors)]
         shown = {"errors": failure.errors} if failure.status == 422 else {}
         return json_answer({"message": failure.message, **shown}, failure.status)
 
@@ -102,13 +101,13 @@ class Rally(Vendor):
             "warnings": g.found.warnings if "found" in g else [],
         }
 
-    def fault_headers(self, state: State, rule: Json) -> Mapping[str, list[str]]:
+    def add_fault(self, state: State, rule: Json, *, headers: Mapping[str, list[str]] | None = None) -> None:
         """`merchant`: the rule is for the connector of this one."""
-        organization_id = rule.pop("merchant", None)
-        if organization_id is None:
-            return {}
-        with state.lock:
-            return {"X-API-KEY": list(state.of_merchant(converted(organization_id, str)).merchant.api_keys)}
+        stated = dict(rule)
+        if (organization_id := stated.pop("merchant", None)) is not None:
+            with state.lock:
+                headers = {"X-API-KEY": list(state.of_merchant(converted(organization_id, str)).merchant.api_keys)}
+        super().add_fault(state, stated, headers=headers)
 
     def begin(self, state: State, first: Json) -> Json:
         state.clear()

@@ -12,6 +12,7 @@ import requests
 from app.sandbox import calls
 from app.sandbox.bodies import readable
 from app.sandbox.vendors.rally.answers import REGISTER, TOPICS, examine, examine_refusal
+from app.sandbox.vendors.rally.findings import in_lines
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, sign, signed_message
 from app.sandbox.vendors.rally.state import Copies, Merchant, State
 from app.sandbox.vendors.rally.step_requests import Call
@@ -126,6 +127,6 @@ def _judge(merchant: Merchant, call: Call, step: Step, reply: requests.Response)
         found = examine_refusal(step.status, step.answer)
         step.outcome = "refused"
     step.warnings += found.warnings
-    step.add_problems(*found.problem_lines())
+    step.add_problems(*in_lines(found.problems))
     if step.outcome == "refused":
         step.error = f"{step.status} {step.answer['error_code']}: {step.answer['error']}"

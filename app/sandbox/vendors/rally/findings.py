@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.sandbox.bodies import Failure
@@ -24,14 +25,15 @@ class Findings:
     def warn(self, place: str, why: str) -> None:
         self.warnings.append(f"{place} {why}".lstrip())
 
-    def problem_lines(self) -> list[str]:
-        """One line per problem."""
-        return [f"{place} {why}".lstrip() for place, reasons in self.problems.items() for why in reasons]
-
     def raise_problems(self) -> None:
         """Raises `Failure` 422 for a request that has any."""
         if self.problems:
             raise Failure(422, "The given data was invalid.", self.problems)
+
+
+def in_lines(problems: Mapping[str, Sequence[str]]) -> list[str]:
+    """One line per problem."""
+    return [f"{place} {why}".lstrip() for place, reasons in problems.items() for why in reasons]
 
 
 def look_at(shape: str, value: object) -> Findings:

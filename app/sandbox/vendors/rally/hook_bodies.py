@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.sandbox.bodies import Failure, Json, amount, encode, existing
+from app.sandbox.vendors.rally.answers import TOPICS
 from app.sandbox.vendors.rally.state import SAMPLES, Copies, State
 from app.sandbox.vendors.rally.step_requests import Call, StepRequest
 
@@ -16,11 +17,12 @@ def make_call(state: State, copies: Copies, topic: str, requested: StepRequest) 
     if requested.key and requested.key not in copies.merchant.api_keys:
         raise Failure(400, "key is none of the merchant's api_keys")
     call = Call(topic, requested)
-    if topic in ("cart/fetch", "cart/update", "cart/add", "cart/remove", "order/create"):
-        call.resource_id = _newest(copies.carts, requested.cart, "cart")
-    elif topic in ("order/update", "order/fetch"):
-        call.resource_id = _newest(copies.orders, requested.order, "order")
-    elif topic == "orders/list":
+    match TOPICS.hooks[topic].about:
+        case "cart":
+            call.resource_id = _newest(copies.carts, requested.cart, "cart")
+        case "order":
+            call.resource_id = _newest(copies.orders, requested.order, "order")
+    if topic == "orders/list":
         page = {"per_page": requested.per_page, "current_page": requested.current_page}
         call.query = {name: number for name, number in page.items() if number is not None}
     if requested.raw is not None:

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from app.sandbox.vendors.retailops.caller import CallbackReply, RetailOps, shipment, unshipped
-from app.sandbox.vendors.retailops.certifier import (
-    API_KEY,
-    VENDOR,
-    Certifier,
-    serve_certifier,
-)
+from app.sandbox.vendors.retailops.certifier import API_KEY, VENDOR, Certifier, serve_certifier
 
 __all__ = [
     "API_KEY",
