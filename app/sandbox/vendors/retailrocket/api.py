@@ -9,7 +9,7 @@ import time
 from flask import request
 
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.routes import Routes
+from app.sandbox.routes import Admission, Routes
 from app.sandbox.vendors.retailrocket import products, uploads
 from app.sandbox.vendors.retailrocket.checks import checked
 from app.sandbox.vendors.retailrocket.state import KEYS, State
@@ -20,28 +20,22 @@ _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _VALID_TILL = re.compile(r"\d{14}")
 
 
-def _admit(state: State, partner: str, key: str | None = None) -> None:
-    """Refuses a store that is not known or may not call, and a key that is not the store's."""
-    if key is not None and not hmac.compare_digest(KEYS.get(partner, "").encode(), key.encode()):
-        raise Failure(401, "this key is not the store's")
-    if partner not in KEYS:
-        raise Failure(401, "no such store")
-    if partner in state.settings.blocked:
-        raise Failure(403, "the store is blocked")
-    if state.wait_s(partner, state.settings.rate_limit_rps):
-        raise Failure(429, "too many requests", retry_after_s=state.settings.retry_after_s)
+def _of_store(key_name: str = "") -> Admission:
+    """Admits a known store that may call, and with a `key_name` only whoever sends its key in that parameter."""
 
+    def admit(state: State, parts: Json) -> None:
+        partner = parts.pop("partner", None) or request.args.get("partnerId", "")
+        sent = request.args.get(key_name, "")
+        if key_name and not hmac.compare_digest(KEYS.get(partner, "").encode(), sent.encode()):
+            raise Failure(401, "this key is not the store's")
+        if partner not in KEYS:
+            raise Failure(401, "no such store")
+        if partner in state.settings.blocked:
+            raise Failure(403, "the store is blocked")
+        if state.wait_s(partner, state.settings.rate_limit_rps):
+            raise Failure(429, "too many requests", retry_after_s=state.settings.retry_after_s)
 
-def _by_key(state: State, parts: Json) -> None:
-    _admit(state, request.args.get("partnerId", ""), request.args.get("apiKey", ""))
-
-
-def _by_store(state: State, parts: Json) -> None:
-    _admit(state, parts.pop("partner"))
-
-
-def _by_store_and_key(state: State, parts: Json) -> None:
-    _admit(state, parts.pop("partner"), request.args.get("apikey", ""))
+    return admit
 
 
 def _signed(state: State, parts: Json) -> None:
@@ -54,12 +48,12 @@ def _signed(state: State, parts: Json) -> None:
         raise Failure(400, "the signature is wrong")
 
 
-EVENTS = Routes(TRACKING_PATH, _by_key)
-BROWSER = Routes("/tracking/1.0", _by_store)
-PRODUCTS = Routes(f"{CDN_PATH}/1.0/partner/<partner>", _by_store, _signed)
-ITEMS = Routes(f"{API_PATH}/1.0/partner/<partner>", _by_store)
-UPLOADS = Routes(f"{API_PATH}/2.0/partner/<partner>", _by_store_and_key)
-RECOMMENDATIONS = Routes("/externalapi/api/3.0", _by_key)
+EVENTS = Routes(TRACKING_PATH, _of_store("apiKey"))
+BROWSER = Routes("/tracking/1.0", _of_store())
+PRODUCTS = Routes(f"{CDN_PATH}/1.0/partner/<partner>", _of_store(), _signed)
+ITEMS = Routes(f"{API_PATH}/1.0/partner/<partner>", _of_store())
+UPLOADS = Routes(f"{API_PATH}/2.0/partner/<partner>", _of_store("apikey"))
+RECOMMENDATIONS = Routes("/externalapi/api/3.0", _of_store("apiKey"))
 
 ROUTES = (EVENTS, BROWSER, PRODUCTS, ITEMS, UPLOADS, RECOMMENDATIONS)
 

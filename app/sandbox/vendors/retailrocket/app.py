@@ -18,14 +18,14 @@ import requests
 
 from app.sandbox.bodies import Failure, Json, api_body, object_body
 from app.sandbox.calls import call
-from app.sandbox.host import Account, Options, Vendor
+from app.sandbox.host import Options, Vendor
 from app.sandbox.page import Field, Play, Result
 from app.sandbox.routes import Routes
 from app.sandbox.server import RunningServer
 from app.sandbox.vendors.retailrocket import api
 from app.sandbox.vendors.retailrocket.checks import checked
 from app.sandbox.vendors.retailrocket.poller import poll
-from app.sandbox.vendors.retailrocket.state import API_KEY, PARTNER_ID, SECOND_API_KEY, SECOND_PARTNER_ID, State
+from app.sandbox.vendors.retailrocket.state import SAMPLES, State
 
 POLL_EVERY_S = 15.0
 """How often `channel sandbox` fetches the feed; the vendor pauses 15 minutes to 2 hours."""
@@ -66,10 +66,7 @@ class RetailRocket(Vendor):
 
     title = "Retail Rocket"
     port_offset = 3
-    accounts = (
-        Account(API_KEY, PARTNER_ID, "api_key and partner_id of a store"),
-        Account(SECOND_API_KEY, SECOND_PARTNER_ID, "those of another store"),
-    )
+    accounts = SAMPLES.stores
     remembers = State
     routes = (*api.ROUTES, PEOPLE)
 

@@ -9,22 +9,7 @@ import msgspec
 
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.retailrocket.checks import LARGEST_ID, checked
-from app.sandbox.vendors.retailrocket.state import State
-
-_ITEM = {
-    "ItemId": "id",
-    "Name": "name",
-    "Price": "price",
-    "Url": "url",
-    "PictureUrl": "pictureUrl",
-    "Vendor": "vendor",
-    "Description": "description",
-    "CategoryNames": "categories",
-    "Params": "params",
-    "IsAvailable": "isAvailable",
-    "GroupId": "groupId",
-}
-"""Fields of the read-back form by what they are named here."""
+from app.sandbox.vendors.retailrocket.state import SAMPLES, State
 
 
 def take(state: State, kind: str, number: int, query: Mapping[str, str], body: Json) -> None:
@@ -76,7 +61,7 @@ def content_hash(body: str) -> int:
 
 def item(product: Json) -> Json:
     """The read-back form (contract 3, Item)."""
-    fields = {name: product[own] for name, own in _ITEM.items()}
+    fields = {name: product[own] for name, own in SAMPLES.item.items()}
     return {**fields, "OldPrice": product["oldPrice"] or 0, "Modification": [], "Regions": product["stocks"] or None}
 
 

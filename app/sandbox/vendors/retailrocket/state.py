@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
 from app.sandbox import state as host_state
 from app.sandbox.bodies import Json
+from app.sandbox.host import Account
 
+
+class Samples(msgspec.Struct, frozen=True):
+    """The stores of the sandbox, and the fields of an item that is read back."""
+
+    stores: tuple[Account, ...]
+    item: dict[str, str]
+
+
+SAMPLES = msgspec.json.decode(Path(__file__).with_name("samples.json").read_bytes(), type=Samples)
 # Public values: they open nothing but a sandbox on loopback.
-PARTNER_ID = "5a4db0c25a4db0c25a4db0c2"
-API_KEY = "4e7a114e7a114e7a114e7a11"
-SECOND_PARTNER_ID = "5a4db0c35a4db0c35a4db0c3"
-SECOND_API_KEY = "4e7a124e7a124e7a124e7a12"
-
+API_KEY, SECOND_API_KEY = (store.key for store in SAMPLES.stores)
+PARTNER_ID, SECOND_PARTNER_ID = (str(store.integration_id) for store in SAMPLES.stores)
 KEYS = {PARTNER_ID: API_KEY, SECOND_PARTNER_ID: SECOND_API_KEY}
 """The key of each store."""
 
