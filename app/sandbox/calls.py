@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import requests
 
+from app.transport import straight
+
 
 def call(
     method: str, url: str, *, patience_s: float, data: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -14,6 +16,4 @@ def call(
 
     Raises `requests.RequestException` where there is none within `patience_s` of silence.
     """
-    with requests.Session() as session:
-        session.trust_env = False
-        return session.request(method, url, data=data, headers=headers, timeout=patience_s, allow_redirects=False)
+    return straight.request(method, url, data=data, headers=headers, timeout=patience_s, allow_redirects=False)
