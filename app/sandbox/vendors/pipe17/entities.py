@@ -39,6 +39,10 @@ class Entity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_deletable: bool = False
     is_late: bool = False
     """Whether a created object may appear in reads only some time after its creation was answered."""
+    owners: tuple[str, ...] = ()
+    """Fields that name the integration an object belongs to, whose key sees it; without any every key does."""
+    is_org_wide: bool = False
+    """Whether every key sees it all the same while `org_wide_access` is on."""
     own_number: str = ""
     """The field with the client's number, which names one object of each client for ever."""
     references: dict[str, str] = {}

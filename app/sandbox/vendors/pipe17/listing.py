@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,8 +15,6 @@ Query = Mapping[str, list[str]]
 _STAMPS = ("createdAt", "updatedAt", "orgKey")
 _WINDOWS = {"since": "createdAt", "until": "createdAt", "updatedSince": "updatedAt", "updatedUntil": "updatedAt"}
 _COMMON = frozenset({"count", "skip", "keys", "order", "pagination", "deleted", *_WINDOWS})
-_ROUTED = ("shipments", "fulfillments", "locations")
-"""Of these a key without org-wide access sees those of its own integration."""
 DEFAULT_COUNT = 100
 MAX_COUNT = 500
 
@@ -69,14 +68,9 @@ def find_one(state: State, entity: Entity, caller: ApiKey, identifier: str) -> J
 def _sight(state: State, entity: Entity, caller: ApiKey) -> Callable[[Json], bool]:
     """Which objects this key sees: created long enough ago to have become visible, and not another's."""
     now, own = state.clock().timestamp(), caller.integration
-    owners: tuple[str, ...] = ()
-    if entity.path == "integrations":
-        owners = ("integrationId",)
-    elif entity.path in _ROUTED and not state.settings.org_wide_access:
-        owners = ("fulfillmentIntegrationId", "integration")
-    if own is None or not owners:
-        return lambda row: bool(row.get("_visibleAt", 0) <= now)
-    return lambda row: row.get("_visibleAt", 0) <= now and any(row.get(owner) == own for owner in owners)
+    sees_all = own is None or (entity.is_org_wide and state.settings.org_wide_access)
+    owners = () if sees_all else entity.owners
+    return lambda row: row.get("_visibleAt", 0) <= now and (not owners or any(row.get(name) == own for name in owners))
 
 
 def shown(row: Json, entity: Entity, keys: str) -> Json:
@@ -124,13 +118,8 @@ def _filter(kind: FilterKind, name: str, query: Query) -> Callable[[Json], bool]
             expected = _boolean(query, name)
             return lambda row: bool(row.get(field, False)) == expected
     bound: Any = query[name][0].split(",")[0] if field == "sku" else _integer(query, name, 0)
-    match kind:
-        case "integer":
-            return lambda row: bool(row.get(field) == bound)
-        case "above":
-            return lambda row: bool(row[field] > bound)
-        case "below":
-            return lambda row: bool(row[field] < bound)
+    compare = {"integer": operator.eq, "above": operator.gt, "below": operator.lt}[kind]
+    return lambda row: bool(compare(row[field], bound))
 
 
 def _window(field: str, name: str, value: str) -> Callable[[Json], bool]:
