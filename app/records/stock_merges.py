@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -43,22 +43,22 @@ def _merge_in_sqlite(
     connection: Connection, pushes: Sequence[Mapping[str, bytes]], given: dict[str, Any], restated: str
 ) -> None:
     if len(pushes) == 1:
-        given["rows"] = _listed((sku, level.decode()) for sku, level in pushes[0].items())
+        given["rows"] = _json({sku: level.decode() for sku, level in pushes[0].items()})
         connection.exec_driver_sql(_upsert(restated), given)
         return
     folded = _folded(pushes)
-    given["rows"] = _listed(
+    given["rows"] = _json([
         (sku, row.level.decode(), row.first_level.decode(), row.seq, row.first_seq, row.turned_seq or None,
          row.changed_seq)
         for sku, row in folded.items()
-    )  # fmt: skip
+    ])  # fmt: skip
     update, insert = _update_then_insert(restated)
     if connection.exec_driver_sql(update, given).rowcount < len(folded):
         connection.exec_driver_sql(insert, given)
 
 
-def _listed(rows: Iterable[Sequence[Any]]) -> str:
-    return msgspec.json.encode(list(rows)).decode()
+def _json(rows: object) -> str:
+    return msgspec.json.encode(rows).decode()
 
 
 def _rows(levels: Mapping[str, bytes]) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def _upsert(restated: str) -> str:
     change, which = _change(restated, _ALONE, ":before")
     return f"""
         insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
-        select :channel, :gateway, value ->> 0, cast(value ->> 1 as blob), counter.seq, :now, counter.seq
+        select :channel, :gateway, key, cast(value as blob), counter.seq, :now, counter.seq
         from sync_states as counter, json_each(:rows) where counter.channel = :channel and counter.gateway = :gateway
         on conflict (channel, gateway, sku) do update set {change} where {which}
     """
