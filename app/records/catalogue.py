@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 
 import msgspec
-from sqlalchemy import Connection, Row, select, text
+from sqlalchemy import ClauseElement, Connection, Row, bindparam, select, text
 
 from app.domain.catalogue import Item, Product, of_group
 from app.records.database import Database
-from app.records.statements import MANY, chunked, upsert
+from app.records.statements import MANY, Prepared, among, chunked, texts, upsert
 from app.records.tables.catalogue import HAS_TITLE, catalogue, categories, sku_numbers
 from app.records.tables.stock import HAS_BLANKS
 
@@ -90,17 +90,38 @@ def of_skus(connection: Connection, channel: str, skus: Collection[str]) -> dict
 
 def known_skus(connection: Connection, channel: str, skus: Collection[str]) -> set[str]:
     """Those of these SKUs that stand in the catalogue."""
-    found: set[str] = set()
-    for some in chunked(sorted(skus)):
-        named = select(catalogue.c.sku).where(catalogue.c.channel == channel, catalogue.c.sku.in_(some))
-        found |= set(connection.execute(named).scalars())
-    return found
+    return set(_KNOWN.execute(connection, {"of_channel": channel, "skus": skus}).scalars()) if skus else set()
+
+
+_OF_CHANNEL = catalogue.c.channel == bindparam("of_channel")
+_KNOWN = Prepared(select(catalogue.c.sku).where(_OF_CHANNEL, among(catalogue.c.sku, "skus")))
+
+
+def unknown_skus(connection: Connection, channel: str, skus: Collection[str]) -> set[str]:
+    """Those of these SKUs that do not stand in the catalogue."""
+    listed = _UNKNOWN.execute(connection, {"of_channel": channel, "skus": skus}).scalar_one()
+    return set(msgspec.json.decode(listed, type=list[str]))
+
+
+def _unknown(dialect: str) -> ClauseElement:
+    """One JSON list, not a row for each: on SQLite other threads may run between two rows of a result."""
+    listed, rows = {
+        "sqlite": ("json_group_array(value)", "json_each(:skus)"),
+        "postgresql": ("coalesce(json_agg(value), '[]')::text", "unnest(:skus) as value"),
+    }[dialect]
+    known = "select 1 from catalogue where channel = :of_channel and sku = value"
+    return text(f"select {listed} from {rows} where not exists ({known})").bindparams(texts("skus"))
+
+
+_UNKNOWN = Prepared(_unknown)
 
 
 def blanked_skus(connection: Connection, channel: str) -> list[str]:
     """SKUs of the catalogue that have a blank at an end, which some of RetailOps' systems drop."""
-    blanked = select(catalogue.c.sku).where(catalogue.c.channel == channel, text(HAS_BLANKS))
-    return list(connection.execute(blanked).scalars())
+    return list(_BLANKED.execute(connection, {"of_channel": channel}).scalars())
+
+
+_BLANKED = Prepared(select(catalogue.c.sku).where(_OF_CHANNEL, text(HAS_BLANKS)))
 
 
 def of_keys(connection: Connection, channel: str, keys: Collection[str]) -> dict[str, Product]:

@@ -102,7 +102,7 @@ def have_blanks(connection: Connection, channel: str, skus: Collection[str]) -> 
     follow what is written.
     """
     is_read = connection.dialect.name == "sqlite" or channel in _LOOKED_AT
-    return any(map(_has_blank, skus)) or (is_read and bool(_blanked(connection, channel)))
+    return any(sku != sku.strip() for sku in skus) or (is_read and bool(_blanked(connection, channel)))
 
 
 def demand_no_blanks(connection: Connection, channel: str) -> None:
@@ -119,15 +119,11 @@ def _blanked(connection: Connection, channel: str) -> set[str]:
     return found
 
 
-def _has_blank(sku: str) -> bool:
-    return sku[:1].isspace() or sku[-1:].isspace()
-
-
 def same_but_for_blanks(connection: Connection, channel: str, skus: Collection[str]) -> dict[str, str]:
     """By each of these SKUs that has no level, the one SKU with a level that it is but for blanks at its ends (R32)."""
     blanked = _blanked(connection, channel)
     forms = {sku.strip() for sku in blanked}
-    close = {sku for sku in skus if _has_blank(sku) or sku in forms}
+    close = {sku for sku in skus if sku != sku.strip() or sku in forms}
     if not close:
         return {}
     known: set[str] = set(blanked)

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from app.domain import stock_levels
 from app.domain.stock import StockLevel
-from app.records.statements import chunked, upsert
+from app.records.statements import Prepared, among, chunked, upsert
+from app.records.tables.columns import Moment
 from app.records.tables.stock import stock
 from app.records.tables.storefront import reservations
 
@@ -75,19 +76,19 @@ def settle(connection: Connection, channel: str, skus: Collection[str], now: dat
 
     Returns the SKUs of which units were freed.
     """
-    freed: set[str] = set()
-    for some in chunked(sorted(set(skus))):
-        gone = connection.execute(
-            delete(reservations)
-            .where(
-                reservations.c.channel == channel,
-                reservations.c.sku.in_(some),
-                reservations.c.acknowledged_at < now - timedelta(seconds=grace_s),
-            )
-            .returning(reservations.c.sku)
-        )
-        freed |= set(gone.scalars())
-    return sorted(freed)
+    given = {"of_channel": channel, "skus": skus, "before": now - timedelta(seconds=grace_s)}
+    return sorted(set(_SETTLE.execute(connection, given).scalars()))
+
+
+_SETTLE = Prepared(
+    delete(reservations)
+    .where(
+        reservations.c.channel == bindparam("of_channel"),
+        among(reservations.c.sku, "skus"),
+        reservations.c.acknowledged_at < bindparam("before", type_=Moment),
+    )
+    .returning(reservations.c.sku)
+)
 
 
 def reserved_units(connection: Connection, channel: str, skus: Collection[str]) -> dict[str, int]:

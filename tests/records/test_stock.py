@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from app.domain.orders import HeldBack
 from app.domain.stock import StockDetail, StockLevel, StockSent
-from app.records import held_orders, pulls, stock, stock_batches, stock_sync
+from app.records import catalogue, held_orders, pulls, stock, stock_batches, stock_sync
 from app.records.database import Database
 from app.records.tables.stock import stock as stock_table
 from app.records.tables.stock import sync_states
@@ -253,11 +253,24 @@ def test_p27_p33_a_figure_that_came_back_within_a_group_has_changed(database: Da
     assert batch and [(change.sku, change.level.quantity_available) for change in batch.changes] == [("A", 1)]
 
 
+ODD = {'a"b', "c\\d", "{e,f}", "NULL", "", " g ", "h\ni", "ü√", "'", '\\"'}
+"""Keys that a list in a parameter could spoil."""
+
+
+def test_p27_skus_of_any_characters_are_kept_and_looked_for_as_they_are(database: Database) -> None:
+    pushes = [{sku: level(quantity) for quantity, sku in enumerate(sorted(ODD), first)} for first in (1, 2)]
+    with database.write() as connection:
+        assert catalogue.unknown_skus(connection, STREAM[0], ODD) == ODD
+        for push in pushes:
+            stock.accept(connection, *STREAM, push)
+            kept = stock.levels_of(connection, *STREAM, ODD)
+            assert {sku: msgspec.json.encode(found) for sku, found in kept.items()} == push
+
+
 def test_p27_keys_of_any_characters_are_found_as_one_parameter(database: Database) -> None:
-    odd = {'a"b', "c\\d", "{e,f}", "NULL", "", " g ", "h\ni", "ü√", "'", '\\"'}
-    with database.write(serial=odd) as connection:
-        held_orders.hold(connection, "first", [HeldBack(refnum, "") for refnum in odd], START)
-        assert pulls.kept(connection, "first", odd).held_back == odd
-        held_orders.let_go(connection, "first", odd - {"NULL"})
-        assert pulls.kept(connection, "first", odd).held_back == {"NULL"}
+    with database.write(serial=ODD) as connection:
+        held_orders.hold(connection, "first", [HeldBack(refnum, "") for refnum in ODD], START)
+        assert pulls.kept(connection, "first", ODD).held_back == ODD
+        held_orders.let_go(connection, "first", ODD - {"NULL"})
+        assert pulls.kept(connection, "first", ODD).held_back == {"NULL"}
         assert pulls.kept(connection, "first", ()).held_back == set()

@@ -211,7 +211,7 @@ def _write(connection: Connection, pushes: Sequence[_Push]) -> None:
             restate_after_s=_restate_after_s(sink, request.channel),
             disagreements=[push.disagreement for push in pushes if push.disagreement and at == 0],
         )
-    reservations.stated(connection, request, {sku for push in pushes for sku in push.by_sku})
+    reservations.stated(connection, request, [sku for push in pushes for sku in push.by_sku])
 
 
 def _unknown(connection: Connection, channel: str, pushes: Sequence[dict[str, bytes]]) -> list[list[str]]:
@@ -219,10 +219,10 @@ def _unknown(connection: Connection, channel: str, pushes: Sequence[dict[str, by
 
     One that is a single SKU of it but for blanks at the ends, which some of RetailOps' systems drop, goes by that one.
     """
-    known = catalogue.known_skus(connection, channel, {sku for by_sku in pushes for sku in by_sku})
-    unknown = [[sku for sku in by_sku if sku not in known] for by_sku in pushes]
-    if not any(unknown):
-        return unknown
+    absent = catalogue.unknown_skus(connection, channel, [sku for by_sku in pushes for sku in by_sku])
+    if not absent:
+        return [[] for _ in pushes]
+    unknown = [[sku for sku in by_sku if sku in absent] for by_sku in pushes]
     alike: dict[str, list[str]] = {}
     trimmed = {sku.strip() for skus in unknown for sku in skus if sku != sku.strip()}
     for sku in (*catalogue.known_skus(connection, channel, trimmed), *catalogue.blanked_skus(connection, channel)):
