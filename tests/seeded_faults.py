@@ -3131,7 +3131,10 @@ FAULTS = (
         "app/records/group_commit.py",
         "if write.thread.is_asleep), None)",
         "), None)",
-        ("tests/records/test_group_commit.py",),
+        (
+            "tests/records/test_group_commit.py"
+            "::test_p22_a_group_ends_while_a_thread_of_which_a_write_waits_begins_another[sqlite]",
+        ),
     ),
     Fault(
         "let-a-write-fail-for-another-of-its-group",
