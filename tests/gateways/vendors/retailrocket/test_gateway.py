@@ -675,8 +675,8 @@ def test_p26_a_push_of_goods_and_one_of_stock_never_wait_for_each_other(
         assert "events" in answer.result(10)
 
 
-def _timed(shop: Shop, times: int, prefix: str) -> list[float]:
-    taken = []
+def _timed(shop: Shop, times: int, prefix: str) -> Iterator[float]:
+    """The seconds that three callbacks about one order take, order by order."""
     for number in range(times):
         shop.till.sell(f"{prefix}-{number}")
     orders = {item["channel_order_refnum"]: item for item in shop.caller.pull()}
@@ -686,8 +686,7 @@ def _timed(shop: Shop, times: int, prefix: str) -> list[float]:
         shop.caller.acknowledge(refnum)
         shop.caller.ship(orders[refnum], 500 + number)
         shop.stock(MUG=number % 2, TEA=1)
-        taken.append(time.perf_counter() - began)
-    return taken
+        yield time.perf_counter() - began
 
 
 def test_p16_a_hanging_retail_rocket_fails_no_callback_and_adds_nothing_to_one(
@@ -700,8 +699,10 @@ def test_p16_a_hanging_retail_rocket_fails_no_callback_and_adds_nothing_to_one(
     without: list[float] = []
     ill: list[float] = []
     for series in range(6):  # in turn, because other work on the machine comes and goes
-        without += _timed(alone, 6, f"ALONE-{series}")
-        ill += _timed(observed, 6, f"ILL-{series}")
+        both = zip(_timed(alone, 6, f"ALONE-{series}"), _timed(observed, 6, f"ILL-{series}"), strict=True)
+        for without_s, ill_s in both:
+            without.append(without_s)
+            ill.append(ill_s)
     with capsys.disabled():
         print(f"\nthree callbacks without Retail Rocket {statistics.median(without) * 1e3:.1f} ms, while it hangs "
               f"{statistics.median(ill) * 1e3:.1f} ms")  # fmt: skip
