@@ -104,13 +104,17 @@ def unknown_skus(connection: Connection, channel: str, skus: Collection[str]) ->
 
 
 def _unknown(dialect: str) -> ClauseElement:
-    """One JSON list, not a row for each: on SQLite other threads may run between two rows of a result."""
-    listed, rows = {
-        "sqlite": ("json_group_array(value)", "json_each(:skus)"),
-        "postgresql": ("coalesce(json_agg(value), '[]')::text", "unnest(:skus) as value"),
+    """One JSON list, not a row for each: on SQLite other threads may run between two rows of a result.
+
+    PostgreSQL would look through the whole catalogue for each SKU (`not exists`) where it does not know its size yet.
+    """
+    known = "select sku from catalogue where channel = :of_channel and sku"
+    query = {
+        "sqlite": f"json_group_array(value) from json_each(:skus) where not exists ({known} = value)",
+        "postgresql": "coalesce(json_agg(value), '[]')::text "
+        f"from (select unnest(:skus) as value except {known} = any(:skus)) as unknown",
     }[dialect]
-    known = "select 1 from catalogue where channel = :of_channel and sku = value"
-    return text(f"select {listed} from {rows} where not exists ({known})").bindparams(texts("skus"))
+    return text(f"select {query}").bindparams(texts("skus"))
 
 
 _UNKNOWN = Prepared(_unknown)
