@@ -22,7 +22,7 @@ vendor_writes: ContextVar[int] = ContextVar("vendor_writes", default=0)
 business verb learns by it whether the vendor may have done anything."""
 
 commit_s: ContextVar[float] = ContextVar("commit_s", default=0.0)
-"""How long the transaction took that the request shared with others, once its turn had come; 0 where there was none."""
+"""How long the transaction took that the request shared, with what it waited for itself; 0 where it shared none."""
 
 meanwhile: ContextVar[Callable[[], None]] = ContextVar("meanwhile", default=lambda: None)
 """Called by a request before it waits for a commit that it shares with others: its thread may begin some of them."""

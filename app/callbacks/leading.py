@@ -14,7 +14,7 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Final
 
@@ -160,7 +160,7 @@ class Leading:
         logs.request_id.set("")
 
     def _begin_others(self, leader: _Leader) -> None:
-        """While a request is about to wait for a commit: begin the next one that does, which begins the next itself.
+        """While a request is about to wait for a commit: begin the next one of its kind, which begins the next itself.
 
         Back when those are answered, for the last one to wait has committed for all; one that does not wait, such as
         one that is refused, is answered at once.
@@ -170,21 +170,28 @@ class Leading:
         for _ in range(MOST_TURNS):
             if leader.inner >= MOST_INNER or leader.commits > commits or self._leader is not leader:
                 break
-            begun = self._threads.take_short()
-            if begun is None:
-                if not self._turn(leader):
-                    break
-                continue
-            leader.kind = begun[1].kind
-            leader.inner += 1
-            copy_context().run(self._threads.do_short, begun)
-            leader.inner -= 1
-        leader.kind = kind
+            begun = self._threads.take_short(lambda job: job.kind == kind)
+            if begun is not None:
+                leader.inner += 1
+                leader.since_s = time.monotonic()
+                copy_context().run(self._threads.do_short, begun)
+                leader.inner -= 1
+                if self._leader is not leader:
+                    self._loop.wake()  # whoever follows has to see what this one has left to it
+            elif self._threads.short or not self._turn(leader):  # one of another kind is next, or nothing has come
+                break
 
     def _turn(self, leader: _Leader) -> bool:
-        """Take what has come since the last turn, such as a connection, the first half of most requests."""
-        with self._turning:
-            return self._leader is leader and self._loop.turn(0.0)
+        """Take what has come since the last turn, such as a connection, the first half of most requests.
+
+        False where nothing has come, or another thread runs the loop by now, which it may do for long.
+        """
+        if not self._turning.acquire(blocking=False):
+            return False
+        try:
+            return self._leader is leader and Context().run(self._loop.turn, 0.0)
+        finally:
+            self._turning.release()
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):  # a full pipe wakes as well

@@ -51,7 +51,7 @@ class ShortRequests:
         """A request of this kind was answered in so long, with so much CPU of its thread.
 
         `commit_s`: how long the commit took that it shared, 0 where it shared none.  What such a request waited for
-        besides, the commits of others, is not waited for by the thread of the loop.
+        besides says how many others there were, and not how long it takes where one thread does them together.
         """
         earned = self._earned.get(kind, 0)
         waited_s = elapsed_s - cpu_s

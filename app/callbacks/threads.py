@@ -77,10 +77,11 @@ class Threads:
         """How many jobs are to be done by the thread of the loop."""
         return len(self._short)
 
-    def take_short(self) -> _Begun | None:
-        """One of them, for `do_short`; those whose kind has proved long meanwhile get threads of their own."""
+    def take_short(self, fits: Callable[[Any], bool] = lambda job: True) -> _Begun | None:
+        """The next of them, for `do_short`, if it fits; those whose kind has proved long meanwhile get threads of their
+        own."""
         with self._lock:
-            while self._short:
+            while self._short and fits(self._short[0][1]):
                 begun = self._short.popleft()
                 if self._is_short(begun[1]):
                     return begun

@@ -36,6 +36,9 @@ LONGEST_S: Final = 0.02
 LATE_S: Final = 1.0
 """How much longer than its own time a write is waited for that is under way already."""
 
+PATIENT_S: Final = 8.0
+"""How much time a write must have left for its thread to begin others: a transaction may last for 7 s."""
+
 Item = TypeVar("Item")
 T = TypeVar("T")
 Work = Callable[[Connection, Sequence[Item]], Sequence[T]]
@@ -48,17 +51,17 @@ _LEADS, _IS_KEPT, _IS_APART = range(3)
 class _Thread:
     """A thread of which writes wait, several where it has begun other requests meanwhile."""
 
-    __slots__ = ("come", "commits", "ident", "is_asleep", "leads")
+    __slots__ = ("come", "commits", "give_up_at", "ident", "is_asleep")
 
-    def __init__(self, commits: GroupCommit) -> None:
+    def __init__(self, commits: GroupCommit, give_up_at: float) -> None:
         self.commits = commits
+        self.give_up_at = give_up_at
+        """When its first write has waited for long enough: those that it has begun meanwhile keep it no longer."""
         self.ident = threading.get_ident()
         self.come = threading.Lock()
         """Released to wake it."""
         self.come.acquire()
         self.is_asleep = False
-        self.leads = False
-        """Whether it is to lead the next group, with the last of its writes."""
 
 
 _begun_by: ContextVar[_Thread | None] = ContextVar("begun_by", default=None)
@@ -68,7 +71,7 @@ _begun_by: ContextVar[_Thread | None] = ContextVar("begun_by", default=None)
 class _Write(Generic[Item, T]):
     """One item."""
 
-    __slots__ = ("become", "item", "result", "rows", "thread", "took_s", "work")
+    __slots__ = ("become", "item", "leads", "result", "rows", "thread", "took_s", "work")
     result: T
 
     def __init__(self, work: Work[Item, T], item: Item, rows: int, thread: _Thread) -> None:
@@ -77,6 +80,8 @@ class _Write(Generic[Item, T]):
         self.rows = rows
         self.thread = thread
         self.become: int | None = None
+        self.leads = False
+        """Whether its thread leads the next group or this one, whatever becomes of those before."""
         self.took_s = math.inf
         """How long its transaction took."""
 
@@ -108,16 +113,14 @@ class GroupCommit:
         caller.commit_s.set(math.inf)
         outer = _begun_by.get()
         is_inner = outer is not None and outer.ident == threading.get_ident()
-        thread = outer if outer is not None and is_inner else _Thread(self)
+        thread = outer if outer is not None and is_inner else _Thread(self, give_up_at)
+        thread.give_up_at = give_up_at = min(give_up_at, thread.give_up_at)
         if thread.commits is self:
             write = _Write(work, item, rows, thread)
             with self._lock:
                 self._waiting.append(write)
-            token = _begun_by.set(thread)
-            try:
-                caller.meanwhile.get()()
-            finally:
-                _begun_by.reset(token)
+            if wait_s >= PATIENT_S:
+                self._begin_others(write)
             become = self._await(write, give_up_at)
             left_s = max(give_up_at - time.monotonic(), 0.0)
             if become == _IS_KEPT or (become == _LEADS and self._lead(write, left_s)):
@@ -132,8 +135,25 @@ class GroupCommit:
 
     @property
     def waiting(self) -> int:
-        """How many writes wait for the next group."""
-        return len(self._waiting)
+        """How many writes wait for whoever leads the next group."""
+        with self._lock:
+            return sum(not write.leads for write in self._waiting)
+
+    def _begin_others(self, write: _Write[Any, Any]) -> None:
+        """Let the thread of this write begin others before it waits."""
+        token = _begun_by.set(write.thread)
+        try:
+            caller.meanwhile.get()()
+        except BaseException:
+            with self._lock:
+                self._withdraw(write)
+            raise
+        finally:
+            _begun_by.reset(token)
+
+    def _withdraw(self, write: _Write[Any, Any]) -> None:
+        if write in self._waiting:
+            self._waiting.remove(write)
 
     def _lead(self, own: _Write[Any, Any], wait_s: float) -> bool:
         """False where the group failed; raises where it did and no other write was part of it."""
@@ -159,46 +179,50 @@ class GroupCommit:
                 write.took_s = time.monotonic() - begun_s
             return True
         except Exception:
-            if len(writes) <= 1:
+            if all(write is own for write in writes):
                 raise
             return False
         finally:
-            if is_behind:  # whoever leads now waits for the same group, and only this write has failed
-                with self._lock:
+            with self._lock:
+                self._withdraw(own)
+                if is_behind:  # whoever leads now waits for the same group, and only this write has failed
                     self._ended = before
             ended.set()
             # A database that fails slowly fails for all at the same time, not for one after another.
             late = self._take_all() if become == _IS_APART and not is_behind else []
             if not is_promoted:
                 self._promote()
-            self._settle([*writes[1:], *late], become)
+            self._settle([write for write in (*writes, *late) if write is not own], become)
 
     def _write(self, connection: Connection, own: _Write[Any, Any], writes: list[_Write[Any, Any]]) -> None:
-        """Run the own write and those that wait by now; they are added to `writes`."""
+        """Run the writes that wait by now, first come, first written; they are added to `writes`.
+
+        The own one is always among them; others of its thread have come before it.
+        """
         until_s = time.monotonic() + LONGEST_S
         left = 1 + min(self.waiting, MOST - 1)
-        # Taken when they begin, for one whose thread has given up must not be written any more.  The own one never
-        # stands among those that wait: a group that fails takes them all.
-        together = self._take_together(left, own)
-        while together:
+        while own not in writes or (left > 0 and time.monotonic() < until_s):
+            # Taken when they begin, for one whose thread has given up must not be written any more.
+            together = self._take_together(max(left, 1))
+            if not together:
+                break
             writes += together
             results = together[0].work(connection, [write.item for write in together])
             for write, result in zip(together, results, strict=True):
                 write.result = result
-            left = left - len(together) if time.monotonic() < until_s else 0
-            together = self._take_together(left)
+            left -= len(together)
 
     def _take_all(self) -> list[_Write[Any, Any]]:
-        """The writes that wait by now."""
+        """The writes that wait by now, but for one that leads: it fails with no group but its own."""
         with self._lock:
-            taken = list(self._waiting)
-            self._waiting.clear()
+            taken = [write for write in self._waiting if not write.leads]
+            self._waiting = deque(write for write in self._waiting if write.leads)
         return taken
 
-    def _take_together(self, most: int, *first: _Write[Any, Any]) -> list[_Write[Any, Any]]:
-        """The first, and those that wait by now and are written together: of one kind, and of few rows."""
-        taken = list(first)
-        rows = sum(write.rows for write in taken)
+    def _take_together(self, most: int) -> list[_Write[Any, Any]]:
+        """The first of those that wait by now, as far as they are written together: of one kind, and of few rows."""
+        taken: list[_Write[Any, Any]] = []
+        rows = 0
         with self._lock:
             while len(taken) < most and self._waiting:
                 write = self._waiting[0]
@@ -217,9 +241,8 @@ class GroupCommit:
         thread = next((write.thread for write in self._waiting if write.thread.is_asleep), None)
         self._is_led = thread is not None
         if thread is not None:
-            # Its last write is the own one of the next group, and fails with none before that.
-            self._waiting.remove(next(write for write in reversed(self._waiting) if write.thread is thread))
-            thread.leads = True
+            # It sleeps for the last of its writes.
+            next(write for write in reversed(self._waiting) if write.thread is thread).leads = True
             self._wake(thread)
 
     def _settle(self, writes: Iterable[_Write[Any, Any]], become: int) -> None:
@@ -238,16 +261,13 @@ class GroupCommit:
         thread = write.thread
         while True:
             with self._lock:
-                if thread.leads:
-                    thread.leads = False
+                is_waiting = write in self._waiting
+                if is_waiting and not self._is_led:
+                    write.leads = self._is_led = True
+                if write.leads:
                     return _LEADS
                 if write.become is not None:
                     return write.become
-                is_waiting = write in self._waiting
-                if is_waiting and not self._is_led:
-                    self._is_led = True
-                    self._waiting.remove(write)
-                    return _LEADS
                 left_s = give_up_at - time.monotonic() + (0.0 if is_waiting else LATE_S)
                 if left_s <= 0:
                     if not is_waiting:

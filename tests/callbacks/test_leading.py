@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from app import caller
 from app.callbacks import leading, short_requests
 from app.callbacks.short_requests import LONG_WAIT_S, MOST_BYTES, SHORT_COMMIT_S, ShortRequests
+from app.callbacks.threads import Threads
 from app.logs import request_id
 from tests.callbacks.worker_stage import Staged, answer, post, staged, told
 from tests.waiting import eventually
@@ -38,7 +41,7 @@ class Shop:
             caller.meanwhile.get()()
             environ["QUERY_STRING"] = request_id.get()
             self.waiting.remove(request_id.get())
-        if environ["PATH_INFO"] == "/short" and not self.may_answer.is_set():
+        if environ["PATH_INFO"] in ("/short", "/brief") and not self.may_answer.is_set():
             self.waits_in = name
             self.may_answer.wait()
         environ["PATH_INFO"] = name
@@ -63,17 +66,17 @@ def stage(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Staged]:
             shop.may_answer.set()
 
 
-def _thread(stage: Staged, body: bytes = b"", *headers: str) -> str:
+def _thread(stage: Staged, body: bytes = b"", *headers: str, target: str = "/short") -> str:
     """Which thread answers a request."""
     with stage.connect() as line:
-        line.sendall(post(body, *headers, target="/short"))
+        line.sendall(post(body, *headers, target=target))
         _, given = answer(line)
         return str(given["path"]).partition("-")[0]
 
 
-def _learn(stage: Staged) -> None:
-    assert _thread(stage) == "requests"
-    eventually(lambda: _thread(stage) == "loop")
+def _learn(stage: Staged, target: str = "/short") -> None:
+    assert _thread(stage, target=target) == "requests"
+    eventually(lambda: _thread(stage, target=target) == "loop")
 
 
 def test_a_request_known_to_be_short_is_answered_by_the_thread_of_the_loop(stage: Staged) -> None:
@@ -145,6 +148,49 @@ def test_p22_requests_that_share_a_commit_are_begun_by_the_thread_of_the_loop_wh
             status, given = answer(line)
             assert (status, given["body"], given["query"]) == (200, str(number), f"id-{number}")
     assert len(shop.most_waiting) == min(most + 1, 5) and shop.waiting == []
+
+
+def test_p15_a_request_of_another_kind_is_not_begun_inside_one_that_waits_for_a_commit(
+    stage: Staged, shop: Shop
+) -> None:
+    _learn(stage)
+    _learn(stage, "/brief")
+    shop.may_answer.clear()
+    with stage.connect() as first, ExitStack() as ended:
+        first.sendall(post(target="/short"))
+        eventually(lambda: shop.waits_in.startswith("loop"))
+        shop.shares_commit = True
+        lines = [ended.enter_context(stage.connect()) for _ in range(4)]
+        for line, target in zip(lines, ("/short", "/brief", "/short", "/brief"), strict=True):
+            line.sendall(post(b"", f"X-Request-Id: {target}", target=target))
+        shop.may_answer.set()
+        assert [answer(line)[0] for line in lines] == [200] * 4
+    assert len(shop.most_waiting) == 1, "the merchant whose push it is would wait for others"
+
+
+def test_p7_a_thread_that_was_replaced_does_not_wait_for_the_turn_of_its_follower() -> None:
+    """Between its look whether it runs the loop and its turn it may be replaced."""
+    turning, may_end = threading.Event(), threading.Event()
+
+    class Loop:
+        def turn(self, patience_s: float) -> bool:
+            turning.set()
+            return may_end.wait(10)
+
+    ends = os.pipe()
+    threads = Threads(4, lambda job, held: "")
+    leads = leading.Leading(cast(Any, Loop()), threads, ShortRequests(), lambda: None, ends)
+    leads.start()
+    assert turning.wait(10)
+    replaced = leading._Leader()
+    leads._leader, follower = replaced, leads._leader
+    begun_s = time.monotonic()
+    leads._begin_others(replaced)
+    assert time.monotonic() - begun_s < 5, "it waited for the follower"
+    leads._leader = follower
+    may_end.set()
+    for end in ends:
+        os.close(end)
 
 
 def test_what_counts_as_short() -> None:

@@ -210,7 +210,7 @@ class OneThread:
             self.came_of[name] = error
 
 
-def test_p22_writes_of_one_thread_share_a_commit(database: Database, group: Group) -> None:
+def test_p22_p27_writes_of_one_thread_share_a_commit_in_their_order(database: Database, group: Group) -> None:
     ran: list[Sequence[str]] = []
 
     def noting(connection: sa.Connection, names: Sequence[str]) -> Sequence[str]:
@@ -226,12 +226,12 @@ def test_p22_writes_of_one_thread_share_a_commit(database: Database, group: Grou
         written.result(10)
         assert other.result(10) == "d"
     assert together.came_of == {"a": "a", "b": "b", "c": "c"}
-    assert sorted(map(sorted, ran)) == [list("abcd")], "whoever leads takes what all threads wait for"
+    assert ran == [list("abcd")], "whoever leads takes what all threads wait for, first come, first written"
     ran.clear()
     group.happened.clear()
     with ThreadPoolExecutor(1) as threads:
         threads.submit(together.write, "efg").result(10)
-    assert [sorted(names) for names in ran] == [list("efg")] and group.happened.count("commit") == 1
+    assert ran == [list("efg")] and group.happened.count("commit") == 1
     assert kept(database) == sorted([*"abcdefg", "first"])
 
 
@@ -243,11 +243,11 @@ def test_p22_a_group_ends_while_a_thread_of_which_a_write_waits_begins_another(
     def meanwhile() -> None:
         caller.meanwhile.set(lambda: None)
         assert go_on.wait(10)
-        came_of.append(group.commits.run(keep, "inner", 3.0))
+        came_of.append(group.commits.run(keep, "inner", 10.0))
 
     def write() -> str:
         caller.meanwhile.set(meanwhile)
-        return group.commits.run(keep, "outer", 3.0)
+        return group.commits.run(keep, "outer", 10.0)
 
     with ThreadPoolExecutor(1) as threads:
         written = threads.submit(write)
@@ -256,6 +256,47 @@ def test_p22_a_group_ends_while_a_thread_of_which_a_write_waits_begins_another(
         go_on.set()
         assert written.result(10) == "outer"
     assert came_of == ["inner"] and kept(database) == ["first", "inner", "outer"]
+
+
+def test_p7_a_write_keeps_to_its_own_time_whatever_its_thread_has_begun(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "PATIENT_S", 0.3)
+    came_of: list[str] = []
+
+    def run(name: str, wait_s: float) -> None:
+        with pytest.raises(DatabaseBusy):
+            group.commits.run(keep, name, wait_s)
+        came_of.append(name)
+
+    def outer(wait_s: float) -> None:
+        caller.meanwhile.set(begin_inner)
+        run("outer", wait_s)
+
+    def begin_inner() -> None:
+        caller.meanwhile.set(lambda: None)
+        run("inner", 30.0)
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(outer, 0.3).result(10)
+        assert came_of == ["inner", "outer"], "both have given up while the first group goes on"
+        came_of.clear()
+        threads.submit(outer, 0.2).result(10)
+        assert came_of == ["outer"], "one that has little time left begins none"
+
+
+def test_p26_a_write_whose_thread_fails_before_it_waits_is_not_written(database: Database, group: Group) -> None:
+    def fail() -> None:
+        raise MemoryError
+
+    def write() -> None:
+        caller.meanwhile.set(fail)
+        group.commits.run(keep, "undone", 10.0)
+
+    with ThreadPoolExecutor(1) as threads, pytest.raises(MemoryError):
+        threads.submit(write).result(10)
+    group.go()
+    assert group.commits.run(keep, "next", 10.0) == "next" and kept(database) == ["first", "next"]
 
 
 def test_p34_a_write_that_fails_costs_no_other_one_of_its_thread(database: Database, group: Group) -> None:
