@@ -48,7 +48,7 @@ class Shown(msgspec.Struct, frozen=True):
     " 5102 for RetailOps, 5103 for Retail Rocket, as `channel init` expects them.",
 )
 @click.option(
-    "--shipments", type=click.IntRange(min=0), default=12, help="Pipe17: shipping requests waiting.  Default 12."
+    "--shipments", type=click.IntRange(0, 10_000), default=12, help="Pipe17: shipping requests waiting.  Default 12."
 )
 @click.option("--seed", type=int, default=17, help="Pipe17: number the made-up data grows from.  Default 17.")
 @click.option(

@@ -103,7 +103,7 @@ def _number(connection: Connection, channel: str, rows: Sequence[Row]) -> None:
 
 def _keep_estimates_true(connection: Connection) -> None:
     """PostgreSQL plans by what it last counted; until it counts by itself, a first catalogue would be read whole
-    again and again, for every few records."""
+    again and again, for every few records, and `catalogue.unknown_skus` would compare each SKU with each other."""
     if connection.dialect.name == "sqlite":
         return
     counted, there = connection.execute(_COUNTED).one()

@@ -29,6 +29,9 @@ class Failure(Exception):
     retry_after_s: int = field(default=0, kw_only=True)
     """Other than 0: the answer has that header."""
 
+    def __str__(self) -> str:
+        return self.message
+
 
 def existing(held: Mapping[str, _Kind], key: str, message: str = "Not found", *, status: int = 404) -> _Kind:
     """What is held under this key.  Raises `Failure` with the status and the message."""

@@ -1,4 +1,4 @@
-"""Requests of our own tools: straight to a server of this machine, whatever proxy the environment names for others."""
+"""Requests of our own tools, most of them to servers of this machine: a proxy of the environment is for others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def session_to(url: str) -> requests.Session:
 
 
 def request(method: str, url: str, **options: Any) -> requests.Response:
-    """One request to a server that runs here, at whatever address of this machine, with `requests.request`'s options.
+    """One request without a proxy or a password of the environment, with `requests.request`'s options.
 
     Raises `requests.RequestException`.
     """
