@@ -21,6 +21,10 @@ from psycopg.errors import error_from_result
 _TEXT, _BYTEA, _BIGINT = 25, 17, 20
 """PostgreSQL's numbers of these types."""
 
+LONG: Final = 500
+"""A statement with a longer list is planned for itself.  After five uses PostgreSQL plans a prepared one once for all,
+for lists of a length that it guesses, and what is right for ten rows may take minutes for ten thousand."""
+
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 
 _names = count(1)
@@ -73,11 +77,19 @@ class PipelinedConnection(psycopg.Connection[tuple[Any, ...]]):
         statements = [(_numbered(text), parameters) for text, parameters in (*self._later, *last)]
         self._later.clear()
         sent = [
-            (text, [_encoded(parameters[name]) for name in names], [_format(parameters[name]) for name in names])
+            (
+                text,
+                [_encoded(parameters[name]) for name in names],
+                [_format(parameters[name]) for name in names],
+                not any(isinstance(parameters[name], list) and len(parameters[name]) > LONG for name in names),
+            )
             for (text, names), parameters in statements
         ]
         self.pgconn.enter_pipeline_mode()
-        for text, values, formats in sent:
+        for text, values, formats, is_prepared in sent:
+            if not is_prepared:
+                self.pgconn.send_query_params(text.encode(), values, param_formats=formats)
+                continue
             name = self._prepared_as.get(text)
             if name is None:
                 name = self._prepared_as[text] = b"later_%d" % next(_names)
