@@ -36,7 +36,7 @@ PRODUCT = "app:create_app()"
 IDEAL = 16 / 0.02
 """Calls per second of 16 threads that wait for nothing but a vendor's 20 ms."""
 BACKLOG = 100_000
-ORDERS = 50_000
+ORDERS = 200_000
 """More than can be acknowledged in the time."""
 
 CHANNEL = """

@@ -97,7 +97,7 @@ def s18(rounds: int, scale: float, folder: Path) -> Iterator[Row]:
     """
     lines, calls, orders = (int(amount * scale) for amount in (LARGE.lines, LARGE.calls, LARGE.orders))
     large = replace(LARGE, lines=lines, calls=calls, orders=orders)
-    vendor = serve_pipe17(shipments=140)
+    vendor = serve_pipe17(shipments=400)
     try:
         for name, urls in databases(folder, 2):
             with _side(urls[0], vendor.url, SMALL) as few, _side(urls[1], vendor.url, large) as many:
