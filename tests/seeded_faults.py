@@ -3098,7 +3098,7 @@ FAULTS = (
         "begin-the-next-group-before-the-last-has-ended",
         "P7",
         "app/records/group_commit.py",
-        "                is_behind = not before.wait(max(give_up_at - time.monotonic(), 0.0))\n",
+        "                is_behind = not before.wait(max(own.give_up_at - time.monotonic(), 0.0))\n",
         "                is_behind = False\n",
         (
             "tests/records/test_group_commit.py"
@@ -3136,6 +3136,37 @@ FAULTS = (
         "self._waiting.appendleft(write)",
         (
             "tests/records/test_group_commit.py::test_p22_p27_writes_of_one_thread_share_a_commit_in_their_order[sqlite]",
+        ),
+    ),
+    Fault(
+        "plan-once-for-lists-of-any-length",
+        "P7",
+        "app/records/pipelining.py",
+        "LONG: Final = 500",
+        "LONG: Final = 10**9",
+        ("tests/records/test_pipelining.py::test_p7_a_statement_with_a_long_list_is_planned_for_itself[postgresql]",),
+        on_postgresql=True,
+    ),
+    Fault(
+        "write-what-failed-together-from-the-last-to-the-first",
+        "P27",
+        "app/records/group_commit.py",
+        "for earlier in write.thread.writes:",
+        "for earlier in ():",
+        (
+            "tests/records/test_group_order.py"
+            "::test_p27_writes_of_one_thread_that_fail_together_are_written_in_their_order",
+        ),
+    ),
+    Fault(
+        "write-a-longer-push-before-the-one-around-it",
+        "P27",
+        "app/channel/actions/inventory_push.py",
+        " or group_commit.is_begun_meanwhile():",
+        ":",
+        (
+            "tests/channel/test_pushes_together.py"
+            "::test_p27_a_longer_push_that_is_begun_while_another_waits_is_written_after_it[sqlite]",
         ),
     ),
     Fault(

@@ -21,7 +21,7 @@ from typing import Final
 from app import caller, logs
 from app.callbacks.loop import Loop
 from app.callbacks.short_requests import Kind, ShortRequests
-from app.callbacks.threads import Threads
+from app.callbacks.threads import Begun, Threads
 
 LONG_S: Final = 0.025
 """How long the loop may wait for a request that was expected to be short."""
@@ -42,12 +42,10 @@ MOST_TURNS: Final = 16
 class _Leader:
     """A thread that runs the loop, and the short request it is with."""
 
-    __slots__ = ("commits", "inner", "kind", "since_s")
+    __slots__ = ("inner", "kind", "since_s")
 
     def __init__(self) -> None:
         self.kind: Kind | None = None
-        self.commits = 0
-        """How many of its requests have come to where they wait for a commit."""
         self.inner = 0
         """How many requests it has begun while those before them wait for the same commit."""
         self.since_s = 0.0
@@ -165,21 +163,29 @@ class Leading:
         Back when those are answered, for the last one to wait has committed for all; one that does not wait, such as
         one that is refused, is answered at once.
         """
-        leader.commits += 1
-        commits, kind = leader.commits, leader.kind
+        kind = leader.kind
         for _ in range(MOST_TURNS):
-            if leader.inner >= MOST_INNER or leader.commits > commits or self._leader is not leader:
+            if leader.inner >= MOST_INNER or self._leader is not leader:
                 break
             begun = self._threads.take_short(lambda job: job.kind == kind)
             if begun is not None:
-                leader.inner += 1
-                leader.since_s = time.monotonic()
-                copy_context().run(self._threads.do_short, begun)
-                leader.inner -= 1
-                if self._leader is not leader:
-                    self._loop.wake()  # whoever follows has to see what this one has left to it
+                if self._has_committed(leader, begun):
+                    break
             elif self._threads.short or not self._turn(leader):  # one of another kind is next, or nothing has come
                 break
+
+    def _has_committed(self, leader: _Leader, begun: Begun) -> bool:
+        """Answer a request inside another one; True where it has waited for the commit for which that one waits."""
+        context = copy_context()
+        leader.inner += 1
+        leader.since_s = time.monotonic()
+        try:
+            context.run(self._threads.do_short, begun)
+        finally:
+            leader.inner -= 1
+        if self._leader is not leader:
+            self._loop.wake()  # whoever follows has to see what this one has left to it
+        return context[caller.commit_s] > 0
 
     def _turn(self, leader: _Leader) -> bool:
         """Take what has come since the last turn, such as a connection, the first half of most requests.

@@ -22,7 +22,7 @@ MOST_WAITING: Final = 250
 
 log = logging.getLogger(__name__)
 
-_Begun = tuple[str, Any, str]
+Begun = tuple[str, Any, str]
 """A sender, its job, and of whom the job holds a place for a large body, "" where it holds none."""
 
 
@@ -51,12 +51,12 @@ class Threads:
         self._places: Shares[tuple[str, Any]] = Shares(IN_HAND, lambda holder: IN_HAND)
         """Of whom a large body is, and, while it waits, who sent it and its job."""
         self._lock = threading.Lock()
-        self._idle: list[queue.SimpleQueue[_Begun]] = []
+        self._idle: list[queue.SimpleQueue[Begun]] = []
         """Threads without a job, by what each waits at.  The last one is the next: its memory is at hand still."""
-        self._left: deque[_Begun] = deque()
+        self._left: deque[Begun] = deque()
         """Begun where the system allowed no thread for them; for those that are there."""
         self._started = 0
-        self._short: deque[_Begun] = deque()
+        self._short: deque[Begun] = deque()
         """Begun, and to be done by the thread of the loop."""
 
     def give(self, job: Any, sender: str) -> None:
@@ -77,7 +77,7 @@ class Threads:
         """How many jobs are to be done by the thread of the loop."""
         return len(self._short)
 
-    def take_short(self, fits: Callable[[Any], bool] = lambda job: True) -> _Begun | None:
+    def take_short(self, fits: Callable[[Any], bool] = lambda job: True) -> Begun | None:
         """The next of them, for `do_short`, if it fits; those whose kind has proved long meanwhile get threads of their
         own."""
         with self._lock:
@@ -88,7 +88,7 @@ class Threads:
                 self._hand(begun)
         return None
 
-    def do_short(self, begun: _Begun) -> None:
+    def do_short(self, begun: Begun) -> None:
         """Do it in this thread, and let the next job begin."""
         sender, job, held = begun
         waits_for = self._work(job, held)
@@ -130,7 +130,7 @@ class Threads:
             for_places = self._places.withdraw_first(lambda waiting: is_late(waiting[1]))
             return [*self._shares.withdraw_first(is_late), *(job for _, job in for_places)]
 
-    def _hand(self, begun: _Begun) -> bool:
+    def _hand(self, begun: Begun) -> bool:
         """Have a job done by a thread that is free, or a new one; False where there is none at all."""
         if self._idle:
             self._idle.pop().put(begun)
@@ -140,7 +140,7 @@ class Threads:
             self._left.append(begun)
         return True
 
-    def _is_thread_started(self, begun: _Begun) -> bool:
+    def _is_thread_started(self, begun: Begun) -> bool:
         """False where the system allows no more threads; the job then waits for one of those that are there."""
         # A process that stops waits for its requests by their connections, and for no longer than it may.
         name = f"requests-{self._started + 1}"
@@ -153,16 +153,16 @@ class Threads:
         self._started += 1
         return True
 
-    def _run(self, first: _Begun) -> None:
-        given: queue.SimpleQueue[_Begun] = queue.SimpleQueue()
-        following: _Begun | None = first
+    def _run(self, first: Begun) -> None:
+        given: queue.SimpleQueue[Begun] = queue.SimpleQueue()
+        following: Begun | None = first
         while True:
             while following is not None:
                 sender, job, held = following
                 following = self._after(sender, job, self._work(job, held), given)
             following = given.get()
 
-    def _after(self, sender: str, job: Any, waits_for: str, given: queue.SimpleQueue[_Begun]) -> _Begun | None:
+    def _after(self, sender: str, job: Any, waits_for: str, given: queue.SimpleQueue[Begun]) -> Begun | None:
         """The next request's turn, in the same thread; where there is none, the thread waits to be given one."""
         with self._lock:
             following = self._ended(sender, job, waits_for)
@@ -170,14 +170,14 @@ class Threads:
                 self._idle.append(given)
             return following
 
-    def _ended(self, sender: str, job: Any, waits_for: str) -> _Begun | None:
+    def _ended(self, sender: str, job: Any, waits_for: str) -> Begun | None:
         """Whose turn the end of this one's lets come."""
         self._shares.end(sender)
         if waits_for:
             self._places.wait(waits_for, (sender, job))
         return self._left.popleft() if self._left else self._begin_next()
 
-    def _begin_next(self) -> _Begun | None:
+    def _begin_next(self) -> Begun | None:
         """Who waits for a thread, or for a place and a thread, and has both now.
 
         A place is given only with a thread, or those of a channel that may have no more threads would keep others'

@@ -44,19 +44,19 @@ T = TypeVar("T")
 Work = Callable[[Connection, Sequence[Item]], Sequence[T]]
 """Writes the items as if one after another; the result of each."""
 
-_LEADS, _IS_KEPT, _IS_APART = range(3)
-"""What becomes of a write that waited: it leads the next group, it is committed, or it is to be run by itself."""
+_LEADS, _IS_KEPT, _IS_APART, _HAS_FAILED = range(4)
+"""What becomes of a write that waited: it leads the next group, it is committed, it is to be run by itself, or was."""
 
 
 class _Thread:
     """A thread of which writes wait, several where it has begun other requests meanwhile."""
 
-    __slots__ = ("come", "commits", "give_up_at", "ident", "is_asleep")
+    __slots__ = ("come", "commits", "ident", "is_asleep", "writes")
 
-    def __init__(self, commits: GroupCommit, give_up_at: float) -> None:
+    def __init__(self, commits: GroupCommit) -> None:
         self.commits = commits
-        self.give_up_at = give_up_at
-        """When its first write has waited for long enough: those that it has begun meanwhile keep it no longer."""
+        self.writes: list[_Write[Any, Any]] = []
+        """In the order in which they have come: whoever waits for the last waits for all of them."""
         self.ident = threading.get_ident()
         self.come = threading.Lock()
         """Released to wake it."""
@@ -68,17 +68,32 @@ _begun_by: ContextVar[_Thread | None] = ContextVar("begun_by", default=None)
 """The thread that has begun this request while a write of its waits."""
 
 
+def _outer_thread() -> _Thread | None:
+    """The present thread where it has begun the present request while a write of its waits."""
+    thread = _begun_by.get()
+    return thread if thread is not None and thread.ident == threading.get_ident() else None
+
+
+def is_begun_meanwhile() -> bool:
+    """Whether this thread has begun this request while a write waits that came before: what this one writes has to
+    come after it, so that it must wait with it."""
+    return _outer_thread() is not None
+
+
 class _Write(Generic[Item, T]):
     """One item."""
 
-    __slots__ = ("become", "item", "leads", "result", "rows", "thread", "took_s", "work")
+    __slots__ = ("become", "error", "give_up_at", "item", "leads", "result", "rows", "thread", "took_s", "work")
     result: T
+    error: Exception
 
-    def __init__(self, work: Work[Item, T], item: Item, rows: int, thread: _Thread) -> None:
+    def __init__(self, work: Work[Item, T], item: Item, rows: int, thread: _Thread, give_up_at: float) -> None:
         self.work = work
         self.item = item
         self.rows = rows
         self.thread = thread
+        self.give_up_at = give_up_at
+        """Until when it may wait (monotonic seconds): no longer than those that wait for it."""
         self.become: int | None = None
         self.leads = False
         """Whether its thread leads the next group or this one, whatever becomes of those before."""
@@ -109,28 +124,45 @@ class GroupCommit:
         connection; `rows` is how many it writes of the item.  Raises what `work` raises, `DatabaseUnavailable`
         when it has not begun within `wait_s` or is not done much later, and whatever a transaction raises.
         """
-        give_up_at = time.monotonic() + wait_s
         caller.commit_s.set(math.inf)
-        outer = _begun_by.get()
-        is_inner = outer is not None and outer.ident == threading.get_ident()
-        thread = outer if outer is not None and is_inner else _Thread(self, give_up_at)
-        thread.give_up_at = give_up_at = min(give_up_at, thread.give_up_at)
-        if thread.commits is self:
-            write = _Write(work, item, rows, thread)
-            with self._lock:
-                self._waiting.append(write)
-            if wait_s >= PATIENT_S:
-                self._begin_others(write)
-            become = self._await(write, give_up_at)
-            left_s = max(give_up_at - time.monotonic(), 0.0)
-            if become == _IS_KEPT or (become == _LEADS and self._lead(write, left_s)):
-                caller.commit_s.set(write.took_s)
-                return write.result
-        left_s = give_up_at - time.monotonic()
+        thread = _outer_thread() or _Thread(self)
+        give_up_at = min([time.monotonic() + wait_s, *(outer.give_up_at for outer in thread.writes)])
+        write = _Write(work, item, rows, thread, give_up_at)
+        if thread.commits is not self:
+            return self._alone(write)
+        if thread.writes and (deadline := caller.deadline.get()) is not None:
+            caller.deadline.set(deadline.within_s(give_up_at - time.monotonic()))
+        thread.writes.append(write)
+        try:
+            return self._together(write)
+        finally:
+            thread.writes.remove(write)
+
+    def _together(self, write: _Write[Any, T]) -> T:
+        with self._lock:
+            self._waiting.append(write)
+        if write.give_up_at - time.monotonic() >= PATIENT_S:
+            self._begin_others(write)
+        become = self._await(write)
+        if become == _IS_KEPT or (become == _LEADS and self._lead(write)):
+            caller.commit_s.set(write.took_s)
+            return write.result
+        if become == _HAS_FAILED:
+            raise write.error
+        for earlier in write.thread.writes:
+            if earlier.become == _IS_APART and earlier is not write:
+                try:
+                    earlier.result, earlier.become = self._alone(earlier), _IS_KEPT
+                except Exception as error:
+                    earlier.error, earlier.become = error, _HAS_FAILED
+        return self._alone(write)
+
+    def _alone(self, write: _Write[Any, T]) -> T:
+        left_s = write.give_up_at - time.monotonic()
         if left_s <= 0:
             raise DatabaseBusy("a commit of several writes failed late")
         with self._transaction(left_s, lambda: None) as connection:
-            [result] = work(connection, [item])
+            [result] = write.work(connection, [write.item])
             return result
 
     @property
@@ -155,10 +187,9 @@ class GroupCommit:
         if write in self._waiting:
             self._waiting.remove(write)
 
-    def _lead(self, own: _Write[Any, Any], wait_s: float) -> bool:
+    def _lead(self, own: _Write[Any, Any]) -> bool:
         """False where the group failed; raises where it did and no other write was part of it."""
         begun_s = time.monotonic()
-        give_up_at = begun_s + wait_s
         writes: list[_Write[Any, Any]] = []
         become, is_promoted, is_behind = _IS_APART, False, False
         with self._lock:
@@ -166,9 +197,9 @@ class GroupCommit:
             ended = self._ended
         try:
             # The next group need not wait until the connection of this one is given back.
-            with self._transaction(wait_s, ended.set) as connection:
+            with self._transaction(max(own.give_up_at - begun_s, 0.0), ended.set) as connection:
                 # It has begun while those before were waiting for the disk; what has come until they are done is its.
-                is_behind = not before.wait(max(give_up_at - time.monotonic(), 0.0))
+                is_behind = not before.wait(max(own.give_up_at - time.monotonic(), 0.0))
                 if is_behind:
                     raise DatabaseBusy("other writes of this process hold it")
                 self._write(connection, own, writes)
@@ -213,10 +244,11 @@ class GroupCommit:
             left -= len(together)
 
     def _take_all(self) -> list[_Write[Any, Any]]:
-        """The writes that wait by now, but for one that leads: it fails with no group but its own."""
+        """The writes that wait by now, but for those of a thread that leads: they fail with no group but its own."""
         with self._lock:
-            taken = [write for write in self._waiting if not write.leads]
-            self._waiting = deque(write for write in self._waiting if write.leads)
+            leading = {write.thread for write in self._waiting if write.leads}
+            taken = [write for write in self._waiting if write.thread not in leading]
+            self._waiting = deque(write for write in self._waiting if write.thread in leading)
         return taken
 
     def _take_together(self, most: int) -> list[_Write[Any, Any]]:
@@ -256,7 +288,7 @@ class GroupCommit:
             thread.is_asleep = False
             thread.come.release()
 
-    def _await(self, write: _Write[Any, Any], give_up_at: float) -> int:
+    def _await(self, write: _Write[Any, Any]) -> int:
         """What becomes of it.  Raises `DatabaseUnavailable` when that takes too long to be known."""
         thread = write.thread
         while True:
@@ -268,7 +300,7 @@ class GroupCommit:
                     return _LEADS
                 if write.become is not None:
                     return write.become
-                left_s = give_up_at - time.monotonic() + (0.0 if is_waiting else LATE_S)
+                left_s = write.give_up_at - time.monotonic() + (0.0 if is_waiting else LATE_S)
                 if left_s <= 0:
                     if not is_waiting:
                         raise DatabaseUnavailable("a commit takes too long")

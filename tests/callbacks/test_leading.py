@@ -7,6 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from contextvars import copy_context
+from functools import partial
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -39,6 +42,7 @@ class Shop:
             self.waiting.append(request_id.get())
             self.most_waiting = max(self.most_waiting, list(self.waiting), key=len)
             caller.meanwhile.get()()
+            caller.commit_s.set(0.001)
             environ["QUERY_STRING"] = request_id.get()
             self.waiting.remove(request_id.get())
         if environ["PATH_INFO"] in ("/short", "/brief") and not self.may_answer.is_set():
@@ -191,6 +195,78 @@ def test_p7_a_thread_that_was_replaced_does_not_wait_for_the_turn_of_its_followe
     may_end.set()
     for end in ends:
         os.close(end)
+
+
+class Nest:
+    """The thread of a loop to which nothing more comes, with requests that share a commit; `then` is done at the end
+    of each."""
+
+    def __init__(self, then: Callable[[Nest, str], None] = lambda nest, name: None) -> None:
+        self.begun: list[str] = []
+        """The names of those that waited, each time one was begun."""
+        self.woken = 0
+        self._then = then
+        self._waiting: list[str] = []
+        self._ends = os.pipe()
+        self._threads = Threads(64, self._work, lambda job: True)
+        self.leading = leading.Leading(cast(Any, self), self._threads, ShortRequests(), lambda: None, self._ends)
+        self.leader = self.leading._leader = leading._Leader()
+
+    def turn(self, patience_s: float) -> bool:
+        return False
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def answer(self, names: str) -> None:
+        for name in names:
+            self._threads.give(SimpleNamespace(name=name, kind=("/short", "1")), "1")
+        copy_context().run(self._answer)
+        for end in self._ends:
+            os.close(end)
+
+    def _answer(self) -> None:
+        caller.meanwhile.set(partial(self.leading._begin_others, self.leader))
+        self.leading._answer_short(self.leader)
+
+    def _work(self, job: Any, held: str) -> str:
+        self._waiting.append(job.name)
+        self.begun.append("".join(self._waiting))
+        caller.meanwhile.get()()
+        caller.commit_s.set(0.001)
+        self._waiting.remove(job.name)
+        self._then(self, job.name)
+        return ""
+
+
+def test_p15_a_request_waits_for_one_commit_and_those_begun_meanwhile_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leading, "MOST_INNER", 2)
+    nest = Nest()
+    nest.answer("abcde")
+    assert nest.begun == ["a", "ab", "abc", "d", "de"] and nest.leader.inner == 0
+
+
+def test_p7_whoever_follows_is_woken_for_what_a_replaced_thread_has_left_to_it() -> None:
+    def replace(nest: Nest, name: str) -> None:
+        if name == "b":
+            nest.leading._leader = leading._Leader()
+
+    nest = Nest(replace)
+    nest.answer("abc")
+    assert nest.woken == 1
+
+
+def test_a_fault_of_one_begun_meanwhile_leaves_their_number_right() -> None:
+    def fail(nest: Nest, name: str) -> None:
+        if name == "b":
+            raise MemoryError
+
+    nest = Nest(fail)
+    with pytest.raises(MemoryError):
+        nest.answer("abc")
+    assert nest.leader.inner == 0
 
 
 def test_what_counts_as_short() -> None:

@@ -6,13 +6,17 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from app import caller
+from app.channel.actions import inventory_push
 from app.contract.schemas import Contract
 from app.domain.stock import StockSent
 from app.records import stock_batches
@@ -142,3 +146,27 @@ def test_p27_p33_pushes_that_share_a_commit_leave_and_answer_what_they_would_one
         refused = set(dice.sample(skus, 2))
         for merchant in (apart, together) if dice.random() < 0.7 else ():
             merchant.send(refused)
+
+
+@pytest.mark.both_databases
+def test_p27_a_longer_push_that_is_begun_while_another_waits_is_written_after_it(
+    build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    text = channel_text("http://127.0.0.1:9", name=TOGETHER, pair=(1201, 62), key=KEY)
+    merchant = Merchant(build_app(text, DELIVERIES="worker"), contract, TOGETHER, KEY, (1201, 62))
+
+    def push(units: int, others: int) -> None:
+        skus = ["MUG", *(f"S{number}" for number in range(others))]
+        merchant.push([{"sku": sku, "quantity_available": units} for sku in skus])
+
+    def meanwhile() -> None:
+        caller.meanwhile.set(lambda: None)
+        copy_context().run(push, 3, inventory_push.SHORT)
+
+    def write() -> None:
+        caller.meanwhile.set(meanwhile)
+        push(5, 0)
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(write).result(30)
+    assert [msgspec.json.decode(row["level"])[0] for row in merchant.kept()[0] if row["sku"] == "MUG"] == [3]

@@ -261,7 +261,7 @@ def test_p22_a_group_ends_while_a_thread_of_which_a_write_waits_begins_another(
 def test_p7_a_write_keeps_to_its_own_time_whatever_its_thread_has_begun(
     group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "PATIENT_S", 0.3)
+    monkeypatch.setattr(group_commit, "PATIENT_S", 0.25)
     came_of: list[str] = []
 
     def run(name: str, wait_s: float) -> None:

@@ -22,7 +22,7 @@ from app.domain.events import Event, about
 from app.domain.stock import StockLevel
 from app.domain.stock_levels import EXTERNAL_STOCK, OWN_STOCK, counted
 from app.gateways.capabilities import StockSink
-from app.records import catalogue, stock
+from app.records import catalogue, group_commit, stock
 from app.records.stock_disagreements import Disagreement
 
 _encode = msgspec.json.Encoder().encode
@@ -172,7 +172,7 @@ class _Push:
 def _keep(push: _Push) -> list[str]:
     """Commit the levels; SKUs that the catalogue does not have.  Raises `DatabaseUnavailable`."""
     database, wait_s = push.request.services.database, push.request.deadline.left_s()
-    if (rows := len(push.by_sku)) <= SHORT:
+    if (rows := len(push.by_sku)) <= SHORT or group_commit.is_begun_meanwhile():
         return database.group_commits[push.request.channel.key].run(_keep_all, push, wait_s, rows=rows)
     with database.write(wait_s=wait_s) as connection:
         [unknown] = _keep_all(connection, [push])
