@@ -47,7 +47,7 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 10_627, "all of app/": 72_679}
+LINES = {"gateways": 10_627, "all of app/": 72_683}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
 LINES_OF_CODE = {"gateways": 7_407, "Rally": 1_691, "sandbox": 4_386, "cli": 5_454}

@@ -127,8 +127,12 @@ def same_but_for_blanks(connection: Connection, channel: str, skus: Collection[s
     if not close:
         return {}
     known: set[str] = set(blanked)
-    for some in chunked(sorted(close | {sku.strip() for sku in close})):
-        named = select(stock.c.sku).where(stock.c.channel == channel, stock.c.sku.in_(some))
+    # By the whole key, for which each gateway that has levels is named: the index serves no part of it but the first.
+    gateways = list(connection.execute(select(_COUNTERS.gateway).where(_COUNTERS.channel == channel)).scalars())
+    for some in chunked(sorted(close | {sku.strip() for sku in close})) if gateways else ():
+        named = select(stock.c.sku).where(
+            stock.c.channel == channel, stock.c.gateway.in_(gateways), stock.c.sku.in_(some)
+        )
         known |= set(connection.execute(named).scalars())
     alike: dict[str, list[str]] = {}
     for sku in known:
