@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from functools import partial
 from types import SimpleNamespace
@@ -133,18 +134,24 @@ def test_requests_that_follow_one_another_on_all_connections_are_answered_in_the
             assert [answer(line)[1]["body"] for _ in range(3)] == ["0", "1", "2"]
 
 
+@contextmanager
+def _busy(stage: Staged, shop: Shop, count: int) -> Iterator[list[socket.socket]]:
+    """So many connections, while the thread of the loop waits for `may_answer`; what comes then shares a commit."""
+    shop.may_answer.clear()
+    with stage.connect() as first, ExitStack() as ended:
+        first.sendall(post(target="/short"))
+        eventually(lambda: shop.waits_in.startswith("loop"))
+        shop.shares_commit = True
+        yield [ended.enter_context(stage.connect()) for _ in range(count)]
+
+
 @pytest.mark.parametrize("most", [0, 2, 15])
 def test_p22_requests_that_share_a_commit_are_begun_by_the_thread_of_the_loop_while_others_wait(
     stage: Staged, shop: Shop, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     monkeypatch.setattr(leading, "MOST_INNER", most)
     _learn(stage)
-    shop.may_answer.clear()
-    with stage.connect() as first, ExitStack() as ended:
-        first.sendall(post(target="/short"))
-        eventually(lambda: shop.waits_in.startswith("loop"))
-        shop.shares_commit = True
-        lines = [ended.enter_context(stage.connect()) for _ in range(5)]
+    with _busy(stage, shop, 5) as lines:
         for number, line in enumerate(lines):
             line.sendall(post(str(number).encode(), f"X-Request-Id: id-{number}", target="/short"))
         shop.may_answer.set()
@@ -159,12 +166,7 @@ def test_p15_a_request_of_another_kind_is_not_begun_inside_one_that_waits_for_a_
 ) -> None:
     _learn(stage)
     _learn(stage, "/brief")
-    shop.may_answer.clear()
-    with stage.connect() as first, ExitStack() as ended:
-        first.sendall(post(target="/short"))
-        eventually(lambda: shop.waits_in.startswith("loop"))
-        shop.shares_commit = True
-        lines = [ended.enter_context(stage.connect()) for _ in range(4)]
+    with _busy(stage, shop, 4) as lines:
         for line, target in zip(lines, ("/short", "/brief", "/short", "/brief"), strict=True):
             line.sendall(post(b"", f"X-Request-Id: {target}", target=target))
         shop.may_answer.set()
