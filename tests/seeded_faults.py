@@ -3144,7 +3144,10 @@ FAULTS = (
         "app/records/pipelining.py",
         "LONG: Final = 500",
         "LONG: Final = 10**9",
-        ("tests/records/test_pipelining.py::test_p7_a_statement_with_a_long_list_is_planned_for_itself[postgresql]",),
+        (
+            "tests/records/test_pipelining.py::test_p7_a_statement_with_a_long_list_is_planned_for_itself[later-postgresql]",
+            "tests/records/test_pipelining.py::test_p7_a_statement_with_a_long_list_is_planned_for_itself[at once-postgresql]",
+        ),
         on_postgresql=True,
     ),
     Fault(

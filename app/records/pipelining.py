@@ -1,7 +1,8 @@
-"""Statements whose results nobody needs, sent to PostgreSQL together with what follows them, at the latest the COMMIT.
+"""How statements reach PostgreSQL: what is prepared, and what waits to be sent together with what follows it.
 
 Pushes of stock for one gateway wait for each other from the lock of its counter until the commit.  Sent one by one,
-the statements between would add to that wait the time until this process has its next turn, each of them.
+the statements between would add to that wait the time until this process has its next turn, each of them.  So those
+whose results nobody needs are kept back and sent with the next, at the latest with the COMMIT.
 """
 
 from __future__ import annotations
@@ -22,14 +23,24 @@ _TEXT, _BYTEA, _BIGINT = 25, 17, 20
 """PostgreSQL's numbers of these types."""
 
 LONG: Final = 500
-"""A statement with a longer list is planned for itself.  After five uses PostgreSQL plans a prepared one once for all,
-for lists of a length that it guesses, and what is right for ten rows may take minutes for ten thousand."""
+"""A statement with a list of more entries is planned for itself.  After five uses PostgreSQL plans a prepared one once
+for all, for lists of a length that it guesses, and what is right for ten rows may take minutes for ten thousand."""
 
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 
 _names = count(1)
 
 Later = tuple[str, Mapping[str, Any]]
+
+
+class _Cursor(psycopg.Cursor[tuple[Any, ...]]):
+    """The driver's, which prepares no statement that has a long list."""
+
+    def execute(self, query: Any, params: Any = None, *, prepare: bool | None = None, **options: Any) -> Any:
+        values = params.values() if isinstance(params, Mapping) else params or ()
+        if prepare is None and any(map(_is_long, values)):
+            prepare = False
+        return super().execute(query, params, prepare=prepare, **options)
 
 
 class PipelinedConnection(psycopg.Connection[tuple[Any, ...]]):
@@ -41,6 +52,7 @@ class PipelinedConnection(psycopg.Connection[tuple[Any, ...]]):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.cursor_factory = _Cursor
         self._later: list[Later] = []
         self._prepared_as: dict[str, bytes] = {}
 
@@ -81,7 +93,7 @@ class PipelinedConnection(psycopg.Connection[tuple[Any, ...]]):
                 text,
                 [_encoded(parameters[name]) for name in names],
                 [_format(parameters[name]) for name in names],
-                not any(isinstance(parameters[name], list) and len(parameters[name]) > LONG for name in names),
+                not any(_is_long(parameters[name]) for name in names),
             )
             for (text, names), parameters in statements
         ]
@@ -135,6 +147,13 @@ def _numbered(statement: str) -> tuple[str, tuple[str, ...]]:
     """The statement as PostgreSQL takes it, and the names of its parameters in the order of their numbers."""
     names = tuple(dict.fromkeys(_PARAMETER.findall(statement)))
     return _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", statement).replace("%%", "%"), names
+
+
+def _is_long(value: Any) -> bool:
+    """Whether it is a list with more than LONG entries, or such a list as PostgreSQL writes it (`_Listed`)."""
+    if isinstance(value, str):
+        return value.startswith('{"') and value.count('","') >= LONG
+    return isinstance(value, list) and len(value) > LONG
 
 
 def _format(value: Any) -> pq.Format:
