@@ -14,8 +14,8 @@ from app.storefront.order_store import StoredOrder
 from app.storefront.retailops_order import as_ordered, to_order, to_sketch
 from app.storefront.shop import Shop
 
-CHUNK: Final = 200
-"""Orders read at a time for a walk."""
+CHUNK: Final = 120
+"""Orders read at a time for a walk: a page and a few more, since the documents of all of them are decoded."""
 
 OVERLAP: Final = timedelta(minutes=2)
 """How far the look for called-off orders goes back, for one may be committed after a later one."""
