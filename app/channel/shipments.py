@@ -152,6 +152,7 @@ class RegisterPackage(OrderCommand):
             handed_out.note_left_open(connection, order.channel, order.refnum, "", order.clock())
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
         reservations.moved(connection, order.request, [line.sku for line in lines])
+        reservations.acknowledged(connection, order.channel, order.source, order.refnum, order.clock())
         label = labels.digest(package, order.source)
         parcels.register(connection, order.channel, filled, found.by_sku, label, order.clock())
         # Only calls before it in its lane can leave something open until it is accepted (see `accepted`).

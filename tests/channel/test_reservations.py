@@ -101,6 +101,21 @@ def test_a_second_acknowledgement_does_not_begin_the_grace_anew(shop: Shop) -> N
     assert reserved(shop) == {}
 
 
+@pytest.mark.both_databases
+@pytest.mark.parametrize("tells", ["a shipment", "a completion"])
+def test_r25_retailops_counts_an_order_that_ships_or_ends_with_no_acknowledgement(shop: Shop, tells: str) -> None:
+    refnum = shop.buy(skus={TEE: 3})
+    [order] = shop.retailops.pull()
+    if tells == "a shipment":
+        shop.ship(order, 501, TEE=2)
+    else:
+        unshipped = [{"sku": TEE, "unshipped_quantity": 3}]
+        shop.complete(refnum, unshipped_items=unshipped)
+    pass_grace(shop)
+    shop.set_stock(TEE=8)
+    assert (at_rally(shop)[TEE], reserved(shop)) == (8, {})
+
+
 def test_more_reserved_than_there_is_leaves_nothing_for_sale(shop: Shop) -> None:
     shop.buy(skus={TEE: 4})
     shop.set_stock(TEE=2)

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from app.channel import reservations
 from app.channel.already_paid import COMPLETION
 from app.channel.closed_money import Completed
 from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer, for_known_order
@@ -118,6 +119,7 @@ class CompleteOrder(OrderCommand):
             tuple(item.named_line for item in closing if item.is_removed),
             tuple(item.named_line for item in closing) if any(item.instead for item in closing) else (),
         )
+        reservations.acknowledged(connection, order.channel, order.source, order.refnum, order.clock())
         left_open = "UNITS_OPEN" if still_open else ""
         handed_out.set_state(connection, order.channel, order.refnum, "completed")
         handed_out.add_rejected(connection, order.channel, completion)
