@@ -50,6 +50,6 @@ def share(total: Decimal, quantity: int, before: int, units: int, currency_code:
     return until - rounded(total * min(before, quantity) / quantity, currency_code)
 
 
-def line_tolerance(line_count: int) -> Decimal:
-    """How far an order's sums may differ: one cent for each line (SDK contract 4.5)."""
-    return Decimal("0.01") * max(line_count, 1)
+def line_tolerance(line_count: int, currency_code: str) -> Decimal:
+    """How far an order's sums may differ: one minor unit for each line (SDK contract 4.5, R23)."""
+    return minor_unit(currency_code) * max(line_count, 1)

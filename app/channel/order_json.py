@@ -75,7 +75,7 @@ def _unkeepable(order: Order) -> str:
 
 
 def _is_covered(order: Order) -> bool:
-    return abs(_owed(order) - _paid(order)) <= line_tolerance(len(order.lines))
+    return abs(_owed(order) - _paid(order)) <= line_tolerance(len(order.lines), order.currency_code)
 
 
 def _owed(order: Order) -> Decimal:

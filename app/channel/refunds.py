@@ -16,7 +16,7 @@ from itertools import combinations, count
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel.money import NEARLY, minor_unit
+from app.channel.money import NEARLY, line_tolerance
 from app.channel.services import carries_out
 from app.domain.commands import PackageLine, Refund, RefundLine
 from app.domain.events import Association
@@ -173,7 +173,7 @@ def covers(charges: Sequence[Charge], money: Decimal, line_count: int) -> bool:
     left = left_of(charges)
     if left <= 0:
         return False
-    rounding = minor_unit(charges[0].currency_code) * max(line_count, 1)
+    rounding = line_tolerance(line_count, charges[0].currency_code)
     return money <= left + rounding or is_same_amount(money, left)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 
 from app.channel.dry_run import SYNTHETIC_ORDER
 from app.channel.order_json import order_json, unfit
-from app.domain.orders import Attribute
+from app.domain.orders import Attribute, Payment
 from tests.retailops import Caller
 
 WHOLE = msgspec.structs.replace(SYNTHETIC_ORDER, attributes=())
@@ -43,6 +44,14 @@ def test_p34_an_order_that_cannot_be_named_is_held_back(change: dict[str, Any], 
     assert unfit(WHOLE) == ""
     line = msgspec.structs.replace(WHOLE.lines[0], **change.pop("line", {}))
     assert unfit(msgspec.structs.replace(WHOLE, lines=(line,), **change)).startswith(what)
+
+
+@pytest.mark.parametrize(("currency", "most"), [("JPY", 1), ("USD", Decimal("0.01"))])
+def test_p19_sums_may_differ_by_a_minor_unit_for_each_line(currency: str, most: Decimal) -> None:
+    for units_off, is_right in ((1, True), (-1, True), (2, False), (-2, False)):
+        payment = Payment("ch_1", "card", WHOLE.lines[0].unit_price + units_off * most)
+        order = msgspec.structs.replace(WHOLE, currency_code=currency, carries_money=True, payments=(payment,))
+        assert (unfit(order) == "") is is_right, units_off
 
 
 def test_p34_an_order_that_cannot_exist_is_none_and_not_all(retailops: Caller) -> None:
