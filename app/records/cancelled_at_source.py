@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import ClauseElement, Connection, bindparam, exists, or_, select, update
+from sqlalchemy import ClauseElement, Connection, bindparam, exists, select, update
 
 from app.records.deliveries import OPEN_STATES
 from app.records.outbox import is_in
@@ -65,11 +65,13 @@ def standing(connection: Connection, channel: str, gateway: str, most: int) -> t
 
 
 def concerning(connection: Connection, channel: str, refnums: Collection[str]) -> list[str]:
-    """Of these cancelled orders those RetailOps was given, has not cancelled itself and was not sent as cancelled."""
+    """Of these cancelled orders those RetailOps was given, has not cancelled itself and was not sent as cancelled.
+
+    It was given those it pulled by their number, too, which no walk has counted.
+    """
     query = select(handed_out.c.refnum).where(
         handed_out.c.channel == channel,
         among(handed_out.c.refnum, "refnums"),
-        or_(handed_out.c.times > 0, handed_out.c.acknowledged_at.is_not(None)),
         IS_OPEN_ORDER,
         handed_out.c.source_cancelled_at.is_(None),
     )
