@@ -2387,7 +2387,7 @@ FAULTS = (
         "a-cent-too-much-declines",
         "P19",
         "app/channel/refunds.py",
-        "    rounding = minor_unit(charges[0].currency_code) * max(line_count, 1)\n",
+        "    rounding = line_tolerance(line_count, charges[0].currency_code)\n",
         "    rounding = Decimal(0)\n",
         ("tests/channel/test_refunds.py::test_p19_a_credit_within_a_cent_a_line_of_what_is_left_pays_what_is_left",),
     ),

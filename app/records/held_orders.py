@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.sql.dml import UpdateBase
 
 from app.domain.orders import HeldBack
@@ -24,9 +24,9 @@ def _held(dialect: str) -> UpdateBase:
 
 _HOLD = search_keys.Beside(_held)
 _HOLD_NEW = search_keys.Beside(_held, are_new=True)
-_LET_GO = Prepared(
-    delete(held_back).where(held_back.c.channel == bindparam("of_channel"), among(held_back.c.refnum, "refnums"))
-)
+_IS_NAMED = (held_back.c.channel == bindparam("of_channel"), among(held_back.c.refnum, "refnums"))
+_NOTED = Prepared(select(held_back.c.refnum).where(*_IS_NAMED))
+_LET_GO = Prepared(delete(held_back).where(*_IS_NAMED))
 
 
 def hold(
@@ -43,6 +43,11 @@ def hold(
     numbers = [Number(refnum, "order", refnum) for refnum in rows]
     statement = _HOLD_NEW if are_new else _HOLD
     return set(statement.execute(connection, named, channel, numbers, now).scalars())
+
+
+def noted(connection: Connection, channel: str, refnums: Collection[str]) -> set[str]:
+    """Which of these orders are named as held back."""
+    return set(_NOTED.execute(connection, {"of_channel": channel, "refnums": refnums}).scalars())
 
 
 def let_go(connection: Connection, channel: str, refnums: Collection[str]) -> None:

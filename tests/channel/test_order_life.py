@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.channel import commands
+from app.channel.actions import order_pull
 from app.records import outbox
 from app.records.database import DatabaseUnavailable
 from tests.retailops import Caller, codes, shipment_of
@@ -140,6 +141,28 @@ def test_an_order_that_cannot_be_sent_is_held_back_and_blocks_nothing(retailops:
         reasons = connection.exec_driver_sql("select reason from held_back").scalars().all()
     assert any("currency" in reason for reason in reasons)
     assert any("fraction" in reason or "whole" in reason for reason in reasons)
+
+
+def test_p18_the_operator_sees_what_is_held_back_a_page_with_each_pull(
+    retailops: Caller, pipe17: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is locked while it is noted, and PostgreSQL has room for some thousand locks."""
+    pipe17.tell("reset", {"shipments": 0, "seed": 3})
+    pipe17.tell("shipments", {"count": 30})
+    monkeypatch.setattr(order_pull, "PAGE", 10)
+    monkeypatch.setattr(order_pull, "unfit", lambda order: "it has no lines")
+
+    def count() -> int:
+        with retailops.database.read() as connection:
+            return int(connection.exec_driver_sql("select count(*) from held_back").scalar_one())
+
+    assert retailops.pull() == [] and count() == 10
+    assert retailops.pull() == [] and count() == 20
+    for _ in range(3):
+        assert retailops.pull() == []
+    assert count() >= 30
+    monkeypatch.undo()
+    assert len(retailops.pull()) >= 20 and count() < 30
 
 
 def test_acknowledging_judges_each_entry_by_itself(retailops: Caller) -> None:
