@@ -115,6 +115,8 @@ class UpdateOrder(OrderCommand):
         """The lines change here and are sent to the source; once something has shipped, taking off is remembered."""
         order, source = self.order, self.order.source
         known = order.as_of(connection)
+        if not self._lines and known.state != "cancelled":
+            return Plan()  # such as one that only announces returns, which comes when everything has shipped
         if known.state != "open":
             message = f"the order is {known.state}; nothing was changed"
             return Plan([Event("error", f"ORDER_{known.state.upper()}", message, order.named)])

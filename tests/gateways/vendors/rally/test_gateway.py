@@ -359,6 +359,14 @@ def test_what_the_merchant_refunded_at_rally_itself_is_called_off_and_not_paid_t
     assert shop.retailops.pull() == []
 
 
+def test_r18_an_order_that_was_pulled_by_its_number_alone_is_sent_as_cancelled_too(shop: Shop) -> None:
+    refnum = shop.buy(skus={TEE: 1})
+    assert len(shop.retailops.pull(specific_orders=[{"channel_refnum": refnum}])) == 1
+    assert shop.step("order/update", order=refnum, status="refunded")["outcome"] == "good"
+    [again] = shop.retailops.pull()
+    assert (again["channel_order_refnum"], again["cancel"]) == (refnum, True)
+
+
 def test_p17_an_order_is_handed_out_from_paid_until_acknowledged(shop: Shop) -> None:
     held = shop.buy(skus={TEE: 1}, is_paid=False)
     assert shop.retailops.pull() == []
@@ -400,7 +408,12 @@ def test_an_update_changes_lines_and_amounts_and_tells_the_whole_order(shop: Sho
 def test_announced_returns_of_an_update_pay_nothing(shop: Shop) -> None:
     order = shop.buy_and_pull(skus={TEE: 1})
     rma = {"retailops_rma_id": 5, "refund_amt": 10, "refund_action": "refund", "items": []}
-    assert codes(shop.update(order["channel_order_refnum"], rmas=[rma])) == ["RMA_NOTED"]
+    refnum = order["channel_order_refnum"]
+    assert codes(shop.update(refnum, rmas=[rma])) == ["RMA_NOTED"]
+    shop.ship(order, 501, TEE=1)
+    assert codes(shop.update(refnum, rmas=[rma])) == ["RMA_NOTED"], "nothing else was to be done"
+    shop.complete(refnum)
+    assert codes(shop.update(refnum, rmas=[{**rma, "retailops_rma_id": 6}])) == ["RMA_NOTED"]
     assert shop.view("refunds") == []
 
 
