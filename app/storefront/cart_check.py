@@ -27,7 +27,10 @@ MOST_KEPT: Final = 20
 MOST_PARTS: Final = 8
 """Transactions up to which every part of them is added up."""
 
-REMEDY: Final = "mend its lines with `channel send order_update`, or give all back with `channel send order_cancel`"
+REMEDY: Final = (
+    "once it is paid or released, mend its lines with `channel send order_update`, or give all back with "
+    "`channel send order_cancel`; before that, give it back at the checkout"
+)
 
 
 def has_stated_lines(cart: CartDocument, stated: Sequence[StatedLine]) -> bool:

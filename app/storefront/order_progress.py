@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from app.domain.orders import OrderSketch
 from app.records import payment_ledger
+from app.storefront.cart_check import has_stated_sum
 from app.storefront.order_document import OrderDocument, Transaction
 from app.storefront.order_store import OrderState, Standing, StoredOrder
 from app.storefront.requests import OrderUpdate
@@ -51,10 +52,12 @@ def with_news(document: OrderDocument, news: OrderUpdate, shop: Shop) -> OrderDo
     )
 
 
-def note_late_money(connection: Connection, shop: Shop, before: OrderDocument, document: OrderDocument) -> None:
+def note_late_money(
+    connection: Connection, shop: Shop, before: OrderDocument, document: OrderDocument, standing: Standing
+) -> None:
     """Money that comes when RetailOps has the order already: it has to go back with the rest all the same."""
     refnum = document.refnum
-    if document.transactions != before.transactions and payment_ledger.charges(connection, shop.channel, refnum):
+    if document.transactions != before.transactions and standing != "unknown":
         log.warning("money came for an order that had been handed out", extra={"order": refnum})
         stated = OrderSketch(refnum, (), document.currency, to_payments(document, shop.source))
         payment_ledger.remember_payments(connection, shop.channel, [stated])
@@ -109,6 +112,8 @@ def shown_state(stored: StoredOrder, now: datetime) -> OrderState:
 def release_at(shop: Shop, document: OrderDocument, now: datetime) -> datetime | None:
     """When an order that is never called paid goes out all the same, or None for never."""
     after_minutes = shop.options.release_unpaid_after_minutes
-    if not after_minutes or document.is_under_review or document.paid < document.total:
+    paid, total = document.paid, document.total
+    is_covered = paid >= total or (paid > 0 and has_stated_sum(document, document.transactions))
+    if not after_minutes or document.is_under_review or not is_covered:
         return None
     return now + timedelta(minutes=after_minutes)

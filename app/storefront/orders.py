@@ -139,7 +139,7 @@ def update(shop: Shop, refnum: str, news: OrderUpdate) -> ShownOrder:
                 payments=_new_payments(before, document),
                 **changes,
             )
-            note_late_money(connection, shop, before, document)
+            note_late_money(connection, shop, before, document, standing)
         if "cancelled_at" in changes:
             release(connection, shop, document)
             held_orders.let_go(connection, shop.channel, [refnum])
@@ -215,7 +215,8 @@ def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: byte
             now = shop.clock()
             date = max(stored.purge_after, shop.order_date(now, is_over=False))
             changes: dict[str, Any] = {}
-            _requeue(changes, stored, before, document, order_store.standing(connection, shop.channel, refnum), now)
+            standing = order_store.standing(connection, shop.channel, refnum)
+            _requeue(changes, stored, before, document, standing, now)
             stored = order_store.change(
                 connection,
                 stored,
@@ -227,7 +228,7 @@ def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: byte
                 payments=_new_payments(before, document),
                 **changes,
             )
-            note_late_money(connection, shop, before, document)
+            note_late_money(connection, shop, before, document, standing)
         return _shown(connection, shop, stored, document)
 
 

@@ -103,6 +103,29 @@ def test_p19_money_that_came_after_the_hand_out_goes_back_with_the_rest(shop: Sh
     assert money(shop.at_rally(refnum)["refunded"]) == charged
 
 
+ALL_FREE = """
+[[channel.rally.shipping]]
+id = "gift"
+title = "Gift"
+price = "0.00"
+countries = ["US"]
+
+[[channel.rally.coupon]]
+code = "ALL"
+percent = "100"
+"""
+
+
+def test_p19_money_that_came_for_an_order_that_cost_nothing_goes_back_with_it(open_shop: OPEN) -> None:
+    shop = open_shop(tables=ALL_FREE)
+    refnum = shop.buy_and_pull(skus={TEE: 1}, shipping="gift", coupon="ALL")["channel_order_refnum"]
+    assert shop.at_rally(refnum)["charged"] == 0
+    late = {"external_id": "ch_late", "amount": 7.25}
+    assert shop.step("order/update", order=refnum, transactions=[late])["outcome"] == "good"
+    assert shop.retailops.cancel(refnum)["status"] == "success"
+    assert money(shop.at_rally(refnum)["refunded"]) == money("7.25")
+
+
 def test_r18_a_cancellation_is_told_although_the_sums_of_the_order_do_not_match_any_more(shop: Shop) -> None:
     changed = shop.buy_and_pull(skus={TEE: 3})["channel_order_refnum"]
     answer = shop.update(changed, {"order_item_id": 1, "channel_item_refnum": "li-1", "sku": TEE, "quantity": 2})

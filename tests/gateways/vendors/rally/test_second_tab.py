@@ -178,7 +178,11 @@ def test_p37_a_charge_of_another_kind_or_of_a_part_is_taken_at_once_and_held_bac
         stated = make(cart["total"])
         made = stage.order(cart, **stated)
         assert made.status == 200, stated
-        assert held(stage)[made.body["external_id"]].startswith("SUMS_DIFFER")
+        refnum = made.body["external_id"]
+        assert held(stage)[refnum].startswith("SUMS_DIFFER")
+        with stage.database.read() as connection:
+            stored = orders.get(connection, "first", refnum)
+        assert stored is not None and stored.paid_at is not None, "whoever has given money is not forgotten (R28)"
 
 
 def test_p37_nobody_has_to_look_at_a_doubtful_order_that_was_called_off_at_rally(stage: Stage) -> None:
