@@ -21,7 +21,10 @@ from tests.benchmarks.bench import KEY, ROOT, envelope, gunicorn, inventory
 from tests.benchmarks.rounds import Row
 from tests.benchmarks.statements import Counting, Counts, counting_postgres
 
-PAGES, PAGE, SKUS, PUSHES = 2, 100, 1_000, 4
+PAGE, SKUS, PUSHES = 100, 1_000, 4
+NEXT_PAGES = 5
+"""Pulled in a row, so that what the processes send by themselves meanwhile counts little."""
+
 LOOK_S = 2.0
 
 
@@ -31,7 +34,7 @@ def l1(folder: Path) -> Iterator[Row]:
     Two web processes and a worker; what these send at rest is printed, and left out of the others.  The statements of
     each are the ratio.
     """
-    shop = serve_pipe17(shipments=PAGES * PAGE)
+    shop = serve_pipe17(shipments=(1 + NEXT_PAGES) * PAGE)
     try:
         with counting_postgres() as (server, connection), server.database() as url:
             durable.migrated(url)
@@ -59,9 +62,14 @@ class _Caller:
         answer = self.send(callback, msgspec.json.encode(envelope(KEY, **fields)))
         assert not [event for event in answer["events"] if event["event_type"] == "error"], answer["events"][:1]
 
-    def orders(self) -> list[str]:
-        page = self.send("order_pull", msgspec.json.encode(envelope(KEY)))["orders"]
-        return [order["channel_order_refnum"] for order in page]
+    def orders(self, pages: int) -> list[str]:
+        """Those of so many pages of a walk."""
+        found, token = list[str](), ""
+        for _ in range(pages):
+            answer = self.send("order_pull", msgspec.json.encode(envelope(KEY, page_token=token)))
+            found += [order["channel_order_refnum"] for order in answer["orders"]]
+            token = answer["next_page_token"]
+        return found
 
 
 @contextmanager
@@ -99,8 +107,8 @@ def _rows(caller: _Caller, counting: Counting) -> Iterator[Row]:
 
     orders: list[str] = []
 
-    def pull() -> int:
-        found = caller.orders()
+    def pull(pages: int) -> int:
+        found = caller.orders(pages)
         orders.extend(found)
         return len(found)
 
@@ -123,10 +131,10 @@ def _rows(caller: _Caller, counting: Counting) -> Iterator[Row]:
             caller.send("inventory_push", durable.varied(inventory(SKUS, key=KEY), next(versions)))
         return SKUS * PUSHES
 
-    counted("an order pulled first", pull)
+    counted("an order pulled first", lambda: pull(1))
     acknowledged = counted("order_acknowledge", lambda: for_each(orders, acknowledge))
     cancelled = counted("order_cancel", lambda: for_each(orders[: PAGE // 2], cancel))
-    pulled_next = counted("an order pulled, next page", pull)
+    pulled_next = counted("an order pulled, next pages", lambda: pull(NEXT_PAGES))
     counted("a new SKU pushed", push)
     pushed = counted("a changed SKU pushed", push)
     yield "L1 order_acknowledge", acknowledged.statements, "<= 25"
