@@ -1899,6 +1899,39 @@ FAULTS = (
         ),
     ),
     Fault(
+        "an-order-whose-last-package-is-refused-stays-completed-at-the-shop",
+        "P11",
+        "app/channel/shipments.py",
+        'if known is not None and known.state == "open":',
+        "if False:",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p11_a_package_that_rally_refused_stands_on_no_order_and_completes_none[sqlite]",
+        ),
+    ),
+    Fault(
+        "an-order-that-retailops-completed-is-open-again-at-the-shop",
+        "P11",
+        "app/channel/shipments.py",
+        'if known is not None and known.state == "open":',
+        "if known is not None:",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p11_a_package_that_rally_refused_stands_on_no_order_and_completes_none[sqlite]",
+        ),
+    ),
+    Fault(
+        "a-package-that-is-refused-stays-on-the-order",
+        "P11",
+        "app/channel/shipments.py",
+        "            answer.kept_orders.forget_parcel(connection, refnum, answer.body.key)\n",
+        "",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p11_a_package_that_rally_refused_stands_on_no_order_and_completes_none[sqlite]",
+        ),
+    ),
+    Fault(
         "an-order-whose-completion-is-refused-stays-completed-at-the-shop",
         "P11",
         "app/channel/actions/order_complete.py",

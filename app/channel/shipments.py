@@ -170,8 +170,14 @@ class RegisterPackage(OrderCommand):
 
     @staticmethod
     def refused(answer: VendorAnswer) -> None:
-        """Nothing is registered: its units are open again."""
-        parcels.forget(answer.connection, answer.channel, answer.body.order_refnum, answer.body.key)
+        """Nothing is registered: its units are open again, and so is an order that the last package alone completed."""
+        connection, channel, refnum = answer.connection, answer.channel, answer.body.order_refnum
+        parcels.forget(connection, channel, refnum, answer.body.key)
+        if answer.kept_orders is not None:
+            answer.kept_orders.forget_parcel(connection, refnum, answer.body.key)
+            known = handed_out.known(connection, channel, [refnum]).get(refnum)
+            if known is not None and known.state == "open":
+                answer.kept_orders.reopen(connection, refnum)
 
 
 @dataclass(frozen=True)

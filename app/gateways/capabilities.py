@@ -79,6 +79,10 @@ class OrderKeeper(ABC):
         """
 
     @abstractmethod
+    def forget_parcel(self, connection: Connection, refnum: str, key: str) -> None:
+        """The source refused the package of this key: the order is kept without it, in the same transaction."""
+
+    @abstractmethod
     def as_it_stands(self, refnum: str, call: Call) -> Order | None:
         """The order with its lines and amounts as changed in RetailOps; None where it is not known."""
 

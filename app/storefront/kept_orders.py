@@ -92,6 +92,14 @@ class KeptOrders:
 
         return self.change(package.order_refnum, edit, state)
 
+    def forget_parcel(self, connection: Connection, refnum: str, key: str) -> None:
+        """The vendor refused the parcel: the order is without it; the caller holds it."""
+        stored = order_store.get(connection, self._shop.channel, refnum)
+        if stored is not None:
+            order = read_document(stored.body)
+            others = tuple(item for item in order.fulfillments if item.key != key)
+            self._store(connection, stored, msgspec.structs.replace(order, fulfillments=others), stored.state)
+
     def note_refunded(self, connection: Connection, order_refnum: str, refunded: Refunded) -> None:
         """The vendor has paid; nothing to keep for an order past its date."""
         self._note(connection, order_refnum, lambda order: refunded)

@@ -46,5 +46,8 @@ class RallyOrders(OrderSource, OrderKeeper):
     def reopen(self, connection: Connection, refnum: str) -> None:
         self._kept.reopen(connection, refnum)
 
+    def forget_parcel(self, connection: Connection, refnum: str, key: str) -> None:
+        self._kept.forget_parcel(connection, refnum, key)
+
     def as_it_stands(self, refnum: str, call: Call) -> Order | None:
         return self._orders.as_it_stands(refnum)

@@ -11,6 +11,7 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.storefront import order_store
+from app.storefront.order_document import read_document
 from tests.gateways.vendors.rally.books import assert_books_hold, given_back
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, money, opened
 from tests.retailops import codes
@@ -277,14 +278,19 @@ def test_p19_shipping_that_a_credit_paid_is_not_paid_by_a_repeated_completion(
         assert money(shop.at_rally(refnum)["refunded"]) == refunded, "less than was paid is stated"
 
 
+def kept_order(shop: Shop, refnum: str) -> tuple[str, list[str]]:
+    """State and parcels of an order as it is kept here."""
+    with shop.database.read() as connection:
+        kept = order_store.get(connection, shop.gateway.shop.channel, refnum)
+    assert kept is not None
+    return kept.state, [parcel.key for parcel in read_document(kept.body).fulfillments]
+
+
 def test_p11_an_order_that_rally_refused_to_close_is_called_paid_again(shop: Shop) -> None:
     """What ships after all sends the order's status, and that says how long the order is kept, too (R28)."""
 
     def standing(refnum: str) -> tuple[str, str]:
-        with shop.database.read() as connection:
-            kept = order_store.get(connection, shop.gateway.shop.channel, refnum)
-        assert kept is not None
-        return kept.state, shop.at_rally(refnum)["status"]
+        return kept_order(shop, refnum)[0], shop.at_rally(refnum)["status"]
 
     def ship(number: int, units: int) -> tuple[str, str]:
         assert codes(shop.ship(order, number, TEE=units)) == []
@@ -305,6 +311,42 @@ def test_p11_an_order_that_rally_refused_to_close_is_called_paid_again(shop: Sho
         assert standing(refnum) == (state, state)
         if units:
             ship(514 - units, 1)
+
+
+def test_p11_a_package_that_rally_refused_stands_on_no_order_and_completes_none(shop: Shop) -> None:
+    """Rally would be sent parcels that never left, and an open order would be kept as long as one that is over."""
+
+    def refuse(order: dict[str, Any], shipment: int, **units: int) -> None:
+        shop.fault("status", code=422, path="webhooks/order-status")
+        assert codes(shop.ship(order, shipment, **units)) == ["HTTP_422"]
+
+    order = shop.buy_and_pull(skus={TEE: 1, MUG: 1})
+    refnum = order["channel_order_refnum"]
+    refuse(order, 501, TEE=1, MUG=1)
+    assert kept_order(shop, refnum) == ("paid", [])
+    assert codes(shop.ship(order, 502, TEE=1)) == []
+    held = shop.at_rally(refnum)
+    parcels = [parcel["external_id"] for parcel in held["snapshot"]["meta"]["fulfillments"]]
+    assert (held["status"], parcels) == ("paid", ["ro-ship-502-1"])
+    assert codes(shop.ship(order, 503, MUG=1)) == [] and shop.at_rally(refnum)["status"] == "completed"
+
+    # The last of two packages is accepted, and the first, which is refused, leaves the order open.
+    order = shop.buy_and_pull(skus={TEE: 1, MUG: 1})
+    refnum = order["channel_order_refnum"]
+    boxes = [
+        {"retailops_package_id": at, "tracking_number": f"1Z{at}", "package_items": [{"sku": sku, "quantity": 1}]}
+        for at, sku in enumerate((TEE, MUG), 1)
+    ]
+    shop.fault("status", code=422, path="webhooks/order-status")
+    shipment = {"retailops_shipment_id": 511, "packages": boxes}
+    answer = shop.retailops.ask("order_shipment_submit", channel_order_refnum=refnum, shipment=shipment)
+    assert codes(answer) == ["HTTP_422"] and kept_order(shop, refnum) == ("paid", ["511-2"])
+
+    order = shop.buy_and_pull(skus={TEE: 1, MUG: 1})
+    refnum, [tee] = order["channel_order_refnum"], [line for line in order["order_items"] if line["sku"] == TEE]
+    assert codes(shop.complete(refnum, unshipped_items=[as_in_2016(tee, 1)])) == ["UNITS_OPEN"]
+    refuse(order, 521, MUG=1)
+    assert kept_order(shop, refnum) == ("completed", []), "RetailOps completed it"
 
 
 def test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other(shop: Shop) -> None:
