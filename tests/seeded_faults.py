@@ -1932,6 +1932,29 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-cancellation-that-is-refused-frees-the-units",
+        "R25",
+        "app/channel/actions/order_cancel.py",
+        '            handed_out.set_state(connection, order.channel, order.refnum, "cancelled")\n',
+        '            handed_out.set_state(connection, order.channel, order.refnum, "cancelled")\n'
+        "            reservations.cancelled(connection, order.channel, source, order.refnum)\n",
+        (
+            "tests/channel/test_reservations.py"
+            "::test_r25_a_cancellation_frees_the_units_only_once_rally_has_accepted_it[sqlite]",
+        ),
+    ),
+    Fault(
+        "a-cancellation-that-is-accepted-frees-nothing",
+        "R25",
+        "app/channel/actions/order_cancel.py",
+        "        if cancellation.is_decided:\n",
+        "        if False:\n",
+        (
+            "tests/channel/test_reservations.py"
+            "::test_r25_a_cancellation_frees_the_units_only_once_rally_has_accepted_it[sqlite]",
+        ),
+    ),
+    Fault(
         "an-order-whose-completion-is-refused-stays-completed-at-the-shop",
         "P11",
         "app/channel/actions/order_complete.py",

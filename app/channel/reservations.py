@@ -25,10 +25,11 @@ def acknowledged(connection: Connection, channel: str, source: Gateway, order_re
         reservations.note_acknowledged(connection, channel, order_refnum, now)
 
 
-def cancelled(connection: Connection, channel: str, source: Gateway, order_refnum: str, skus: Iterable[str]) -> None:
-    """The order is cancelled: its units of these SKUs can be sold again."""
-    if _grace_s(source) is not None:
-        stock_sync.owe_again(connection, channel, source.token, sorted(set(skus)))
+def cancelled(connection: Connection, channel: str, source: Gateway | None, order_refnum: str) -> None:
+    """The order is cancelled at its source (None: not configured any more): its units can be sold again."""
+    if source is not None and _grace_s(source) is not None:
+        skus = reservations.skus_of(connection, channel, [order_refnum])
+        stock_sync.owe_again(connection, channel, source.token, skus)
         reservations.release(connection, channel, order_refnum)
 
 

@@ -135,6 +135,21 @@ def test_a_cancellation_frees_the_units_of_its_order_alone(shop: Shop, is_acknow
     assert (at_rally(shop), reserved(shop)) == ({TEE: 8, MUG: 10}, {TEE: 2})
 
 
+@pytest.mark.both_databases
+def test_r25_a_cancellation_frees_the_units_only_once_rally_has_accepted_it(shop: Shop) -> None:
+    refused, owed = shop.buy(skus={TEE: 3}), shop.buy(skus={MUG: 2})
+    shop.retailops.pull()
+    shop.retailops.acknowledge(refused, owed)
+    shop.fault("status", code=422, path="webhooks/order-status")
+    assert shop.retailops.cancel(refused)["status"] == "fail"
+    assert (at_rally(shop), reserved(shop)) == ({TEE: 7, MUG: 8}, {TEE: 3, MUG: 2}), "RetailOps will ship it after all"
+    assert shop.retailops.cancel(refused)["status"] == "success"
+    assert (at_rally(shop), reserved(shop)) == ({TEE: 10, MUG: 8}, {MUG: 2})
+    shop.fault("status", code=503, path="webhooks/order-status")
+    assert codes(shop.retailops.cancel(owed)) == ["OWED"] and reserved(shop) == {MUG: 2}
+    assert (at_rally(shop), reserved(shop)) == ({TEE: 10, MUG: 10}, {}), "accepted in the background"
+
+
 def test_what_the_merchant_called_off_at_rally_is_for_sale_again(shop: Shop) -> None:
     refnum = shop.buy(skus={TEE: 3})
     assert at_rally(shop)[TEE] == 7

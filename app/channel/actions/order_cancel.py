@@ -70,16 +70,17 @@ class CancelOrder(OrderCommand):
         is_ours = isinstance(verb, Verb) and verb.decided_by == "us"
         if is_ours:
             handed_out.set_state(connection, order.channel, order.refnum, "cancelled")
-            skus = [line.sku for line in known.lines]
-            reservations.cancelled(connection, order.channel, source, order.refnum, skus)
         cancellation = Cancellation(order.refnum, is_decided=is_ours)
         owed = [Owed(source.token, "cancel_order", cancellation, order.named)]
         return Plan(owed=[*give_back_everything(connection, order.channel, source, known, order.clock()), *owed])
 
     @staticmethod
     def accepted(answer: VendorAnswer) -> None:
-        """The order is cancelled."""
-        handed_out.set_state(answer.connection, answer.channel, answer.body.order_refnum, "cancelled")
+        """The order is cancelled, and only now are its units free: a refusal leaves them reserved (R25)."""
+        channel, cancellation = answer.channel, answer.body
+        handed_out.set_state(answer.connection, channel, cancellation.order_refnum, "cancelled")
+        if cancellation.is_decided:
+            reservations.cancelled(answer.connection, channel, answer.gateway, cancellation.order_refnum)
 
     @staticmethod
     def refused(answer: VendorAnswer) -> None:
