@@ -1955,6 +1955,19 @@ FAULTS = (
         ),
     ),
     Fault(
+        "news-of-an-order-that-is-over-keep-it-longer",
+        "P32",
+        "app/storefront/order_progress.py",
+        "stored.purge_after if is_over and stored.state == state else shop.order_date",
+        "shop.order_date",
+        (
+            "tests/storefront/test_shop.py"
+            "::test_p32_news_of_an_order_that_is_over_keep_nobodys_data_longer[sqlite-update]",
+            "tests/storefront/test_shop.py"
+            "::test_p32_news_of_an_order_that_is_over_keep_nobodys_data_longer[sqlite-create]",
+        ),
+    ),
+    Fault(
         "an-order-whose-completion-is-refused-stays-completed-at-the-shop",
         "P11",
         "app/channel/actions/order_complete.py",

@@ -16,7 +16,7 @@ from app.records.database import DatabaseUnavailable
 from app.storefront import order_store
 from app.storefront.order_changes import changed
 from app.storefront.order_document import Fulfillment, OrderDocument, Refunded, read_document, write_document
-from app.storefront.order_progress import open_state
+from app.storefront.order_progress import date_of, open_state
 from app.storefront.order_store import OrderState, StoredOrder
 from app.storefront.refund_rows import refunded_of
 from app.storefront.retailops_order import to_sketch
@@ -164,11 +164,7 @@ class KeptOrders:
         self, connection: Connection, stored: StoredOrder, document: OrderDocument, state: OrderState
     ) -> StoredOrder:
         now = self._shop.clock()
-        is_over = state in ("completed", "cancelled", "refunded")
-        # What happens to an order that is over keeps nobody's data longer (R28).
-        is_dated = is_over and stored.state == state
-        date = stored.purge_after if is_dated else self._shop.order_date(now, is_over=is_over)
-        body = write_document(document)
+        date, body = date_of(self._shop, stored, state, now), write_document(document)
         return order_store.change(connection, stored, now=now, purge_after=date, body=body, state=state)
 
     def _no_records(self) -> Unavailable:

@@ -109,6 +109,15 @@ def shown_state(stored: StoredOrder, now: datetime) -> OrderState:
     return "paid" if stored.state == "pending" and stored.is_final(now) else stored.state
 
 
+def date_of(shop: Shop, stored: StoredOrder, state: OrderState, now: datetime) -> datetime:
+    """When an order that changes now, and is in this state then, is forgotten.
+
+    What happens to an order that is over keeps nobody's data longer (R28).
+    """
+    is_over = state in ("completed", "cancelled", "refunded")
+    return stored.purge_after if is_over and stored.state == state else shop.order_date(now, is_over=is_over)
+
+
 def release_at(shop: Shop, document: OrderDocument, now: datetime) -> datetime | None:
     """When an order that is never called paid goes out all the same, or None for never."""
     after_minutes = shop.options.release_unpaid_after_minutes

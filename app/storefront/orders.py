@@ -23,6 +23,7 @@ from app.storefront.order_additions import release, reserve, with_additions
 from app.storefront.order_document import OrderDocument, Transaction, read_document, write_document
 from app.storefront.order_progress import (
     changes_of,
+    date_of,
     note_late_money,
     release_at,
     shown_state,
@@ -127,12 +128,11 @@ def update(shop: Shop, refnum: str, news: OrderUpdate) -> ShownOrder:
         changes = changes_of(shop, stored, document, news, standing, now)
         _requeue(changes, stored, before, document, standing, now)
         if document != before or changes:
-            is_over = changes.get("state", stored.state) in ("completed", "cancelled", "refunded")
             stored = order_store.change(
                 connection,
                 stored,
                 now=now,
-                purge_after=shop.order_date(now, is_over=is_over),
+                purge_after=date_of(shop, stored, changes.get("state", stored.state), now),
                 body=write_document(document),
                 hook=news.raw,
                 is_paid=document.is_charged,
@@ -213,7 +213,6 @@ def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: byte
         document = with_transactions(before, charged)
         if document != before:
             now = shop.clock()
-            date = max(stored.purge_after, shop.order_date(now, is_over=False))
             changes: dict[str, Any] = {}
             standing = order_store.standing(connection, shop.channel, refnum)
             _requeue(changes, stored, before, document, standing, now)
@@ -221,7 +220,7 @@ def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: byte
                 connection,
                 stored,
                 now=now,
-                purge_after=date,
+                purge_after=date_of(shop, stored, stored.state, now),
                 body=write_document(document),
                 hook=raw,
                 is_paid=document.is_charged,

@@ -111,24 +111,26 @@ class Till:
 
     def buy(
         self, cart: ShownCart, *, paid: Decimal | None = None, method: PaymentMethod | None = CARD,
-        read_lines: Callable[[], Iterable[StatedLine]] | None = None,
+        key: str = "t-1", read_lines: Callable[[], Iterable[StatedLine]] | None = None,
     ) -> ShownOrder:  # fmt: skip
-        """Check out, with a charge of this amount where one is named."""
+        """Check out, with a charge of this amount where one is named; `key` is the checkout's number of it."""
         stated = [
             StatedLine(line.external_id, line.product_key, line.variant_key, line.sku, line.quantity)
             for line in cart.priced.lines
         ]
         wanted_order = Checkout(
-            cart_id=cart.cart.cart_id, shopper=NOTHING, coupons=None, charged=charges(paid), names_other_money=False,
-            is_under_review=None, is_offers_only=False, ip_address="", meta={}, raw=b"{}",
+            cart_id=cart.cart.cart_id, shopper=NOTHING, coupons=None, charged=charges(paid, key),
+            names_other_money=False, is_under_review=None, is_offers_only=False, ip_address="", meta={}, raw=b"{}",
             read_lines=lambda: list(read_lines() if read_lines else stated), read_payment_method=lambda: method,
         )  # fmt: skip
         return orders.create(self.shop, wanted_order)
 
-    def tell(self, refnum: str, *lines: RequestedLine, paid: Decimal | None = None, **said: Any) -> ShownOrder:
+    def tell(
+        self, refnum: str, *lines: RequestedLine, paid: Decimal | None = None, key: str = "t-2", **said: Any
+    ) -> ShownOrder:
         """News of an order: lines to add, a charge, and what else is `said`."""
         news: dict[str, Any] = {
-            "charged": charges(paid, "t-2"), "is_called_paid": False, "is_called_refunded": False,
+            "charged": charges(paid, key), "is_called_paid": False, "is_called_refunded": False,
             "is_under_review": None, "raw": b"{}", "read_additions": lambda: Additions(lines, None),
             "read_payment_method": lambda: CARD, **said,
         }  # fmt: skip

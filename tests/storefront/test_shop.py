@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -164,6 +164,28 @@ def test_lines_changed_by_retailops_say_what_the_vendor_cannot_do(till: Till) ->
     said = {event.code: event.message for event in outcome.events}
     assert set(said) == {"PRICE_BELOW_ZERO", "NOT_COVERED"}
     assert "which Acme refuses" in said["PRICE_BELOW_ZERO"] and "Acme cannot charge" in said["NOT_COVERED"]
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("is_repeated", [False, True], ids=["update", "create"])
+def test_p32_news_of_an_order_that_is_over_keep_nobodys_data_longer(till: Till, is_repeated: bool) -> None:
+    cart = till.cart(TEE=1)
+    refnum = till.buy(cart).document.refnum
+
+    def dated_after(days: int, key: str) -> datetime:
+        """The order's date once money has come so many days later."""
+        till.clock.now += timedelta(days=days)
+        shown = till.buy(cart, paid=WHOLE, key=key) if is_repeated else till.tell(refnum, paid=WHOLE, key=key)
+        assert key in [transaction.external_id for transaction in shown.document.transactions]
+        stored = till.stored(refnum)
+        assert stored is not None
+        return stored.purge_after
+
+    assert dated_after(170, "t-1") == till.clock.now + timedelta(days=180), "an open order is kept"
+    KeptOrders(till.shop).in_state(refnum, "completed")
+    assert dated_after(170, "t-2") == till.clock.now + timedelta(days=10)
+    till.tell(refnum, is_called_refunded=True)
+    assert dated_after(170, "t-3") == till.clock.now + timedelta(days=10), "a full refund begins it once more"
 
 
 def test_p32_carts_and_orders_past_their_date_are_not_there(till: Till) -> None:
