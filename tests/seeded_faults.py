@@ -1968,6 +1968,28 @@ FAULTS = (
         ),
     ),
     Fault(
+        "money-that-comes-after-all-has-gone-back-counts-as-refunded-by-the-merchant",
+        "P19",
+        "app/gateways/vendors/rally/order_commands.py",
+        ' == "refunded" and not kept[1].is_paid_back:',
+        ' == "refunded":',
+        (
+            "tests/gateways/vendors/rally/test_edges.py"
+            "::test_p19_money_that_came_after_all_had_gone_back_goes_back_once_by_us_or_by_the_merchant[sqlite]",
+        ),
+    ),
+    Fault(
+        "what-the-merchant-refunds-after-us-is-paid-twice",
+        "P19",
+        "app/storefront/order_progress.py",
+        "document.is_paid_back and not news.is_called_refunded",
+        "document.is_paid_back",
+        (
+            "tests/gateways/vendors/rally/test_edges.py"
+            "::test_p19_money_that_came_after_all_had_gone_back_goes_back_once_by_us_or_by_the_merchant[sqlite]",
+        ),
+    ),
+    Fault(
         "an-order-whose-completion-is-refused-stays-completed-at-the-shop",
         "P11",
         "app/channel/actions/order_complete.py",

@@ -49,9 +49,12 @@ class KeptOrders:
         return order_store.moved(connection, self._shop.channel, places)
 
     def change(
-        self, refnum: str, edit: Callable[[OrderDocument], OrderDocument], state: OrderState | None
+        self, refnum: str, edit: Callable[[OrderDocument, OrderState], OrderDocument], state: OrderState | None
     ) -> Kept | None:
-        """The order with an edit, and in a state unless it is further already.  None and raises as `read`."""
+        """The order with an edit, which is given its state, and in a state unless it is further already.
+
+        None and raises as `read`.
+        """
         serial = [order_store.lock_name(self._shop.channel, refnum)]
         try:
             with self._shop.database.write(serial=serial) as connection:
@@ -59,7 +62,7 @@ class KeptOrders:
                 if stored is None:
                     return None
                 before = read_document(stored.body)
-                document = edit(before)
+                document = edit(before, stored.state)
                 further = state if state and _RANK[state] > _RANK[stored.state] else stored.state
                 if document != before or further != stored.state:
                     stored = self._store(connection, stored, document, further)
@@ -69,7 +72,15 @@ class KeptOrders:
 
     def in_state(self, refnum: str, state: OrderState) -> Kept | None:
         """The order in this state, or further already.  None and raises as `read`."""
-        return self.change(refnum, lambda order: order, state)
+        return self.change(refnum, lambda order, before: order, state)
+
+    def paid_back(self, refnum: str) -> Kept | None:
+        """The order refunded, for all of its money has gone back through this server.  None and raises as `read`."""
+
+        def edit(order: OrderDocument, before: OrderState) -> OrderDocument:
+            return order if before == "refunded" else msgspec.structs.replace(order, is_paid_back=True)
+
+        return self.change(refnum, edit, "refunded")
 
     def reopen(self, connection: Connection, refnum: str) -> None:
         """An order that was cancelled or completed is as far as its money and its review; the caller holds it."""
@@ -85,7 +96,7 @@ class KeptOrders:
         """
         parcel = _fulfillment_of(package)
 
-        def edit(order: OrderDocument) -> OrderDocument:
+        def edit(order: OrderDocument, before: OrderState) -> OrderDocument:
             kept = {item.key: item for item in order.fulfillments}
             kept[parcel.key] = _corrected(kept.get(parcel.key, parcel), parcel)
             return msgspec.structs.replace(order, fulfillments=tuple(kept.values()))

@@ -216,6 +216,9 @@ class OrderDocument(Private, frozen=True, kw_only=True):
     meta: dict[str, Any] = {}
     fulfillments: tuple[Fulfillment, ...] = ()
     refunds: tuple[Refunded, ...] = ()
+    is_paid_back: bool = False
+    """True where it is refunded because all of its money went back through this server, and the merchant has not called
+    it refunded since: money that comes later is still to go back."""
     bought: Bought | None = None
     """None while nothing is changed."""
 

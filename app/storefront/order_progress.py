@@ -49,6 +49,7 @@ def with_news(document: OrderDocument, news: OrderUpdate, shop: Shop) -> OrderDo
         payment_method=method or document.payment_method,
         is_paid=document.is_paid or says_paid,
         is_under_review=document.is_under_review if review is None else review,
+        is_paid_back=document.is_paid_back and not news.is_called_refunded,
     )
 
 

@@ -97,7 +97,7 @@ class RallyCommands(CommandTarget, MoneyMover):
         """The order as it stands: with nothing of its money left, or with other lines."""
         refnum = restatement.order_refnum
         if restatement.is_paid_back:
-            accepted = self._send_state(refnum, "refunded", call)
+            accepted = self._send_status(refnum, self._orders.paid_back(refnum), "refunded", call)
             if accepted.events:
                 return accepted
         return self._send_whole(refnum, self._orders.read(refnum), call)
@@ -118,7 +118,7 @@ class RallyCommands(CommandTarget, MoneyMover):
         document = kept[1] if kept else None
         if document and any(known.key == refund.key for known in document.refunds):
             return Accepted(refnum=refund.key)
-        if kept and kept[0].state == "refunded":
+        if kept and kept[0].state == "refunded" and not kept[1].is_paid_back:
             message = "the merchant had given the money back at Rally; nothing was paid again"
             event = Event("info", "REFUNDED_AT_RALLY", message, about("order_refnum", refund.order_refnum))
             return Accepted((event,), refund.key)

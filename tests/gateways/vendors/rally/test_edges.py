@@ -126,6 +126,26 @@ def test_p19_money_that_came_for_an_order_that_cost_nothing_goes_back_with_it(op
     assert money(shop.at_rally(refnum)["refunded"]) == money("7.25")
 
 
+def test_p19_money_that_came_after_all_had_gone_back_goes_back_once_by_us_or_by_the_merchant(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={TEE: 1})
+    refnum, [payment] = order["channel_order_refnum"], order["payment_transactions"]
+    assert shop.credit(payment["amount"], payment["refnum"])["status"] == "success"
+    shop.settle()
+    assert shop.at_rally(refnum)["status"] == "refunded"
+    for amount, is_merchants in ((15, False), (16, False), (17, True)):
+        late = {"external_id": f"ch_{amount}", "amount": amount}
+        assert shop.step("order/update", order=refnum, transactions=[late])["outcome"] == "good"
+        if is_merchants:
+            assert shop.step("order/update", order=refnum, status="refunded")["outcome"] == "good"
+        assert shop.credit(amount, f"ch_{amount}")["status"] == "success"
+        shop.settle()
+        held = shop.at_rally(refnum)
+        assert (money(held["refunded"]), held["status"]) == (money(held["charged"]), "refunded")
+    assert [(refund["by"], money(refund["amount"])) for refund in held["refunds"]] == [
+        ("connector", money(payment["amount"])), ("connector", 15), ("connector", 16), ("rally", 17),
+    ]  # fmt: skip
+
+
 def test_r18_a_cancellation_is_told_although_the_sums_of_the_order_do_not_match_any_more(shop: Shop) -> None:
     changed = shop.buy_and_pull(skus={TEE: 3})["channel_order_refnum"]
     answer = shop.update(changed, {"order_item_id": 1, "channel_item_refnum": "li-1", "sku": TEE, "quantity": 2})
