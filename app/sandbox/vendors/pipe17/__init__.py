@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.sandbox.vendors.pipe17.app import BASE_PATH, VENDOR, serve_pipe17
 from app.sandbox.vendors.pipe17.samples import FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS, ApiKey
+from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 
 __all__ = [
     "BASE_PATH",
@@ -14,6 +14,5 @@ __all__ = [
     "INTEGRATION_KEY",
     "LEGACY_KEY",
     "VENDOR",
-    "ApiKey",
     "serve_pipe17",
 ]

@@ -67,16 +67,12 @@ class State(host_state.State):
     ledger: list[Json]
     keys: dict[str, ApiKey]
 
-    def __init__(self, *, keys: Sequence[ApiKey] = DEFAULT_KEYS, **remembered: Any) -> None:
-        self._first_keys = keys
-        super().__init__(**remembered)
-
     def clear(self, *, rng_seed: int = 0) -> None:
         """Forgets everything; ids and seeded data then follow from `rng_seed` alone."""
         super().clear()
         self.rng_seed = rng_seed
         self.tables = {path: {} for path in ENTITIES}
-        self.keys = {key.key: key for key in self._first_keys}
+        self.keys = {key.key: key for key in DEFAULT_KEYS}
         self.notices: list[Json] = []
         self.products_by_sku: dict[str, Json] = {}
         self.stock_rows: dict[tuple[str, str], Json] = {}

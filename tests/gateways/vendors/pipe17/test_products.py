@@ -24,11 +24,9 @@ from app.sandbox.vendors.pipe17 import (
     INTEGRATION_ID,
     INTEGRATION_KEY,
     LEGACY_KEY,
-    ApiKey,
 )
-from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.channels import channel_table
-from tests.gateways.vendors.pipe17.stage import Clock, Start, call, connect, held, own, set_field, tick
+from tests.gateways.vendors.pipe17.stage import Clock, Start, call, connect, grant, held, own, set_field, tick
 from tests.retailops import Caller, codes
 from tests.sandboxes import Sandbox
 from tests.waiting import eventually
@@ -249,15 +247,14 @@ def test_a_key_without_an_integration_takes_no_catalogue_and_says_so(
     assert codes(answer) == ["CATALOG_NOT_PASSED_ON"]
 
 
-def test_a_403_switches_the_catalogue_off_and_nothing_else(start_pipe17: Start) -> None:
-    grants = {name: letters for name, letters in DEFAULT_KEYS[0].methods.items() if name != "products"}
-    sandbox = start_pipe17(shipments=0, keys=(ApiKey(INTEGRATION_KEY, INTEGRATION_ID, grants), *DEFAULT_KEYS[1:]))
-    gateway = connect(sandbox)
+def test_a_403_switches_the_catalogue_off_and_nothing_else(empty: Sandbox) -> None:
+    grant(empty, products="")
+    gateway = connect(empty)
     with pytest.raises(Misconfigured):
         push(gateway, product("BULB"))
     with pytest.raises(Unavailable, match="SWITCHED_OFF"):
         push(gateway, product("BULB"))
-    assert sandbox.calls("GET /products") == 1
+    assert empty.calls("GET /products") == 1
     assert gateway.permissions()["catalog"] and not gateway.permissions()["inventory"]
 
 

@@ -10,10 +10,9 @@ import requests
 
 from app.domain.commands import ReturnedGoods, ReturnedLine
 from app.errors import Refused
-from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
-from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
+from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from tests.channels import channel_table
-from tests.gateways.vendors.pipe17.stage import Clock, Mail, Start, call, connect, event_codes, request
+from tests.gateways.vendors.pipe17.stage import Clock, Mail, Start, call, connect, event_codes, grant, request
 from tests.passing_time import PassingTime
 from tests.retailops import Caller, codes
 from tests.sandboxes import Sandbox
@@ -134,14 +133,8 @@ def test_p9_a_return_whose_answer_was_lost_exists_exactly_once(start_pipe17: Sta
     assert len([item for item in sandbox.state()[collection] if item.get("integration") == INTEGRATION_ID]) == 1
 
 
-def _without(*entities: str) -> tuple[ApiKey, ...]:
-    grants = {name: letters for name, letters in DEFAULT_KEYS[0].methods.items() if name not in entities}
-    return (ApiKey(INTEGRATION_KEY, INTEGRATION_ID, grants), *DEFAULT_KEYS[1:])
-
-
-def test_a_403_switches_returns_off_and_holds_nothing_up(start_pipe17: Start) -> None:
-    sandbox = start_pipe17(shipments=0, keys=_without("returns"))
-    allow(sandbox)
+def test_a_403_switches_returns_off_and_holds_nothing_up(sandbox: Sandbox) -> None:
+    grant(sandbox, returns="")
     made = request(sandbox)
     gateway = connect(sandbox)
     for _ in range(2):
@@ -151,9 +144,8 @@ def test_a_403_switches_returns_off_and_holds_nothing_up(start_pipe17: Start) ->
     assert not gateway.commands.records_returns(call("question"))
 
 
-def test_a_key_that_may_make_returns_and_no_receipts_makes_returns(start_pipe17: Start) -> None:
-    sandbox = start_pipe17(shipments=0, keys=_without("receipts"))
-    allow(sandbox)
+def test_a_key_that_may_make_returns_and_no_receipts_makes_returns(sandbox: Sandbox) -> None:
+    grant(sandbox, receipts="")
     made = request(sandbox)
     gateway = connect(sandbox)
     assert gateway.commands.record_return(goods(made), call()).events == ()

@@ -14,12 +14,11 @@ import requests
 from app.domain.stock import StockChange, StockDetail, StockLevel
 from app.errors import Misconfigured
 from app.sandbox.server import serve
-from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
+from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO
-from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.merchant import Merchant
-from tests.gateways.vendors.pipe17.stage import Start, call, connect, level, places, push_stock, set_field, stock_of
+from tests.gateways.vendors.pipe17.stage import call, connect, grant, level, places, push_stock, set_field, stock_of
 from tests.retailops import Caller
 from tests.sandboxes import Sandbox
 from tests.waiting import eventually
@@ -152,18 +151,16 @@ def test_in_the_mode_delta_only_figures_that_changed_are_told(empty: Sandbox) ->
     assert again.sent == second.sent and empty.calls("POST /inventory") == 3
 
 
-def test_a_key_that_may_not_read_products_tells_stock_all_the_same(start_pipe17: Start) -> None:
-    grants = {**DEFAULT_KEYS[0].methods, "products": "", "inventory": "c"}
-    sandbox = start_pipe17(shipments=0, keys=(ApiKey(INTEGRATION_KEY, INTEGRATION_ID, grants), *DEFAULT_KEYS[1:]))
-    gateway = connect(sandbox)
+def test_a_key_that_may_not_read_products_tells_stock_all_the_same(empty: Sandbox) -> None:
+    grant(empty, products="", inventory="c")
+    gateway = connect(empty)
     assert push_stock(gateway, StockChange("BOWL", level(dallas=(3, 3))))["BOWL"].refusal == ""
-    assert stock_of(sandbox, "BOWL")[DALLAS] == (3, 0) and not gateway.permissions()["inventory"]
+    assert stock_of(empty, "BOWL")[DALLAS] == (3, 0) and not gateway.permissions()["inventory"]
 
 
-def test_a_403_on_ingest_switches_stock_off(start_pipe17: Start) -> None:
-    grants = {**DEFAULT_KEYS[0].methods, "inventory": "rl"}
-    sandbox = start_pipe17(shipments=0, keys=(ApiKey(INTEGRATION_KEY, INTEGRATION_ID, grants), *DEFAULT_KEYS[1:]))
-    gateway = connect(sandbox)
+def test_a_403_on_ingest_switches_stock_off(empty: Sandbox) -> None:
+    grant(empty, inventory="rl")
+    gateway = connect(empty)
     with pytest.raises(Misconfigured):
         push_stock(gateway, StockChange("BOWL", level(dallas=(3, 3))))
     assert gateway.permissions()["inventory"]
