@@ -34,11 +34,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """With a type: the answer in the place of the right one."""
 
 
-class _File(msgspec.Struct):
-    kinds: dict[Kind, Fault]
-
-
-KINDS = msgspec.json.decode(Path(__file__).with_name("faults.json").read_bytes(), type=_File).kinds
+_FILE = msgspec.json.decode(Path(__file__).with_name("faults.json").read_bytes())
+KINDS = msgspec.convert(_FILE["kinds"], dict[Kind, Fault])
 
 _HOP_BY_HOP = frozenset({"content-length", "connection", "transfer-encoding"})
 _FILLER = b'{"success": true, "code": 200, "message": "an answer long enough to be cut in half"}'
@@ -176,12 +173,9 @@ class Faults:
     def take(self, method: str, path: str, headers: Mapping[str, str] | Message) -> Rule | None:
         """The rule for this request, used up by one."""
         with self._lock:
-            for rule in self._rules:
-                if not rule.match.covers(method, path, headers):
-                    continue
-                if rule.times is not None:
-                    rule.times -= 1
-                    if rule.times <= 0:
-                        self._rules.remove(rule)
-                return rule
-        return None
+            rule = next((rule for rule in self._rules if rule.match.covers(method, path, headers)), None)
+            if rule is not None and rule.times is not None:
+                rule.times -= 1
+                if rule.times == 0:
+                    self._rules.remove(rule)
+            return rule

@@ -15,7 +15,8 @@ import struct
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import WSGIRequestHandler
@@ -23,9 +24,6 @@ from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_input_stream
 
 from app.sandbox.faults import Answer, Faults, Rule
-
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 _EXEMPT_PREFIX = "/sandbox/"
 _MAX_BODY = 64 * 1024 * 1024
@@ -128,7 +126,7 @@ class RunningServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     request_queue_size = 256
     ssl_context, multithread, multiprocess = None, True, False  # For `make_environ`.
 
-    def __init__(self, address: tuple[str, int], app: WSGIApplication, faults: Faults) -> None:
+    def __init__(self, port: int, app: WSGIApplication, faults: Faults) -> None:
         self.app = app
         self.faults = faults
         self.stopping = threading.Event()
@@ -138,7 +136,7 @@ class RunningServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         """Connections taken so far."""
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
-        super().__init__(address, _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
         self.port: int = self.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="serve", daemon=True)
@@ -162,8 +160,6 @@ class RunningServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     def shutdown_request(self, request: Any) -> None:
         """Closes without a shutdown first, which would send a clean end before a requested reset."""
-        with self._lock:
-            self._open.pop(request, None)
         self.close_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -194,8 +190,6 @@ class RunningServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.stop()
 
 
-def serve(
-    app: WSGIApplication, *, port: int = 0, faults: Faults | None = None, host: str = "127.0.0.1"
-) -> RunningServer:
+def serve(app: WSGIApplication, *, port: int = 0, faults: Faults | None = None) -> RunningServer:
     """Serves `app` over HTTP/1.1 with keep-alive; port 0 takes a free one.  Raises `OSError` if taken."""
-    return RunningServer((host, port), app, faults if faults is not None else Faults())
+    return RunningServer(port, app, Faults() if faults is None else faults)

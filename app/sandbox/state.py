@@ -75,7 +75,7 @@ class State:
     def stamp(self, *, shift: timedelta = timedelta()) -> str:
         """The time in UTC to the millisecond."""
         moment = (self.clock() + shift).astimezone(UTC)
-        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def next_number(self, kind: str) -> int:
         """1, 2, 3 and so on, for each kind."""
