@@ -25,7 +25,7 @@ from app.sandbox.vendors.pipe17 import fulfilments, people, writes
 from app.sandbox.vendors.pipe17.entities import ENTITIES, Entity
 from app.sandbox.vendors.pipe17.listing import find_one, list_page, requested_keys, shown
 from app.sandbox.vendors.pipe17.samples import SAMPLES
-from app.sandbox.vendors.pipe17.seed import seed as fill
+from app.sandbox.vendors.pipe17.seed import fill
 from app.sandbox.vendors.pipe17.state import ApiKey, Settings, State
 
 BASE_PATH = "/api/v3"
@@ -96,7 +96,7 @@ VENDOR = Pipe17()
 
 
 def serve_pipe17(port: int = 0, *, shipments: int = 12, seed: int = 17, **remembered: Any) -> RunningServer:
-    """The organisation that a file keeps, else a freshly seeded one (see `seed.seed`); `remembered` as `Vendor.serve`
+    """The organisation that a file keeps, else a freshly seeded one (see `seed.fill`); `remembered` as `Vendor.serve`
     takes it."""
     return VENDOR.serve(port, first={"shipments": shipments, "seed": seed}, **remembered)
 
@@ -168,13 +168,12 @@ def _success(fields: Json, status: int = 200) -> Response:
 def _post_webhooks(state: State) -> None:
     """Sends the notices noted since the last request, in a thread of their own: Pipe17 waits for nobody."""
     notices, state.notices = state.notices, []
-    times = 2 if state.settings.webhooks_twice else 1
     posts = [
         (hook["url"], hook["apikey"], encode(notice))
         for notice in notices
         for hook in state.tables["webhooks"].values()
         if notice["entity"] in hook["topics"]
-        for _ in range(times)
+        for _ in range(2 if state.settings.webhooks_twice else 1)
     ]
     if posts:
         threading.Thread(target=_send, args=(posts,), name="pipe17-webhooks", daemon=True).start()

@@ -12,10 +12,11 @@ from app.sandbox.vendors.pipe17 import fulfilments, stock
 from app.sandbox.vendors.pipe17.samples import DALLAS, INTEGRATION_ID, RENO, SAMPLES, SELLING_INTEGRATION_ID
 from app.sandbox.vendors.pipe17.state import PEOPLE, State
 
-_METHODS = ({"shippingCode": "GROUND"}, {"shippingCarrier": "UPS", "shippingClass": "Ground"})
+_PRODUCTS: dict[str, Json] = {row["sku"]: row for row in SAMPLES["products"]}
+_PLAIN_SKUS = [sku for sku, row in _PRODUCTS.items() if row.keys().isdisjoint(("inventoryNotTracked", "bundleItems"))]
 
 
-def seed(state: State, shipments: int = 12, rng_seed: int = 17) -> None:
+def fill(state: State, *, shipments: int, rng_seed: int) -> None:
     """Starts over with a fresh organisation; the same arguments give the same ids and contents.
 
     `shipments` requests stand in the queue (`readyForFulfillment` at a location of ours), the odd ones first;
@@ -66,28 +67,24 @@ def _filled(state: State, value: Any) -> Any:
     return value
 
 
-def _is_plain(product: Json) -> bool:
-    return not product.get("inventoryNotTracked") and "bundleItems" not in product
-
-
 def _count_stock(state: State) -> None:
     rng = random.Random(f"stock:{state.rng_seed}")
-    for product in filter(_is_plain, SAMPLES["products"]):
+    for sku in _PLAIN_SKUS:
         for location_id in state.tables["locations"]:
-            body = {"event": "adjust", "sku": product["sku"], "locationId": location_id, "onHand": rng.randint(40, 200)}
+            body = {"event": "adjust", "sku": sku, "locationId": location_id, "onHand": rng.randint(40, 200)}
             stock.report(state, PEOPLE, body)
 
 
 def _plain_request(state: State, shift: timedelta) -> Json:
     number = state.next_number("plain")
     rng = random.Random(f"plain:{state.rng_seed}:{number}")
-    skus = rng.sample([product["sku"] for product in filter(_is_plain, SAMPLES["products"])], rng.randint(1, 3))
+    skus = rng.sample(_PLAIN_SKUS, rng.randint(1, 3))
     lines = [
         {"uniqueId": str(place), "sku": sku, "quantity": rng.randint(1, 3)} for place, sku in enumerate(skus, start=1)
     ]
     address = {**SAMPLES["addresses"]["austin"], "address2": f"Unit {number}", "email": f"buyer{number}@example.com"}
-    fields = {"location": rng.choice((DALLAS, RENO)), "lineItems": lines, "shippingAddress": address, "currency": "USD"}
-    return _request(state, {**fields, "shippingPrice": 5, **rng.choice(_METHODS)}, shift)
+    fields = {"location": rng.choice((DALLAS, RENO)), "lineItems": lines, "shippingAddress": address}
+    return _request(state, {**fields, **SAMPLES["plain_request"], **rng.choice(SAMPLES["shipping_methods"])}, shift)
 
 
 def _request(state: State, sample: Json, shift: timedelta) -> Json:
@@ -101,8 +98,7 @@ def _request(state: State, sample: Json, shift: timedelta) -> Json:
     is_split, is_cancelled = fields.pop("is_split", False), fields.pop("is_cancelled", False)
     if isinstance(fields["shippingAddress"], str):
         fields["shippingAddress"] = dict(SAMPLES["addresses"][fields["shippingAddress"]])
-    names = {product["sku"]: product["name"] for product in SAMPLES["products"]}
-    fields["lineItems"] = [{"name": names[line["sku"]], **line} for line in fields["lineItems"]]
+    fields["lineItems"] = [{"name": _PRODUCTS[line["sku"]]["name"], **line} for line in fields["lineItems"]]
     fields["locationId"] = next((key for key, row in state.tables["locations"].items() if row["name"] == place), "")
     if not fields["locationId"]:
         raise Failure(400, f"no location is named {place} any more")
@@ -121,11 +117,12 @@ def _request(state: State, sample: Json, shift: timedelta) -> Json:
 
 def _order(state: State, request: Json) -> Json:
     number = 17000 + state.next_number("order")
-    prices = {product["sku"]: product["prices"][0]["value"] for product in SAMPLES["products"]}
-    copied = ("uniqueId", "sku", "name", "quantity")
     sold = [
-        {name: line[name] for name in copied}
-        | {"itemPrice": prices[line["sku"]], "itemDiscount": 0, "itemTax": 0, "requiresShipping": True}
+        {
+            **{name: line[name] for name in ("uniqueId", "sku", "name", "quantity")},
+            "itemPrice": _PRODUCTS[line["sku"]]["prices"][0]["value"],
+            **SAMPLES["order_line"],
+        }
         for line in request["lineItems"]
     ]
     total = sum((line["itemPrice"] * line["quantity"] for line in sold), Decimal(0))
@@ -134,10 +131,7 @@ def _order(state: State, request: Json) -> Json:
         "extOrderId": f"#{number}",
         "extOrderApiId": str(5_000_000_000_000 + number),
         "extOrderCreatedAt": request["createdAt"],
-        "createdAt": request["createdAt"],
-        "orderSource": request["orderSource"],
-        "orderSourceType": request["orderSourceType"],
-        "currency": request.get("currency", "USD"),
+        **{name: request[name] for name in ("createdAt", "orderSource", "orderSourceType", "currency")},
         "lineItems": sold,
         "subTotalPrice": total,
         "totalPrice": total,
