@@ -16,41 +16,33 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def _create_product(state: State, caller: ApiKey, body: Json) -> Json:
     if body["sku"] in state.products_by_sku:
         raise Failure(409, "sku exists already")
-    _refuse_mapped_product(caller, body)
-    mapped = body.get("mappedProduct")
-    fields = {name: value for name, value in body.items() if name != "mappedProduct"}
-    product = state.add("products", fields, integration=caller.integration)
-    if mapped is not None:
-        product["published"] = _published(state, caller, product, mapped)
-    return product
+    return state.add("products", _product_fields(state, caller, body, []), integration=caller.integration)
 
 
 def _update_product(state: State, caller: ApiKey, product: Json, body: Json) -> Json:
     """Every integration may write `mappedProduct`; anything else only the owner, or all if there is none."""
-    _refuse_mapped_product(caller, body)
-    changes = {name: value for name, value in body.items() if name != "mappedProduct"}
+    changes = _product_fields(state, caller, body, product["published"])
     owner = product.get("integration")
-    if changes and caller.integration is not None and owner not in (None, caller.integration):
+    if body.keys() - {"mappedProduct"} and caller.integration is not None and owner not in (None, caller.integration):
         raise Failure(409, "the product is owned by another integration; only mappedProduct may be written")
     if changes.get("sku", product["sku"]) != product["sku"] and changes["sku"] in state.products_by_sku:
         raise Failure(409, "sku exists already")
-    if "mappedProduct" in body:
-        changes["published"] = _published(state, caller, product, body["mappedProduct"])
     return state.change("products", product, changes)
 
 
-def _refuse_mapped_product(caller: ApiKey, body: Json) -> None:
-    if "mappedProduct" not in body:
-        return
-    if caller.integration is None:
+def _product_fields(state: State, caller: ApiKey, body: Json, published: list[Json]) -> Json:
+    """The fields to store: a `mappedProduct` becomes the caller's row of `published`.  Raises `Failure` 400."""
+    fields = dict(body)
+    mapped = fields.pop("mappedProduct", None)
+    if mapped is None:
+        return fields
+    own = caller.integration
+    if own is None:
         raise Failure(400, "mappedProduct can be written by integrations only")
-    if body["mappedProduct"].get("integrationId", caller.integration) != caller.integration:
+    if mapped.get("integrationId", own) != own:
         raise Failure(400, "mappedProduct.integrationId is not this integration")
-
-
-def _published(state: State, caller: ApiKey, product: Json, mapped: Json) -> list[Json]:
-    changed = {"integrationId": caller.integration, "updatedAt": state.stamp(), "updatedBy": caller.integration}
-    return merged(product["published"], "integrationId", {**mapped, **changed})
+    row = {**mapped, "integrationId": own, "updatedAt": state.stamp(), "updatedBy": own}
+    return {**fields, "published": merged(published, "integrationId", row)}
 
 
 def merged(rows: list[Json], key: str, row: Json, new: Json | None = None) -> list[Json]:
