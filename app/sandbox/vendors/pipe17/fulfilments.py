@@ -9,7 +9,6 @@ Where the contract is silent the sandbox decides:
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -21,15 +20,13 @@ from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 Quantity = int | Decimal
 CANCELLED = ("canceled", "canceledRestock")
+SHIPPED = ("fulfilled", "partialFulfillment")
 CLOSED = (*CANCELLED, "fulfilled")
 TAKES_FULFILLMENTS = ("readyForFulfillment", "sentToFulfillment", "partialFulfillment")
 _WAITING = ("pendingInventory", "onHold", "new", "reviewRequired", "pendingShippingLabel")
 _OF_TRANSFER = {"ship": "xferout", "fulfill": "xferfulfill"}
 """Events of a transfer order that stand for those of a sale; every other one takes the commitment back."""
-_LEGAL_SOURCES: dict[str, tuple[str, ...]] = {
-    "sentToFulfillment": ("readyForFulfillment",),
-    "failed": ("readyForFulfillment", "sentToFulfillment"),
-}
+_LEGAL_SOURCES = {"sentToFulfillment": ("readyForFulfillment",), "failed": ("readyForFulfillment", "sentToFulfillment")}
 
 
 def create_shipment(state: State, caller: ApiKey, body: Json) -> Json:
@@ -78,10 +75,8 @@ def open_shipment(state: State, fields: Json, *, creator: str | None = None) -> 
 def _first_status(state: State, fields: Mapping[str, Any]) -> str:
     if "holdUntil" in fields and moment(fields["holdUntil"]) > state.clock():
         return "onHold"
-    location_id = fields.get("locationId", "")
-    is_stocked = all(
-        stock.has_stock(state, line["sku"], location_id, line["quantity"]) for line in fields.get("lineItems", [])
-    )
+    lines, location_id = fields.get("lineItems", []), fields.get("locationId", "")
+    is_stocked = all(stock.has_stock(state, line["sku"], location_id, line["quantity"]) for line in lines)
     return "readyForFulfillment" if is_stocked else "pendingInventory"
 
 
@@ -114,8 +109,7 @@ def cancel_shipment(state: State, shipment: Json, status: str, caller: ApiKey | 
     by, by_type = "sandbox user", "user"
     if caller is not None:
         by, by_type = (caller.integration, "integration") if caller.integration else ("apikey", "apikey")
-    more = {"canceledAt": state.stamp(), "canceledBy": by, "canceledByType": by_type}
-    set_shipment_status(state, shipment, status, more)
+    set_shipment_status(state, shipment, status, canceledAt=state.stamp(), canceledBy=by, canceledByType=by_type)
     recompute_order(state, shipment.get("orderId", ""))
 
 
@@ -128,8 +122,8 @@ def release_shipment(state: State, shipment: Json) -> None:
     set_shipment_status(state, shipment, "readyForFulfillment")
 
 
-def set_shipment_status(state: State, shipment: Json, status: str, more: Mapping[str, Any] | None = None) -> None:
-    changes: Json = {"status": status, **(more or {})}
+def set_shipment_status(state: State, shipment: Json, status: str, **more: Any) -> None:
+    changes: Json = {"status": status, **more}
     if status == "sentToFulfillment":
         changes["sentToFulfillmentAt"] = state.stamp()
     changes["timeline"] = [*shipment["timeline"], {"at": state.stamp(), "status": status}]
@@ -156,9 +150,9 @@ def _is_future(shipment: Json) -> bool:
 
 
 def _move_open_stock(state: State, shipment: Json, event: str) -> None:
+    left = open_quantities(state, shipment)
     for line in shipment["lineItems"]:
-        quantity = open_quantities(state, shipment)[line["uniqueId"]]
-        if quantity > 0:
+        if (quantity := left[line["uniqueId"]]) > 0:
             _move_line(state, shipment, event, line["sku"], quantity, "shipment", shipment["shipmentId"])
 
 
@@ -205,7 +199,7 @@ def _order_status(shipments: Iterable[str]) -> str:
         return "readyForFulfillment"
     if all(status == "fulfilled" for status in live):
         return "fulfilled"
-    if any(status in ("fulfilled", "partialFulfillment") for status in live):
+    if any(status in SHIPPED for status in live):
         return "partialFulfillment"
     return "sentToFulfillment" if "sentToFulfillment" in live else "readyForFulfillment"
 
@@ -221,12 +215,11 @@ def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
     fulfillment = state.add("fulfillments", {**copied, **body}, integration=caller.integration)
     is_rejected = body.get("fulfillmentType") == "rejected"
     event = "shipCancelRestock" if is_rejected else "fulfill"
+    own_lines = {line["uniqueId"]: line for line in shipment["lineItems"]}
     for line in body["lineItems"]:
         _move_line(state, shipment, event, line["sku"], line["quantity"], "fulfillment", fulfillment["fulfillmentId"])
         if not is_rejected:
-            for own in shipment["lineItems"]:
-                if own["uniqueId"] == line["uniqueId"]:
-                    own["shippedQuantity"] += line["quantity"]
+            own_lines[line["uniqueId"]]["shippedQuantity"] += line["quantity"]
     _recompute_shipment(state, shipment)
     recompute_order(state, shipment.get("orderId", ""))
     return fulfillment
@@ -237,7 +230,6 @@ def _refuse_excess(state: State, shipment: Json, lines: list[Json]) -> None:
         raise Failure(400, "lineItems must not be empty")
     skus = {line["uniqueId"]: line["sku"] for line in shipment["lineItems"]}
     left = open_quantities(state, shipment)
-    requested: Counter[str] = Counter()
     found = []
     for place, line in enumerate(lines):
         at, unique_id = f"lineItems[{place}]", line["uniqueId"]
@@ -248,8 +240,8 @@ def _refuse_excess(state: State, shipment: Json, lines: list[Json]) -> None:
         elif line["quantity"] <= 0:
             found.append(f"{at}.quantity must be positive")
         else:
-            requested[unique_id] += line["quantity"]
-            if requested[unique_id] > left[unique_id]:
+            left[unique_id] -= line["quantity"]
+            if left[unique_id] < 0:
                 found.append(f"{at}.quantity is above the open quantity")
     if found:
         raise Failure(400, "validation failed: " + "; ".join(found), found)

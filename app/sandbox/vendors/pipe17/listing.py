@@ -29,8 +29,7 @@ def list_page(state: State, entity: Entity, caller: ApiKey, query: Query) -> Jso
     count = _integer(query, "count", DEFAULT_COUNT, 1, MAX_COUNT)
     skip = _integer(query, "skip", 0, 0, 2**31)
 
-    wants_ledger = entity.path == "inventory" and _boolean(query, "ledger")
-    wants_totals = entity.path == "inventory" and _boolean(query, "totals")
+    wants_ledger, wants_totals = _boolean(query, "ledger"), _boolean(query, "totals")
     rows: Iterable[Json] = state.ledger
     if not wants_ledger:
         rows = filter(_sight(state, entity, caller), state.tables[entity.path].values())
@@ -147,10 +146,9 @@ def _ordered(rows: list[Json], order: str) -> list[Json]:
     if any(isinstance(row.get(field), dict | list) for row in rows):
         raise Failure(400, "order must name a field with single values")
 
-    def place(row: Json) -> tuple[bool, str, Any]:
+    def place(row: Json) -> tuple[bool, bool, Any]:
         value = row.get(field)
-        is_text = isinstance(value, str)
-        return value is None, "text" if is_text else "number", value if value is not None else 0
+        return value is None, isinstance(value, str), 0 if value is None else value
 
     return sorted(rows, key=place, reverse=order.startswith("-"))
 

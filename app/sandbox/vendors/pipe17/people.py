@@ -131,9 +131,8 @@ def plays(state: State) -> list[Play]:
     how_many = Field("count", "How many", "1", "number")
 
     def make(form: Mapping[str, str]) -> Result:
-        count = how_many.whole(form)
         with state.lock:
-            made = add_shipments(state, count)
+            made = add_shipments(state, how_many.whole(form))
             return Result(True, f"{len(made)} shipping requests wait in the queue", [_row(row) for row in made])
 
     def cancel(form: Mapping[str, str]) -> Result:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 from app.sandbox.bodies import Failure, Json, existing
 from app.sandbox.vendors.pipe17.entities import MODEL
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
+_CAUSE = ("entityId", "entityType", "orderId", "user")
+"""Fields that say what an event is about; a record has those of its last one."""
 
-def move(
-    state: State, event: str, sku: str, location_id: str, quantity: int | Decimal, cause: Mapping[str, Any]
-) -> None:
+
+def move(state: State, event: str, sku: str, location_id: str, quantity: int | Decimal, cause: Json) -> None:
     """Applies an event of the Inventory Engine; nothing moves while that is off, as it is by default (contract 9).
 
     SKUs that are unknown or not tracked have no stock to move.
@@ -65,7 +64,7 @@ def report(state: State, caller: ApiKey, body: Json) -> Json:
     row = _record(state, sku, location_id, integration=caller.integration)
     moved = given["onHand"] - row["onHand"] if "onHand" in given else 0
     marks: Json = {name: body[name] for name in ("vendorSKU", "label", "tags") if name in body}
-    cause: Json = {name: body[name] for name in ("entityId", "entityType", "orderId", "user") if name in body}
+    cause: Json = {name: body[name] for name in _CAUSE if name in body}
     _apply(state, row, event, moved, given | marks, cause, integration=caller.integration)
     return row
 
@@ -101,27 +100,16 @@ def _record(state: State, sku: str, location_id: str, *, integration: str | None
 
 
 def _apply(
-    state: State,
-    row: Json,
-    event: str,
-    moved: int,
-    changes: Mapping[str, Any],
-    cause: Mapping[str, Any],
-    *,
-    integration: str | None = None,
+    state: State, row: Json, event: str, moved: int, changes: Json, cause: Json, *, integration: str | None = None
 ) -> None:
     after = {**row, **changes}
     available = after["onHand"] - after["committed"] - after["unavailable"]
     promised = after["onHand"] - after["committed"] + after["future"] - after["committedFuture"]
     computed = {"available": available, "availableToPromise": promised, "event": event, "quantity": moved}
-    for name in ("entityId", "entityType", "orderId", "user"):
+    for name in _CAUSE:
         row.pop(name, None)
     state.change("inventory", row, {**changes, **computed, **cause})
-    state.ledger.append(
-        {
-            **row,
-            "ledgerId": state.new_id("ledger"),
-            "createdAt": row["updatedAt"],
-            **({"integration": integration} if integration else {}),
-        }
-    )
+    entry = {**row, "ledgerId": state.new_id("ledger"), "createdAt": row["updatedAt"]}
+    if integration:
+        entry["integration"] = integration
+    state.ledger.append(entry)
