@@ -16,9 +16,6 @@ from app.sandbox.vendors.retailrocket.state import KEYS, State
 
 TRACKING_PATH, API_PATH, CDN_PATH = "/apptracking/1.0", "/api/api", "/cdn/api"
 
-_SIGNATURE = re.compile(r"[0-9a-f]{64}")
-_VALID_TILL = re.compile(r"\d{14}")
-
 
 def _of_store(key_name: str = "") -> Admission:
     """Admits a known store that may call, and with a `key_name` only whoever sends its key in that parameter."""
@@ -44,7 +41,7 @@ def _signed(state: State, parts: Json) -> None:
         return
     if signature is None:
         raise Failure(403, "unsigned calls are not allowed")
-    if not _SIGNATURE.fullmatch(signature) or not _VALID_TILL.fullmatch(valid_till):
+    if not re.fullmatch(r"[0-9a-f]{64}", signature) or not re.fullmatch(r"\d{14}", valid_till):
         raise Failure(400, "the signature is wrong")
 
 

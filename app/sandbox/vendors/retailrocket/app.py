@@ -30,8 +30,6 @@ from app.sandbox.vendors.retailrocket.state import SAMPLES, State
 POLL_EVERY_S = 15.0
 """How often `channel sandbox` fetches the feed; the vendor pauses 15 minutes to 2 hours."""
 
-FEED_HINT = "`channel retailrocket feed` shows it"
-
 PEOPLE = Routes("/sandbox")
 
 
@@ -96,7 +94,7 @@ class RetailRocket(Vendor):
                 what = "unchanged since the last time"
             return Result(done["status"] in (200, 304), f"The shop answered {done['status'] or 'nothing'}: {what}", [])
 
-        url = Field("url", "Address of the feed", state.settings.feed_url, hint=FEED_HINT)
+        url = Field("url", "Address of the feed", state.settings.feed_url, hint="`channel retailrocket feed` shows it")
         about = "The vendor fetches a shop's feed every 15 minutes to 2 hours; this one every 15 s from now on."
         return [Play("feed", "Fetch the feed", about, "Fetch now", [url], fetch)]
 

@@ -9,7 +9,11 @@ from app.sandbox.bodies import Failure
 from app.sandbox.shapes import Shapes
 
 SHAPES = Shapes(Path(__file__).parent)
-LARGEST_ID = 2**53 - 1
+
+
+def is_id(text: str) -> bool:
+    """True of a whole number from 1 to 2^53-1, which is what `whole_id` of the shapes takes."""
+    return text.isdigit() and 0 < int(text) < 2**53
 
 
 def checked(shape: str, body: Any, *above: str) -> Any:

@@ -9,7 +9,7 @@ import requests
 
 from app.sandbox.bodies import Json
 from app.sandbox.calls import call
-from app.sandbox.vendors.retailrocket.checks import LARGEST_ID
+from app.sandbox.vendors.retailrocket.checks import is_id
 from app.sandbox.vendors.retailrocket.state import State
 
 PATIENCE_S = 30.0
@@ -65,18 +65,17 @@ def read(document: bytes) -> tuple[list[Json], list[Json]]:
     products, skipped = [], []
     seen: set[str] = set()
     for offer in shop.iterfind("offers/offer"):
-        reason = _why_skipped(offer, tree, seen)
-        seen.add(offer.get("id", ""))
-        if reason:
+        if reason := _why_skipped(offer, tree, seen):
             skipped.append({"id": offer.get("id"), "reason": reason})
         else:
             products.append(_product(offer, tree))
+        seen.add(offer.get("id", ""))
     return products, skipped
 
 
 def _why_skipped(offer: ET.Element, tree: dict[str, tuple[str, str | None]], seen: set[str]) -> str:
     number = offer.get("id", "")
-    if not number.isdigit() or not 0 < int(number) <= LARGEST_ID:
+    if not is_id(number):
         return "id is not an integer"
     if number in seen:
         return "id stands twice"

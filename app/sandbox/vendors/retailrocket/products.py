@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.vendors.retailrocket.checks import LARGEST_ID, checked
+from app.sandbox.vendors.retailrocket.checks import checked, is_id
 from app.sandbox.vendors.retailrocket.state import SAMPLES, State
 
 
@@ -24,7 +24,7 @@ def take(state: State, kind: str, number: int, query: Mapping[str, str], body: J
         _keep(state, body, number, None, stock_id)
         return
     for key, variant in body["products"].items():
-        if not key.isdigit() or not 0 < int(key) <= LARGEST_ID:
+        if not is_id(key):
             raise Failure(400, "products must be named by their ids")
         checked("variant", variant, "products", key)
     for key, variant in body["products"].items():
