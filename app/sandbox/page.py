@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 from flask import Flask, Response, render_template, request
 
-from app.sandbox.bodies import Failure, Json, json_answer
+from app.sandbox.bodies import Failure, Json, existing, json_answer
 from app.sandbox.faults import KINDS
 from app.sandbox.state import State
 
@@ -21,6 +21,8 @@ MOST_ROWS = 20
 MOST_COLUMNS = 8
 MOST_REQUESTS = 50
 MOST_PLAYED = 5
+_FAULT_NUMBERS: dict[str, type[int | float]] = {"times": int, "code": int, "retry_after": int, "delay_s": float}
+"""What the form of a fault takes as a number, and of which kind."""
 _SECRET = re.compile(r"key|secret|token|password|signature", re.IGNORECASE)
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self'; "
@@ -123,43 +125,41 @@ class Page:
                 "play": self._play,
             }
             try:
-                if what not in acts:
-                    raise Failure(404, "there is no such form")
-                acts[what](request.form)
+                existing(acts, what, "there is no such form")(request.form)
             except Failure as failure:
                 return self._shown(failure)
             return see_other(f"/sandbox/#{what.partition('-')[0]}")
 
     def _shown(self, failure: Failure | None = None) -> Response:
-        with self._state.lock:  # What is held changes with the next request, so its texts are made here.
-            held = self._state.held()
-            tables = [table(name, rows) for name, rows in held.items() if rows]
-            empty = [name for name, rows in held.items() if not rows]
-            played = [(title, result, table("", result.rows[::-1])) for title, result in reversed(self._played)]
-            calls = list(self._state.calls)
-            plays = self._vendor.plays(self._state)
-            settings = settings_fields(self._state.settings)
-        return html(
-            "page.html",
-            failure.status if failure else 200,
-            vendor=self._vendor,
-            url=request.host_url.rstrip("/"),
-            failure=failure.message if failure else "",
-            tables=tables,
-            empty=empty,
-            rules=self._state.faults.as_json(),
-            kinds=KINDS,
-            settings=settings,
-            plays=plays,
-            played=played,
-            calls=list(reversed(calls))[:MOST_REQUESTS],
-            calls_count=len(calls),
-        )
+        state = self._state
+        with state.lock:  # What is held changes with the next request, so the page is made here.
+            held = state.held()
+            return html(
+                "page.html",
+                failure.status if failure else 200,
+                vendor=self._vendor,
+                url=request.host_url.rstrip("/"),
+                failure=failure.message if failure else "",
+                tables=[table(name, rows) for name, rows in held.items() if rows],
+                empty=[name for name, rows in held.items() if not rows],
+                rules=state.faults.as_json(),
+                kinds=KINDS,
+                settings=settings_fields(state.settings),
+                plays=self._vendor.plays(state),
+                played=[(title, result, table("", result.rows[::-1])) for title, result in reversed(self._played)],
+                calls=list(state.calls)[: -MOST_REQUESTS - 1 : -1],
+                calls_count=len(state.calls),
+            )
 
     def _add_fault(self, form: Mapping[str, str]) -> None:
         match = {name: form[name] for name in ("method", "path_prefix") if form.get(name)}
-        numbers = {name: form[name] for name in ("times", "code", "retry_after", "delay_s") if form.get(name)}
-        self._vendor.add_fault(self._state, {"kind": form.get("kind", ""), "match": match, **_counted(numbers)})
+        rule: Json = {"kind": form.get("kind", ""), "match": match}
+        for name, number in _FAULT_NUMBERS.items():
+            try:
+                rule[name] = number(form[name]) if form.get(name) else None
+            except ValueError:
+                raise Failure(400, f"{name} must be a number") from None
+        self._vendor.add_fault(self._state, rule)
 
     def _end_fault(self, form: Mapping[str, str]) -> None:
         place = form.get("place", "")
@@ -169,11 +169,10 @@ class Page:
             raise Failure(409, "that fault is over already")
 
     def _change_settings(self, form: Mapping[str, str]) -> None:
-        before = msgspec.to_builtins(self._state.settings).items()
-        stated = {
-            name: name in form if value is True or value is False else form.get(name, value) for name, value in before
-        }
-        self._vendor.take_settings(self._state, stated, is_form=True)
+        before = msgspec.to_builtins(self._state.settings)
+        stated = {name: form.get(name, value) for name, value in before.items()}
+        boxes = {name: name in form for name, value in before.items() if isinstance(value, bool)}
+        self._vendor.take_settings(self._state, stated | boxes, is_form=True)
 
     def _reset(self, form: Mapping[str, str]) -> None:
         self._vendor.start_over(self._state, {})
@@ -181,37 +180,22 @@ class Page:
 
     def _play(self, form: Mapping[str, str]) -> None:
         with self._state.lock:
-            play = next((play for play in self._vendor.plays(self._state) if play.name == form.get("name")), None)
-        if play is None or not play.button:
-            raise Failure(404, "that cannot be played now")
+            plays = {play.name: play for play in self._vendor.plays(self._state) if play.button}
+        play = existing(plays, form.get("name", ""), "that cannot be played now")
         result = play.run(form)
         with self._state.lock:
             self._played.append((play.title, result))
-
-
-def _counted(given: Mapping[str, str]) -> dict[str, float]:
-    """A form's texts as numbers.  Raises `Failure` 400 naming the field."""
-    numbers = {}
-    for name, value in given.items():
-        try:
-            numbers[name] = int(value) if name != "delay_s" else float(value)
-        except ValueError:
-            raise Failure(400, f"{name} must be a number") from None
-    return numbers
 
 
 def settings_fields(settings: Any) -> list[Field]:
     """An input for each setting that is one value."""
     found = []
     for info in msgspec.structs.fields(settings):
-        value = getattr(settings, info.name)
-        choices = {str(choice): str(choice) for choice in get_args(info.type)}
-        if isinstance(value, bool):
-            found.append(Field(info.name, info.name, "on" if value else "", "check"))
-        elif choices and not isinstance(value, list):
-            found.append(Field(info.name, info.name, str(value), "choice", choices))
-        elif isinstance(value, int | float | str):
-            found.append(Field(info.name, info.name, str(value), "text" if isinstance(value, str) else "number"))
+        name, value = info.name, getattr(settings, info.name)
+        if isinstance(value, int | float | str):
+            choices = {str(choice): str(choice) for choice in get_args(info.type)}
+            kind = "choice" if choices else {bool: "check", str: "text"}.get(type(value), "number")
+            found.append(Field(name, name, ("on" if value else "") if kind == "check" else str(value), kind, choices))
     return found
 
 
@@ -222,11 +206,9 @@ def table(name: str, rows: Sequence[Json]) -> Table:
     """
     if _SECRET.search(name):
         return Table(name, len(rows), (), ())
-    newest = list(reversed(rows[-MOST_ROWS:]))
+    newest = rows[: -MOST_ROWS - 1 : -1]
     columns = list(dict.fromkeys(column for row in newest for column in _simple(row)))
-    chosen = sorted(columns, key=lambda column: -sum(row.get(column) not in (None, "") for row in newest))[
-        :MOST_COLUMNS
-    ]
+    chosen = sorted(columns, key=lambda column: sum(row.get(column) in (None, "") for row in newest))[:MOST_COLUMNS]
     shown = [column for column in columns if column in chosen]
     return Table(name, len(rows), shown, [[_text(row.get(column)) for column in shown] for row in newest])
 
