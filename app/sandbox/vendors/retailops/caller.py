@@ -82,9 +82,7 @@ class RetailOps:
             answer = msgspec.json.decode(reply.content)
         except msgspec.DecodeError:
             answer = None
-        problems: tuple[Problem, ...] = ()
-        if reply.status_code == 200:
-            problems = self._contract.callbacks[callback].judge(answer)
+        problems = self._contract.callbacks[callback].judge(answer) if reply.status_code == 200 else ()
         given = answer if isinstance(answer, dict) else {}
         return CallbackReply(
             callback, reply.status_code, given, problems, duration_s, reply.headers.get("X-Request-Id", "")

@@ -34,10 +34,6 @@ class Certifier(State):
     registered: list[Json]
     """Each channel as people see it: its handle without the key, and one endpoint for each action."""
 
-    def __init__(self) -> None:
-        self._contract = load_contract()
-        super().__init__()
-
     def clear(self) -> None:
         super().clear()
         self.keys: list[str] = []
@@ -53,7 +49,7 @@ class Certifier(State):
             received = msgspec.json.decode(body, type=dict[str, Any])
             key, target, name = (received[part] for part in ("integration_auth_key", "target_url", "integration_name"))
             actions: list[str] = received["supported_actions"]
-            caller = RetailOps(str(target), str(key), 0, 0, self._contract)
+            caller = RetailOps(str(target), str(key), 0, 0, load_contract())
         except (ValueError, KeyError):
             return {"status": "error", "message": "the request cannot be read"}
         with self.lock:
