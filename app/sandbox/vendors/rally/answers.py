@@ -10,6 +10,7 @@ import msgspec
 
 from app.sandbox.bodies import Json
 from app.sandbox.vendors.rally.findings import FOLDER, Findings, look_at
+from app.sandbox.vendors.rally.step_requests import Call
 
 CENT = Decimal("0.005")
 """Sums may differ by less than this: a cent that was rounded the other way."""
@@ -49,13 +50,9 @@ def examine_refusal(status: int, answer: object) -> Findings:
     return found
 
 
-def examine(name: str, organization_id: str, resource_id: str, answer: Any, *, names_payment: bool = True) -> Findings:
-    """Looks at an answer with status 200: first its shape, then what its parts say of each other.
-
-    `names_payment` says whether the request had a payment method: without one `order/create` places nothing.
-    """
-    is_unplaced = name == "order/create" and not names_payment
-    shape = "UnplacedOrder" if is_unplaced else TOPICS.hooks[name].answer
+def examine(call: Call, organization_id: str, answer: Any) -> Findings:
+    """Looks at an answer with status 200: first its shape, then what its parts say of each other."""
+    shape = "UnplacedOrder" if call.places_nothing else TOPICS.hooks[call.topic].answer
     found = look_at(shape, answer)
     if found.problems:
         return found
@@ -64,9 +61,9 @@ def examine(name: str, organization_id: str, resource_id: str, answer: Any, *, n
             found.refuse("organization_id", "must be empty or the organisation of the request")
     match shape:
         case "Cart":
-            _examine_cart(resource_id, answer, found)
+            _examine_cart(call.resource_id, answer, found)
         case "Order" | "CreatedOrder" | "UnplacedOrder":
-            _examine_order(name, resource_id, answer, found)
+            _examine_order(call, answer, found)
         case "Products":
             for position, product in enumerate(answer):
                 _examine_product(product, position, found)
@@ -92,9 +89,9 @@ def _examine_cart(cart_id: str, cart: Json, found: Findings) -> None:
     _examine_taxes(cart, taxes, found)
 
 
-def _examine_order(name: str, resource_id: str, order: Json, found: Findings) -> None:
-    own = "cart_id" if name == "order/create" else "external_id"
-    if order[own] != resource_id:
+def _examine_order(call: Call, order: Json, found: Findings) -> None:
+    own = "cart_id" if call.topic == "order/create" else "external_id"
+    if order[own] != call.resource_id:
         found.refuse(own, "is another one than Rally named")
     _examine_lines(order, found)
     shipping = order["shipping_cost"]

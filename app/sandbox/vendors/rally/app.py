@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from flask import Response, g, request
 
-from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, object_body, readable
+from app.sandbox.bodies import Failure, Json, api_body, converted, existing, json_answer, object_body, readable
 from app.sandbox.host import Account, Vendor
 from app.sandbox.page import Play
 from app.sandbox.routes import ANY, Routes
@@ -17,7 +17,6 @@ from app.sandbox.vendors.rally import people
 from app.sandbox.vendors.rally.answers import TOPICS
 from app.sandbox.vendors.rally.checkout import run_checkout
 from app.sandbox.vendors.rally.findings import in_lines
-from app.sandbox.vendors.rally.people import ADMIN, OF_ONE, merchants
 from app.sandbox.vendors.rally.sessions import BUTTON, CHECKOUT
 from app.sandbox.vendors.rally.shop import FRONT, SHOP
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, signed_message
@@ -31,15 +30,13 @@ BASE_PATH = "/connector-api/v1"
 def _admit_connector(state: State, parts: Json) -> None:
     """Gives a route the `copies` of whose connector calls: first the key, then the signature, then its rate."""
     key = request.headers.get("X-API-KEY", "")
-    copies = next((one for one in state.merchants.values() if key in one.merchant.api_keys), None)
-    if copies is None:
-        raise Failure(401, "Unauthenticated.")
+    by_key = {known: copies for copies in state.merchants.values() for known in copies.merchant.api_keys}
+    copies = existing(by_key, key, "Unauthenticated.", status=401)
     g.merchant = copies.merchant.organization_id
     message = signed_message(request.get_data(), request.query_string.decode("latin-1"))
     if not is_signed(copies.merchant.secret(key), message, request.headers.get(HEADER, "")):
         raise Failure(401, "Invalid HMAC signature")
-    wait_s = state.wait_s(g.merchant, state.settings.rate_per_s)
-    if wait_s:
+    if wait_s := state.wait_s(g.merchant, state.settings.rate_per_s):
         raise Failure(429, "Too Many Attempts.", retry_after_s=wait_s)
     parts["copies"] = copies
 
@@ -50,18 +47,26 @@ API = Routes(BASE_PATH, _admit_connector)
 # One route for all: without key and signature the answer does not say which paths and methods there are.
 @API.route(ANY, "/<path:path>")
 def api(state: State, copies: Copies, path: str) -> Response:
-    head, _, rest = path.strip("/").partition("/")
-    if head == "hooks":
-        return _answer_hooks(state, copies, rest)
-    if head != "webhooks" or rest not in TOPICS.webhooks:
-        raise Failure(404, "Not found")
-    if request.method != "POST":
-        raise Failure(405, "Method not allowed")
-    g.found = receive(state, copies, rest, api_body(wrong_type=415, wrong_json=422))
-    return json_answer({"data": {"received": True}}, 202)
+    match request.method, *path.strip("/").split("/", 1):
+        case "GET", "hooks":
+            return json_answer({"data": copies.hooks})
+        case "POST", "hooks":
+            hook, g.found = register_hook(state, copies, api_body(wrong_type=415, wrong_json=422))
+            return json_answer({"data": hook})
+        case "DELETE", "hooks", hook_id:
+            hook = remove_hook(copies, hook_id)
+            return Response(status=204) if state.settings.delete_status == 204 else json_answer({"data": hook})
+        case "POST", "webhooks", topic if topic in TOPICS.webhooks:
+            g.found = receive(state, copies, topic, api_body(wrong_type=415, wrong_json=422))
+            return json_answer({"data": {"received": True}}, 202)
+        case _, "hooks", *_:
+            raise Failure(405, "Method not allowed")
+        case _, "webhooks", topic if topic in TOPICS.webhooks:
+            raise Failure(405, "Method not allowed")
+    raise Failure(404, "Not found")
 
 
-@OF_ONE.route("POST", "/checkouts", is_locked=False)
+@people.OF_ONE.route("POST", "/checkouts", is_locked=False)
 def checkout(state: State, copies: Copies) -> Json:
     stated = converted(object_body(), Checkout)
     for rule in converted(object_body(has_decimals=False).get("faults", []), list[Json]):
@@ -81,7 +86,7 @@ class Rally(Vendor):
         for one in SAMPLES.merchants
     )
     remembers = State
-    routes = (ADMIN, OF_ONE, FRONT, SHOP, BUTTON, CHECKOUT, API)
+    routes = (people.ADMIN, people.OF_ONE, FRONT, SHOP, BUTTON, CHECKOUT, API)
 
     def refusal(self, state: State, failure: Failure) -> Response:
         errors = failure.errors if isinstance(failure.errors, Mapping) else {}
@@ -111,25 +116,10 @@ class Rally(Vendor):
 
     def begin(self, state: State, first: Json) -> Json:
         state.clear()
-        return merchants(state)
+        return people.merchants(state)
 
     def plays(self, state: State) -> list[Play]:
         return people.plays(state)
 
 
 VENDOR = Rally()
-
-
-def _answer_hooks(state: State, copies: Copies, hook_id: str) -> Response:
-    match request.method, bool(hook_id):
-        case "GET", False:
-            return json_answer({"data": copies.hooks})
-        case "POST", False:
-            hook, g.found = register_hook(state, copies, api_body(wrong_type=415, wrong_json=422))
-            return json_answer({"data": hook})
-        case "DELETE", True:
-            hook = remove_hook(copies, hook_id)
-            if state.settings.delete_status == 204:
-                return Response(status=204)
-            return json_answer({"data": hook})
-    raise Failure(405, "Method not allowed")

@@ -19,7 +19,6 @@ from app.sandbox.vendors.rally.step_requests import Call
 
 OFFERS_ONLY_HEADER = "X-Rally-Offers-Only"
 _WRONG_SECRET = "a key this merchant never had"
-_NO_ANSWER = 0
 
 
 class Step(msgspec.Struct):
@@ -28,7 +27,8 @@ class Step(msgspec.Struct):
     topic: str
     method: str
     url: str
-    status: int = _NO_ANSWER
+    status: int = 0
+    """0 for no answer."""
     outcome: str = "unreachable"
     error: str | None = None
     problems: list[str] = []
@@ -68,7 +68,7 @@ def call_hook(state: State, copies: Copies, call: Call) -> Step:
                 "merchant": merchant.organization_id,
                 "method": step.method.upper(),
                 "path": call.topic,
-                "body": readable(call.body or b""),
+                "body": readable(call.body),
                 "problems": step.problems + ([step.error] if step.error else []),
                 "request_id": "",
                 **{name: getattr(step, name) for name in shown},
@@ -85,15 +85,14 @@ def _begin(copies: Copies, call: Call) -> Step:
     if call.topic == REGISTER:
         beside = next((hook["url"] for hook in hooks if "/:orgId" in hook["url"]), "")
         template = call.requested.url or (f"{beside.partition('/:orgId')[0]}/:orgId/{REGISTER}" if beside else "")
-    ids = {":orgId": copies.merchant.organization_id, ":resourceId": call.resource_id}
-    for placeholder, external_id in ids.items():
-        template = template.replace(placeholder, quote(external_id, safe=""))
+    organization_id, resource_id = (quote(one, safe="") for one in (copies.merchant.organization_id, call.resource_id))
+    address = template.replace(":orgId", organization_id).replace(":resourceId", resource_id)
     warnings = [f"{len(fitting)} hooks are registered; the newest is called"] if len(fitting) > 1 else []
-    return Step(call.topic, method, template, warnings=warnings)
+    return Step(call.topic, method, address, warnings=warnings)
 
 
 def _send(merchant: Merchant, call: Call, step: Step, patience_s: float) -> None:
-    requested, query, body = call.requested, urlencode(call.query), call.body or b""
+    requested, query, body = call.requested, urlencode(call.query), call.body
     headers = {"Accept": "application/json", "User-Agent": "rally-sandbox"}
     if body:
         headers["Content-Type"] = "application/json"
@@ -116,12 +115,11 @@ def _judge(merchant: Merchant, call: Call, step: Step, reply: requests.Response)
     if reply.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
         step.warnings.append("Content-Type of the answer is not application/json")
     signature = reply.headers.get(HEADER, "")
-    is_right = any(is_signed(secret, reply.content, signature) for secret in merchant.secrets())
+    is_right = any(is_signed(merchant.secret(key), reply.content, signature) for key in merchant.api_keys)
     if call.requested.sign != "none" and not is_right:
         step.problems.append(f"{HEADER} of the answer is " + ("wrong" if signature else "missing"))
     if step.status == 200:
-        organization_id = merchant.organization_id
-        found = examine(call.topic, organization_id, call.resource_id, step.answer, names_payment=call.names_payment)
+        found = examine(call, merchant.organization_id, step.answer)
         step.outcome = "good"
     else:
         found = examine_refusal(step.status, step.answer)

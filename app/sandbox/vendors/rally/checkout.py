@@ -24,8 +24,8 @@ def take_step(state: State, copies: Copies, topic: str, requested: StepRequest) 
     """One hook call and what Rally makes of the answer.  Raises `Failure`."""
     with state.lock:
         call = make_call(state, copies, topic, requested)
-        is_refund = requested.status.lower() == "refunded"
-        if is_refund and requested.is_made_up and requested.sign == "right":
+        is_right = requested.body is None and requested.raw is None and requested.sign == "right"
+        if is_right and requested.status.lower() == "refunded":
             _refund_the_rest(state, copies.orders[call.resource_id])
     step = call_hook(state, copies, call)
     if step.is_good:
@@ -78,22 +78,21 @@ def _beginning(state: State, copies: Copies, checkout: Checkout) -> str:
     with state.lock:
         session = existing(copies.sessions, checkout.session, "session: no such checkout session")
     if not session["cart_id"]:
-        checkout.line_items = [line for item in session["line_items"] for line in lines_of_page(item)]
+        checkout.line_items = lines_of_session(session)
     return str(session["cart_id"])
 
 
-def lines_of_page(item: Json) -> list[Json]:
-    """What the button sends of one product, as lines of `cart/create` (contract 9); such lines stay as they are."""
-    if "variants" not in item:
-        return [item]
-    return [
-        {
-            "external_product_id": item.get("product_id", ""),
-            "external_variant_id": variant.get("variant_id", ""),
-            **{name: variant[name] for name in ("quantity", "price") if name in variant},
-        }
-        for variant in item["variants"]
-    ]
+def lines_of_session(session: Json) -> list[Json]:
+    """What the button sent of each product, as lines of `cart/create` (contract 9); such lines stay as they are."""
+    lines: list[Json] = []
+    for item in session["line_items"]:
+        if "variants" not in item:
+            lines.append(item)
+        for variant in item.get("variants", ()):
+            product_id, variant_id = item.get("product_id", ""), variant.get("variant_id", "")
+            shown = {name: variant[name] for name in ("quantity", "price") if name in variant}
+            lines.append({"external_product_id": product_id, "external_variant_id": variant_id, **shown})
+    return lines
 
 
 def _plan(state: State, copies: Copies, checkout: Checkout, cart_id: str) -> Iterator[Planned]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ from app.sandbox.bodies import Json, amount
 from app.sandbox.vendors.rally.answers import REGISTER
 from app.sandbox.vendors.rally.calling import Step
 from app.sandbox.vendors.rally.findings import Findings
-from app.sandbox.vendors.rally.state import Copies, State
+from app.sandbox.vendors.rally.state import SAMPLES, Copies, State
 from app.sandbox.vendors.rally.step_requests import Call
 from app.sandbox.vendors.rally.webhooks import set_status, upsert_product
 
@@ -20,7 +21,7 @@ def take_answer(state: State, copies: Copies, call: Call, step: Step) -> None:
     match call.topic.partition("/")[0]:
         case "cart":
             _take_cart(copies, call, answer, found)
-        case "order" if call.topic != "order/create" or call.names_payment:
+        case "order" if not call.places_nothing:
             _take_order(state, copies, call, step, found)
         case "products":
             for product in answer:
@@ -37,8 +38,7 @@ def take_answer(state: State, copies: Copies, call: Call, step: Step) -> None:
 
 def _cart(copies: Copies, cart_id: str) -> Json:
     """Rally's record of a cart, made where there is none."""
-    fresh: Json = {"external_id": cart_id, "answer": {}, "transactions": [], "order_id": None, "earlier_lines": []}
-    return copies.carts.setdefault(cart_id, fresh)
+    return copies.carts.setdefault(cart_id, {"external_id": cart_id, **deepcopy(SAMPLES.cart_record)})
 
 
 def _take_cart(copies: Copies, call: Call, answer: Json, found: Findings) -> None:
@@ -115,13 +115,7 @@ def _new_order(state: State, copies: Copies, answer: Json) -> Json:
         "status": answer["status"],
         "statuses": [{"status": answer["status"], "at": state.stamp(), "by": "connector"}],
         "answer": answer,
-        "snapshot": None,
-        "transactions": [],
-        "charged": Decimal(),
-        "refunds": [],
-        "refunded": Decimal(),
-        "is_paid": False,
-        "is_held": False,
+        **deepcopy(SAMPLES.order_record),
         "created_at": state.stamp(),
     }
 

@@ -17,11 +17,12 @@ def make_call(state: State, copies: Copies, topic: str, requested: StepRequest) 
     if requested.key and requested.key not in copies.merchant.api_keys:
         raise Failure(400, "key is none of the merchant's api_keys")
     call = Call(topic, requested)
-    match TOPICS.hooks[topic].about:
-        case "cart":
-            call.resource_id = _newest(copies.carts, requested.cart, "cart")
-        case "order":
-            call.resource_id = _newest(copies.orders, requested.order, "order")
+    if about := TOPICS.hooks[topic].about:
+        # A connector must meet ids that Rally does not know, too, so any may be named.
+        stated, known = getattr(requested, about), getattr(copies, f"{about}s")
+        if not stated and not known:
+            raise Failure(404, f"Rally knows no {about} of this merchant yet: name one or check out first")
+        call.resource_id = stated or list(known)[-1]
     if topic == "orders/list":
         page = {"per_page": requested.per_page, "current_page": requested.current_page}
         call.query = {name: number for name, number in page.items() if number is not None}
@@ -29,17 +30,9 @@ def make_call(state: State, copies: Copies, topic: str, requested: StepRequest) 
         call.body = requested.raw.encode()
     elif requested.body is not None:
         call.body = encode(requested.body)
-    else:
-        made = _made_up(state, copies, call)
-        call.body = None if made is None else encode({**made, **requested.more})
+    elif (made := _made_up(state, copies, call)) is not None:
+        call.body = encode({**made, **requested.more})
     return call
-
-
-def _newest(known: Mapping[str, Json], stated: str, what: str) -> str:
-    """The external id to use; one that Rally does not know may be named, for connectors must meet those, too."""
-    if not stated and not known:
-        raise Failure(404, f"Rally knows no {what} of this merchant yet: name one or check out first")
-    return stated or list(known)[-1]
 
 
 def _made_up(state: State, copies: Copies, call: Call) -> Json | None:

@@ -120,11 +120,7 @@ def _checkout(state: State, copies: Copies) -> Play:
         return Result(False, f"{steps[-1]['step']} was not good: {steps[-1]['why']}", steps)
 
     missing = _missing(copies)
-    fields = [
-        *(Field(f"{_QUANTITY}{sku}", label, "0", "number") for sku, label in _goods(copies)),
-        Field("coupon", "Coupon code"),
-        Field("is_paid", "The shopper pays", "on", "check"),
-    ]
+    fields = [*_goods(copies), Field("coupon", "Coupon code"), Field("is_paid", "The shopper pays", "on", "check")]
     about = f"A shopper of {name} ({organization_id}) makes a cart, gives an address, chooses shipping and pays."
     return Play(
         f"checkout-{organization_id}", "Play a checkout", missing or about, "" if missing else "Buy", fields, buy
@@ -145,13 +141,14 @@ def _missing(copies: Copies) -> str:
     return ""
 
 
-def _goods(copies: Copies) -> Iterator[tuple[str, str]]:
-    """SKU and what it is called, of the variants of the first products."""
+def _goods(copies: Copies) -> Iterator[Field]:
+    """How many of each variant of the first products."""
     left, shown = copies.stock_by_sku(), list(copies.products)[:MOST_PRODUCTS]
     for variant in copies.variants():
         if variant.product_id in shown:
             stock = f", {left[variant.sku]} in stock" if variant.sku in left else ""
-            yield variant.sku, f"{variant.title}: {variant.sku}, {variant.price}{stock}"
+            label = f"{variant.title}: {variant.sku}, {variant.price}{stock}"
+            yield Field(f"{_QUANTITY}{variant.sku}", label, "0", "number")
 
 
 def _wanted(form: Mapping[str, str]) -> dict[str, int]:

@@ -10,10 +10,10 @@ from typing import Any
 
 from flask import Response, after_this_request, request
 
-from app.sandbox.bodies import Failure, Json, readable
+from app.sandbox.bodies import Failure, Json, existing, readable
 from app.sandbox.page import html, see_other
 from app.sandbox.routes import Routes, own_pages_only
-from app.sandbox.vendors.rally.checkout import Planned, lines_of_page, take_steps
+from app.sandbox.vendors.rally.checkout import Planned, lines_of_session, take_steps
 from app.sandbox.vendors.rally.findings import look_at
 from app.sandbox.vendors.rally.state import SAMPLES, Copies, State
 
@@ -76,17 +76,16 @@ def carry_on(state: State, session_id: str) -> Response:
 
 
 def _session(state: State, session_id: str) -> tuple[Copies, Json]:
-    for copies in state.merchants.values():
-        if session_id in copies.sessions:
-            return copies, copies.sessions[session_id]
-    raise Failure(404, "no such checkout")
+    by_session = {known: copies for copies in state.merchants.values() for known in copies.sessions}
+    copies = existing(by_session, session_id, "no such checkout")
+    return copies, copies.sessions[session_id]
 
 
 def _plan(session: Json, form: Mapping[str, str]) -> list[Planned]:
     """The steps that one of the page's forms is for.  Raises `Failure` 404 for another."""
     match form.get("act"):
         case "address":
-            lines = [line for item in session["line_items"] for line in lines_of_page(item)]
+            lines = lines_of_session(session)
             has_cart = session.get("paid_cart") or session["cart_id"]
             return [("cart/fetch", {}) if has_cart else ("cart/create", {"line_items": lines}), ("cart/update", {})]
         case "choose":
@@ -110,9 +109,8 @@ def begin_session(state: State, body: Any, host_url: str) -> Json:
     """The storefront's call (contract 5).  Raises `Failure` 401 or 422; hold the state's lock."""
     found = look_at("Session", body)
     found.raise_problems()
-    copies = next((one for one in state.merchants.values() if one.merchant.client_id == body["client_id"]), None)
-    if copies is None:
-        raise Failure(401, "Unauthenticated.")
+    by_client = {copies.merchant.client_id: copies for copies in state.merchants.values()}
+    copies = existing(by_client, body["client_id"], "Unauthenticated.", status=401)
     if not body.get("cart_id") and not body.get("line_items"):
         found.refuse("cart_id", "is required without line_items")
         found.raise_problems()

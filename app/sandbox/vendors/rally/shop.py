@@ -7,7 +7,6 @@ items.  The basket is a cookie, so nothing of it is kept here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
@@ -63,7 +62,7 @@ def change_basket(state: State, copies: Copies) -> Response:
     basket[sku] = units("quantity", request.form.get("quantity", "")) + more
     kept = {name: count for name, count in basket.items() if 0 < count <= MOST_UNITS}
     answer = see_other(_path(copies, "cart"))
-    answer.set_cookie(BASKET, quote(json.dumps(kept)), httponly=True, samesite="Lax", path="/shop/")
+    answer.set_cookie(BASKET, quote(encode(kept)), httponly=True, samesite="Lax", path="/shop/")
     return answer
 
 
@@ -157,11 +156,9 @@ def _item(line: Variant) -> Json:
 
 def _basket() -> dict[str, int]:
     """The shopper's basket, as far as it can be read."""
-    try:
-        kept = json.loads(unquote(request.cookies.get(BASKET, "")))
-        return {str(sku): count for sku, count in kept.items() if type(count) is int and 0 < count <= MOST_UNITS}
-    except (ValueError, AttributeError):
-        return {}
+    kept = readable(unquote(request.cookies.get(BASKET, "")).encode())
+    found = kept.items() if isinstance(kept, dict) else ()
+    return {sku: count for sku, count in found if type(count) is int and 0 < count <= MOST_UNITS}
 
 
 def _path(copies: Copies, what: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -33,9 +34,4 @@ def is_signed(secret: str, message: bytes, signature: str) -> bool:
 def _php_json(parameters: dict[str, str]) -> bytes:
     """PHP's `json_encode` escapes slashes and writes whatever is not ASCII as UTF-16 units."""
     text = msgspec.json.encode(parameters).decode().replace("/", "\\/")
-    return "".join(char if char.isascii() else _units(char) for char in text).encode("ascii")
-
-
-def _units(char: str) -> str:
-    units = char.encode("utf-16-be")
-    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
+    return "".join(char if char.isascii() else json.dumps(char)[1:-1] for char in text).encode("ascii")

@@ -11,7 +11,6 @@ import msgspec
 
 from app.sandbox import state as host_state
 from app.sandbox.bodies import Json, existing
-from app.sandbox.state import JOURNAL_LENGTH
 from app.sandbox.vendors.rally.findings import FOLDER
 
 
@@ -34,13 +33,9 @@ class Merchant(msgspec.Struct, forbid_unknown_fields=True):
         """What signs with this key."""
         return self.hmac_secret or key
 
-    def secrets(self) -> list[str]:
-        """Everything a signature may be made with."""
-        return [self.hmac_secret] if self.hmac_secret else self.api_keys
-
 
 class Samples(msgspec.Struct, frozen=True):
-    """The merchants to begin with, and what Rally makes up of a shopper."""
+    """The merchants to begin with, what Rally makes up of a shopper, and its records as they begin."""
 
     merchants: tuple[Merchant, ...]
     shopper: Json
@@ -50,6 +45,8 @@ class Samples(msgspec.Struct, frozen=True):
     transaction: Json
     fraud_review: Json
     order: Json
+    cart_record: Json
+    order_record: Json
 
 
 SAMPLES = msgspec.json.decode((FOLDER / "samples.json").read_bytes(), type=Samples)
@@ -157,7 +154,7 @@ class State(host_state.State):
         copies = self.merchants.get(merchant)
         if copies is not None:
             copies.warnings += [f"{call['path']}: {warning}" for warning in call["warnings"]]
-            del copies.warnings[:-JOURNAL_LENGTH]
+            del copies.warnings[: -host_state.JOURNAL_LENGTH]
 
     def view(self) -> Json:
         merchants = {organization_id: copies.view() for organization_id, copies in self.merchants.items()}

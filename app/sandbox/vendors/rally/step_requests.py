@@ -54,11 +54,6 @@ class StepRequest(Shopping, forbid_unknown_fields=True, kw_only=True):
     sign: Literal["right", "wrong", "none"] = "right"
     url: str = ""
 
-    @property
-    def is_made_up(self) -> bool:
-        """Whether Rally is to say what it would say by itself."""
-        return self.body is None and self.raw is None
-
 
 class Checkout(Shopping, forbid_unknown_fields=True, kw_only=True):
     """A whole checkout; `README.md` says what each field is for."""
@@ -77,20 +72,20 @@ class Checkout(Shopping, forbid_unknown_fields=True, kw_only=True):
 
 
 class Call(msgspec.Struct):
-    """One hook to call, as requested; `body` is None for none."""
+    """One hook to call, as requested."""
 
     topic: str
     requested: StepRequest
     resource_id: str = ""
-    body: bytes | None = None
+    body: bytes = b""
     query: dict[str, int] = {}
 
     def sent(self) -> Json:
         """The body as the connector reads it, {} where it is no object."""
-        parsed = readable(self.body or b"")
+        parsed = readable(self.body)
         return parsed if isinstance(parsed, dict) else {}
 
     @property
-    def names_payment(self) -> bool:
-        """Whether the body says how the shopper paid."""
-        return bool(self.sent().get("payment_method"))
+    def places_nothing(self) -> bool:
+        """True of an `order/create` that does not say how the shopper paid."""
+        return self.topic == "order/create" and not self.sent().get("payment_method")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from decimal import Decimal
 
-from app.sandbox.bodies import Failure, Json, existing
+from app.sandbox.bodies import Json, existing
 from app.sandbox.vendors.rally.answers import CENT, TOPICS
 from app.sandbox.vendors.rally.findings import Findings, look_at
 from app.sandbox.vendors.rally.state import Copies, State
@@ -33,11 +34,9 @@ def register_hook(state: State, copies: Copies, body: Json) -> tuple[Json, Findi
 
 def remove_hook(copies: Copies, hook_id: str) -> Json:
     """Raises `Failure` 404."""
-    for hook in copies.hooks:
-        if hook["id"] == hook_id:
-            copies.hooks.remove(hook)
-            return hook
-    raise Failure(404, "Not found")
+    hook = existing({hook["id"]: hook for hook in copies.hooks}, hook_id)
+    copies.hooks.remove(hook)
+    return hook
 
 
 def receive(state: State, copies: Copies, topic: str, body: Json) -> Findings:
@@ -63,7 +62,7 @@ def receive(state: State, copies: Copies, topic: str, body: Json) -> Findings:
         case "product-delete":
             if copies.products.pop(body["external_id"], None) is None:
                 found.warn("external_id", "is no product Rally knows")
-            _forget_stock(copies, body["external_id"], set())
+            _forget_stock(copies, body["external_id"])
         case "product-inventory-update":
             _set_stock(state, copies, body, found)
         case "category-update":
@@ -134,18 +133,16 @@ def upsert_product(state: State, copies: Copies, product: Json) -> None:
     """A product's snapshot carries its variants' stock."""
     product_id = product["external_id"]
     copies.products[product_id] = product
-    _forget_stock(copies, product_id, {variant["external_id"] for variant in product["variants"]})
-    for variant in product["variants"]:
-        is_kept_by_product = product["inventory_management"] == "product"
-        value = product["inventory_quantity"] if is_kept_by_product else variant["inventory_quantity"]
-        key = stock_key(product_id, variant["external_id"])
-        known = copies.stock.get(key, {"updates": 0})
+    variants = {stock_key(product_id, variant["external_id"]): variant for variant in product["variants"]}
+    _forget_stock(copies, product_id, but=variants)
+    for key, variant in variants.items():
+        counted = product if product["inventory_management"] == "product" else variant
         copies.stock[key] = {
             "product_id": product_id,
             "variant_id": variant["external_id"],
             "sku": variant["external_sku"],
-            "value": value,
-            "updates": known["updates"],
+            "value": counted["inventory_quantity"],
+            "updates": copies.stock.get(key, {"updates": 0})["updates"],
             "at": state.stamp(),
         }
 
@@ -155,9 +152,9 @@ def stock_key(product_id: str, variant_id: str) -> str:
     return f"{product_id}\n{variant_id or product_id}"
 
 
-def _forget_stock(copies: Copies, product_id: str, but: set[str]) -> None:
+def _forget_stock(copies: Copies, product_id: str, *, but: Container[str] = ()) -> None:
     for key, row in list(copies.stock.items()):
-        if row["product_id"] == product_id and row["variant_id"] not in but:
+        if row["product_id"] == product_id and key not in but:
             del copies.stock[key]
 
 
