@@ -25,7 +25,7 @@ def take_step(state: State, copies: Copies, topic: str, requested: StepRequest) 
     with state.lock:
         call = make_call(state, copies, topic, requested)
         is_right = requested.body is None and requested.raw is None and requested.sign == "right"
-        if is_right and requested.status.lower() == "refunded":
+        if is_right and requested.status.lower() == "refunded" and call.resource_id in copies.orders:
             _refund_the_rest(state, copies.orders[call.resource_id])
     step = call_hook(state, copies, call)
     if step.is_good:

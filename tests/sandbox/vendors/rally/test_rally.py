@@ -402,6 +402,8 @@ def test_what_a_person_writes_into_a_step_is_refused_or_a_warning_and_never_a_fa
     for wish in ({"offers": [{}]}, {"offers": [{"price": 1, "quantity": "x"}]}, {"offer_shipping": {"total": "x"}}):
         status, answer = rally.try_admin("POST", path, wish)
         assert status == 400 and "offer needs a number" in answer["message"]
+    assert rally.step("cart/fetch", cart="cart-9", status="refunded")["error"] == "422 cart_not_found: no such cart"
+    assert rally.order(order_id)["refunded"] == 0
 
 
 def test_single_steps_reach_the_other_hooks(rally: Rally, connector: Connector, order_id: str) -> None:
@@ -617,6 +619,7 @@ def test_the_storefront_gets_a_session_and_a_page(rally: Rally, connector: Conne
 
     assert ask(client_id="unknown", cart_id="c").status_code == 401
     assert ask(client_id=client_id).status_code == 422
+    assert ask(client_id=client_id, line_items=[{"product_id": "p", "variants": 5}]).status_code == 422
     answer = ask(client_id=client_id, line_items=[line]).json()
     assert answer["url"].startswith(rally.server.url)
     assert "Checkout" in rally.session.get(answer["url"], timeout=5).text
