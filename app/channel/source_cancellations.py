@@ -67,7 +67,7 @@ def due(request: CallbackRequest, source: OrderSource, before: Standing) -> Due:
         message = "channel %s: orders called off cannot be read from %s (%s)"
         log.info(message, request.channel.key, source.token, error.code)
         return Due([], until_ms)
-    is_cancelled = {item.refnum: not isinstance(item.order, Order) or item.order.is_cancelled for item in found}
+    is_cancelled = {item.refnum: not isinstance(order := item.order, Order) or order.is_cancelled for item in found}
     revived = [refnum for refnum, is_so in is_cancelled.items() if not is_so]
     if revived:
         with request.services.database.write(wait_s=request.deadline.left_s()) as connection:

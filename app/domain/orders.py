@@ -5,6 +5,7 @@ Amounts are `Decimal` in the order's currency, times aware UTC, ids text.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -120,7 +121,13 @@ class Candidate(msgspec.Struct, frozen=True):
 
     refnum: str
     created_ms: int
-    order: Order | HeldBack
+    offered: Order | HeldBack | Callable[[], Order | HeldBack]
+    """Or what reads it: many are skipped, because RetailOps has them or was given them too often."""
+
+    @property
+    def order(self) -> Order | HeldBack:
+        """The order, or why it is held back."""
+        return self.offered() if callable(self.offered) else self.offered
 
 
 class SketchLine(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from app.domain.moments import to_ms
@@ -15,7 +16,10 @@ from app.storefront.retailops_order import as_ordered, to_order, to_sketch
 from app.storefront.shop import Shop
 
 CHUNK: Final = 120
-"""Orders read at a time for a walk: a page and a few more, since the documents of all of them are decoded."""
+"""Orders read at first for a walk, a page and a few more."""
+
+MOST: Final = 480
+"""Orders read at a time at most, where a walk goes on."""
 
 OVERLAP: Final = timedelta(minutes=2)
 """How far the look for called-off orders goes back, for one may be committed after a later one."""
@@ -29,14 +33,14 @@ class OrderSource:
 
     def chunks(self, since_ms: int | None, until_ms: int) -> Iterator[list[Candidate]]:
         """By the time from which they may go; those cancelled at the checkout only come by name (R18)."""
-        since = None if since_ms is None else _moment(since_ms)
+        since, size = None if since_ms is None else _moment(since_ms), CHUNK
         while True:
             with self._shop.database.read() as connection:
-                found = order_store.exportable_since(connection, self._shop.channel, since, _moment(until_ms), CHUNK)
+                found = order_store.exportable_since(connection, self._shop.channel, since, _moment(until_ms), size)
             yield [self._candidate(stored) for stored in found if stored.cancelled_at is None]
-            if len(found) < CHUNK or found[-1].exportable_at is None:
+            if len(found) < size or found[-1].exportable_at is None:
                 return
-            since = found[-1].exportable_at + timedelta(milliseconds=1)
+            since, size = found[-1].exportable_at + timedelta(milliseconds=1), min(2 * size, MOST)
 
     def named(self, refnums: Sequence[str]) -> list[Candidate]:
         """Whatever their state, but never one that is unpaid or under review (P17)."""
@@ -73,6 +77,10 @@ class OrderSource:
         return stored.exportable_at is not None and stored.exportable_at <= self._shop.clock()
 
     def _candidate(self, stored: StoredOrder) -> Candidate:
+        out_at = stored.exportable_at or stored.created_at
+        return Candidate(stored.refnum, to_ms(out_at), partial(self._order, stored))
+
+    def _order(self, stored: StoredOrder) -> Order | HeldBack:
         document = read_document(stored.body)
         # RetailOps is given what was ordered, whatever it has changed since.
         order = to_order(
@@ -81,11 +89,9 @@ class OrderSource:
             default_ship_code=self._shop.options.default_ship_code,
             is_cancelled=stored.cancelled_at is not None or stored.state == "cancelled",
         )
-        out_at = stored.exportable_at or stored.created_at
         # What was cancelled goes whatever it was held back for: nothing is booked of it (R18).
         is_held = bool(document.doubt) and not order.is_cancelled
-        offered = HeldBack(stored.refnum, document.doubt) if is_held else order
-        return Candidate(stored.refnum, to_ms(out_at), offered)
+        return HeldBack(stored.refnum, document.doubt) if is_held else order
 
 
 def _moment(ms: int) -> datetime:
