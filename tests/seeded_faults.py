@@ -1631,6 +1631,41 @@ FAULTS = (
         ),
     ),
     Fault(
+        "lost-attempt-sent-again-though-moved",
+        "P33",
+        "app/records/stock_batches.py",
+        "    return row.uncertain is not None and row.moved_at is not None\n",
+        "    return False\n",
+        (
+            "tests/records/test_restating.py"
+            "::test_p33_a_level_that_was_moved_is_not_sent_again_after_an_attempt_of_unknown_outcome_but_shown",
+            "tests/gateways/vendors/pipe17/test_restated.py"
+            "::test_p33_a_figure_of_a_lost_attempt_that_a_shipment_moved_is_not_said_again",
+        ),
+    ),
+    Fault(
+        "moved-after-a-lost-attempt-for-good",
+        "P33",
+        "app/records/stock_sync.py",
+        "case((_STOCK.uncertain.is_(None), _STOCK.moved_at))",
+        "_STOCK.moved_at",
+        (
+            "tests/records/test_restating.py"
+            "::test_p33_a_person_can_have_a_moved_level_sent_after_an_attempt_of_unknown_outcome",
+        ),
+    ),
+    Fault(
+        "doubt-without-a-call",
+        "P33",
+        "app/deliveries/sync.py",
+        "            untouched = batch.seqs.keys()\n",
+        "            pass\n",
+        (
+            "tests/gateways/vendors/pipe17/test_restated.py"
+            "::test_p33_a_figure_whose_sending_had_not_begun_is_said_although_an_order_moved_it",
+        ),
+    ),
+    Fault(
         "lost-attempt-not-sent-again",
         "P44",
         "app/records/stock_batches.py",
