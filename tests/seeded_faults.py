@@ -1609,6 +1609,28 @@ FAULTS = (
         ),
     ),
     Fault(
+        "place-of-a-facility-without-location-emptied",
+        "P33",
+        "app/gateways/vendors/pipe17/stock/stock_rows.py",
+        "if unplaced.isdisjoint(sending.note[place].facilities)",
+        "",
+        (
+            "tests/gateways/vendors/pipe17/test_restated.py"
+            "::test_p33_a_place_keeps_its_figure_while_its_facility_is_stated_and_has_no_location",
+        ),
+    ),
+    Fault(
+        "place-kept-for-another-facility",
+        "P33",
+        "app/gateways/vendors/pipe17/stock/stock_rows.py",
+        "if unplaced.isdisjoint(sending.note[place].facilities)",
+        "if not unplaced",
+        (
+            "tests/gateways/vendors/pipe17/test_restated.py"
+            "::test_p33_a_place_keeps_its_figure_while_its_facility_is_stated_and_has_no_location",
+        ),
+    ),
+    Fault(
         "alias-one-only",
         "P33",
         "app/gateways/vendors/pipe17/stock/stock_rows.py",

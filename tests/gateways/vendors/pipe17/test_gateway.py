@@ -16,6 +16,7 @@ import pytest
 from app.domain.commands import Acknowledgement, Cancellation, Completion, PackageLine
 from app.domain.orders import HeldBack, Order
 from app.domain.stock import StockChange, StockDetail, StockLevel
+from app.domain.stock_levels import facility_key
 from app.errors import Misconfigured, Refused, Unavailable
 from app.gateways import VENDORS
 from app.gateways.vendors.pipe17 import VENDOR
@@ -499,7 +500,7 @@ def test_stock_is_told_absolute_per_location(empty: Sandbox) -> None:
     held = stock_of(empty, "MUG-RED")
     assert (held[DALLAS], held[RENO]) == ((8, 0), (0, 0))
     places = {item["name"]: item["locationId"] for item in empty.state()["locations"]}
-    assert msgspec.json.decode(second.sent) == {places[DALLAS]: [8, 0]}
+    assert msgspec.json.decode(second.sent) == {places[DALLAS]: [8, 0, None, [facility_key(DALLAS)]]}
 
     # Nobody knows where units without details are, and other kinds of stock are on no shelf.
     untold = push_stock(gateway, StockChange("MUG-RED", StockLevel(99), second.sent))["MUG-RED"]

@@ -223,6 +223,25 @@ def test_p33_stock_of_a_facility_whose_location_is_made_later_arrives_with_and_w
     assert (has(empty, "BOWL", "Moon DC"), merchant.refusal("BOWL")) == (5, "")
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_p33_a_place_keeps_its_figure_while_its_facility_is_stated_and_has_no_location(
+    empty: Sandbox, merchant: Merchant, is_lost: bool
+) -> None:
+    levels = {"BOWL": level(dallas=(10, 10), reno=(4, 4)), "LAMP": level(dallas=(2, 2))}
+    merchant.state(**levels)
+    if is_lost:
+        empty.fault(kind="reset_after", times=1, match={"method": "POST", "path_prefix": f"{BASE_PATH}/inventory"})
+        merchant.state(**levels)
+    # A name that two locations have stands for none of them.
+    body = {"name": DALLAS, "address": {"city": "Ohio", "country": "US"}, "status": "active"}
+    people(empty, "POST", "/locations", body | {"fulfillmentIntegrationId": INTEGRATION_ID})
+    merchant.accept(BOWL=level(dallas=(9, 9)), LAMP=level(moon=(1, 1)))
+    merchant.send_anew()
+    assert DALLAS in merchant.refusal("BOWL") and "Moon DC" in merchant.refusal("LAMP")
+    assert (has(empty, "BOWL"), has(empty, "BOWL", RENO)) == (10, 0)
+    assert has(empty, "LAMP") == 0, "its facility is no longer mentioned, whatever others have no location"
+
+
 @pytest.mark.parametrize("is_by_record", [True, False])
 def test_p33_what_people_unlock_is_sent_by_itself(empty: Sandbox, merchant: Merchant, is_by_record: bool) -> None:
     where = {"locationId": places(empty)[DALLAS]} if is_by_record else {}

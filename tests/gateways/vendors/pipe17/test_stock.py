@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from app.domain.stock import StockChange, StockDetail, StockLevel
+from app.domain.stock_levels import facility_key
 from app.errors import Misconfigured
 from app.sandbox.server import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
@@ -126,7 +127,7 @@ def test_vendors_and_purchase_orders_count_only_where_the_setting_says_so(empty:
     assert stock_of(empty, "BOWL")[RENO] == (5, 0)
     row = record(empty, "BOWL", DALLAS)
     assert (row["onHand"], row["future"], row["availableToPromise"]) == (4, 20, 24)
-    assert msgspec.json.decode(first.sent)[dallas] == [4, 1, 20]
+    assert msgspec.json.decode(first.sent)[dallas] == [4, 1, 20, [facility_key(DALLAS)]]
     arrived = StockLevel(3, (StockDetail("internal", DALLAS, 24, 24),))
     push_stock(gateway, StockChange("BOWL", arrived, first.sent))
     assert record(empty, "BOWL", DALLAS)["future"] == 0 and stock_of(empty, "BOWL")[RENO] == (0, 0)
@@ -146,7 +147,10 @@ def test_in_the_mode_delta_only_figures_that_changed_are_told(empty: Sandbox) ->
     first = push_stock(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(8, 8))))["BOWL"]
     second = push_stock(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), first.sent))["BOWL"]
     assert empty.calls("POST /inventory") == 3
-    assert msgspec.json.decode(second.sent) == {places(empty)[DALLAS]: [6, 0], places(empty)[RENO]: [7, 0]}
+    assert msgspec.json.decode(second.sent) == {
+        places(empty)[DALLAS]: [6, 0, None, [facility_key(DALLAS)]],
+        places(empty)[RENO]: [7, 0, None, [facility_key(RENO)]],
+    }
     again = push_stock(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), second.sent))["BOWL"]
     assert again.sent == second.sent and empty.calls("POST /inventory") == 3
 

@@ -61,7 +61,8 @@ class Stock(StockSink):
 
     def in_words(self, sent: bytes) -> Mapping[str, str]:
         parts = ("on hand", "of them not for sale", "coming in")
-        named = {place: zip(figures, parts, strict=False) for place, figures in (read_note(sent, Note) or {}).items()}
+        note = read_note(sent, Note) or {}
+        named = {place: zip(noted.figures, parts, strict=True) for place, noted in note.items()}
         return {place: ", ".join(f"{n} {part}" for n, part in pairs if n is not None) for place, pairs in named.items()}
 
     def push(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:

@@ -19,10 +19,26 @@ from app.gateways.vendors.pipe17.stock.held_stock import Level
 
 INFLIGHT: Final = "inflight"
 
-Note = dict[str, list[int | None]]
-"""By location id the figures as Pipe17 accepted them last, without those that were not sent at the end.
 
-Without any figure Pipe17 may have whatever an earlier attempt sent there."""
+class Noted(msgspec.Struct, frozen=True, array_like=True):
+    """The figures of one location as Pipe17 accepted them last; None is what was not sent.
+
+    Without any figure Pipe17 may have whatever an earlier attempt sent there.
+    """
+
+    on_hand: int | None = None
+    unavailable: int | None = None
+    future: int | None = None
+    facilities: tuple[str, ...] = ()
+    """Whose units they are, by `facility_key`."""
+
+    @property
+    def figures(self) -> tuple[int | None, ...]:
+        return self.on_hand, self.unavailable, self.future
+
+
+Note = dict[str, Noted]
+"""What Pipe17 has of a SKU, by location id."""
 
 
 @dataclass(eq=False, repr=False)
@@ -36,6 +52,8 @@ class Sending:
     """Those Pipe17 has not answered for yet."""
     refusals: list[str] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)
+    facilities: dict[str, set[str]] = field(default_factory=dict)
+    """By location, as `facility_key`, whose units are on its shelf; under "" those that have no location."""
     is_product_known: bool = True
     is_skipped: bool = False
     """True if some of it is skipped because Pipe17 locks or does not track the product."""
@@ -66,6 +84,11 @@ class Row:
     """True for a place RetailOps names no more: once it is 0 nothing is left to remember."""
 
     @property
+    def noted(self) -> Noted:
+        figure, facilities = self.figure, self.sending.facilities.get(self.location_id, ())
+        return Noted(figure.on_hand, figure.unavailable, figure.future, tuple(sorted(facilities)))
+
+    @property
     def key(self) -> tuple[str, str]:
         return self.pipe17_sku, self.location_id
 
@@ -73,7 +96,8 @@ class Row:
     def is_as_sent_last(self) -> bool:
         """Whether the note says this very figure, of the product that has the stock."""
         is_own = self.pipe17_sku == self.sending.pipe17_sku and not self.is_gone
-        return is_own and self.sending.note.get(self.location_id) == noted(self.figure)
+        last = self.sending.note.get(self.location_id)
+        return is_own and last is not None and last.figures == self.noted.figures
 
     def settle(self, reason: str) -> None:
         """Pipe17 has answered for it: with the reason of a refusal, or "" where it has the figure now."""
@@ -88,7 +112,7 @@ class Row:
         elif self.is_gone:
             sending.note.pop(self.location_id, None)
         else:
-            sending.note[self.location_id] = noted(self.figure)
+            sending.note[self.location_id] = self.noted
 
 
 class StockRows:
@@ -123,7 +147,10 @@ class StockRows:
     def _own_rows(self, sending: Sending, change: StockChange, served: Served) -> list[Row]:
         """Of the product that has the stock."""
         totals = self._by_location(sending, change.level.details, served)
-        gone = set(sending.note) - set(totals)
+        # A facility without a location is refused; its former one, which was renamed perhaps, stays as it is.
+        unplaced = sending.facilities.get("", set())
+        noted = sending.note.keys() - totals.keys()
+        gone = {place for place in noted if unplaced.isdisjoint(sending.note[place].facilities)}
         if self._owns_locations and not change.level.details:
             gone |= set(served.ids)
         emptied = sorted(gone & set(served.ids))
@@ -153,11 +180,16 @@ class StockRows:
         note = read_note(change.sent, Note) or {}
         if change.uncertain is None:
             return note
-        uncertain = self._by_location(Sending(change.sku, "", {}), change.uncertain, served)
-        return {location_id: [] for location_id in (*note, *uncertain)}
+        lost = Sending(change.sku, "", {})
+        found = {place: Noted(facilities=known.facilities) for place, known in note.items()}
+        for place in self._by_location(lost, change.uncertain, served):
+            named = lost.facilities.get(place, set()).union(found.get(place, Noted()).facilities)
+            found[place] = Noted(facilities=tuple(sorted(named)))
+        return found
 
     def _nothing(self, sending: Sending, location_id: str) -> Level:
-        was_future = location_id == self._options.inflight_location or len(sending.note.get(location_id, ())) > 2
+        last = sending.note.get(location_id, Noted())
+        was_future = location_id == self._options.inflight_location or last.future is not None
         return self._figure(0, 0, 0 if was_future else None)
 
     def _figure(self, on_hand: int, unavailable: int, future: int | None) -> Level:
@@ -192,6 +224,7 @@ class StockRows:
         if detail.quantity_type not in OWN_STOCK and not is_external:
             return ""
         location_id = served.find(detail.place)
+        sending.facilities.setdefault(location_id or "", set()).add(facility_key(detail.place))
         if location_id is None and not self._locations.is_filtered_out(detail.place):
             kind = "vendor" if is_external else "facility"
             reason = f"{kind} '{detail.place}' is no location of Pipe17 that this channel serves"
@@ -202,8 +235,3 @@ class StockRows:
 def lock_subject(pipe17_sku: str, location_id: str) -> str:
     """How an obstacle names a locked stock record; a location id holds no blank."""
     return f"{location_id} {pipe17_sku}"
-
-
-def noted(figure: Level) -> list[int | None]:
-    figures = [figure.on_hand, figure.unavailable]
-    return figures if figure.future is None else [*figures, figure.future]
