@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -82,6 +82,8 @@ class Command(ABC):
     sent_again: ClassVar[str] = ""
     """The verb of its call that a repeat owes anew where the vendor refused it for good, though other calls of the
     command have done something and so keep its key bound; "" for none."""
+    refusing: ClassVar[Collection[str]] = ()
+    """Codes of warnings by which the vendor took that call but for a part of it, which a repeat owes anew as well."""
     awaits_throttle: ClassVar[bool] = False
     """Whether it waits for earlier calls of its order that only our own rate delays, where the vendor decides (R14)."""
 
@@ -114,7 +116,8 @@ class Command(ABC):
         return self.plan(connection)
 
     def send_again(self, connection: Connection) -> Plan:
-        """What is owed when the call of `sent_again` was refused and the same is requested again; T1 again."""
+        """What is owed when the call of `sent_again` was refused, or a part of it, and the same is requested again; T1
+        again."""
         return self.plan(connection)
 
     @staticmethod

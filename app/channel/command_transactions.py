@@ -184,12 +184,15 @@ def _planned(connection: Connection, command: Command, bound: Bound | None) -> t
 
 
 def _is_refused(connection: Connection, command: Command, bound: Bound) -> bool:
-    """Whether the vendor refused for good, when it was sent last, what a repeat of the command sends again."""
+    """Whether the vendor refused for good, when it was sent last, what a repeat of the command sends again, or a part
+    of it."""
     if not command.sent_again:
         return False
     calls = outbox.of_commands(connection, [bound.id])[bound.id]
     last = next((call for call in reversed(calls) if call.verb == command.sent_again), None)
-    return last is not None and last.state == "refused"
+    if last is None:
+        return False
+    return last.state == "refused" or any(event.code in command.refusing for event in last.events)
 
 
 def _owe(

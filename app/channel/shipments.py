@@ -27,6 +27,9 @@ from app.records.search_keys import Kind
 COUNTED_HERE = ("UNITS_OPEN", "UNITS_UNACCOUNTED")
 """Reasons why an order is left open that follow from our own count, whatever its source says."""
 
+REJECTION_REFUSED = "REJECTION_REFUSED"
+"""The source refused to take back the units of a completion, and counts them as open."""
+
 HASHED = "h-"
 """How the key of a package begins that is known by its contents."""
 
@@ -165,7 +168,7 @@ class RegisterPackage(OrderCommand):
         package: Package = answer.body
         if package.is_last:
             handed_out.note_nothing_left(
-                answer.connection, answer.channel, package.order_refnum, but=(*COUNTED_HERE, "REJECTION_REFUSED")
+                answer.connection, answer.channel, package.order_refnum, but=(*COUNTED_HERE, REJECTION_REFUSED)
             )
 
     @staticmethod

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import requests
 from flask import Flask
 
 from app.channel import labels
@@ -15,7 +16,7 @@ from app.contract.schemas import Contract
 from app.operations.health_checks import waiting
 from app.operations.overview import overview
 from app.operations.scope import Scope
-from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
+from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_KEY
 from tests.channels import channel_table
 from tests.gateways.vendors.pipe17.stage import OWN, request
 from tests.retailops import Caller, codes
@@ -234,6 +235,53 @@ def test_p34_units_taken_off_and_units_named_as_unshipped_are_closed_once_each(
     assert (second["status"], codes(second)) == ("success", ["COMPLETION_CORRECTED"])
     assert held(empty, order)[2:] == [("rejected", {"1": 1})], "what was closed by name is not closed again"
     assert status(empty, order) == "fulfilled" and left_open(retailops) == []
+
+
+REJECTIONS = {"method": "POST", "path_prefix": f"{BASE_PATH}/fulfillments"}
+
+
+def unshipped(order: dict[str, Any], units: int) -> dict[str, Any]:
+    return named(order, unshipped_items=[{**item(order, 0, units), "unshipped_quantity": units}])
+
+
+@pytest.mark.parametrize(("units", "said"), [(1, ["UNITS_OPEN"]), (3, ["COMPLETION_CORRECTED"])])
+def test_p11_units_whose_rejection_was_refused_are_rejected_when_the_order_is_completed_again(
+    retailops: Caller, empty: Sandbox, units: int, said: list[str]
+) -> None:
+    order = ordered(retailops, empty, ("MUG-RED", 3))
+    empty.fault(kind="status", code=422, times=2, match=REJECTIONS)
+    for _ in range(2):
+        answer = retailops.ask("order_complete", order=unshipped(order, 1))
+        assert codes(answer) == ["UNITS_OPEN", "REJECTION_REFUSED", "UNITS_OPEN_AT_PIPE17"]
+        assert held(empty, order) == [] and len(left_open(retailops)) == 1
+    again = retailops.ask("order_complete", order=unshipped(order, units))
+    assert [code for code in codes(again) if code != "UNITS_OPEN_AT_PIPE17"] == said
+    assert held(empty, order) == [("rejected", {"1": units})]
+    assert len(left_open(retailops)) == (0 if units == 3 else 1)
+    assert retailops.ask("order_complete", order=unshipped(order, units)) == again and len(held(empty, order)) == 1
+
+
+def test_p34_units_whose_rejection_was_refused_may_ship_after_all(retailops: Caller, empty: Sandbox) -> None:
+    order = ordered(retailops, empty, ("MUG-RED", 2))
+    empty.fault(kind="status", code=422, times=1, match=REJECTIONS)
+    assert "REJECTION_REFUSED" in codes(retailops.ask("order_complete", order=unshipped(order, 2)))
+    assert codes(retailops.ship(order, 501, package_items=[item(order, 0, 2)])) == []
+    assert held(empty, order) == [("shipped", {"1": 2})] and left_open(retailops) == []
+
+
+def test_p34_units_that_were_closed_at_the_vendor_are_not_left_open_once_the_order_is_completed_again(
+    retailops: Caller, empty: Sandbox
+) -> None:
+    order = ordered(retailops, empty, ("MUG-RED", 2))
+    empty.fault(kind="status", code=422, times=1, match=REJECTIONS)
+    assert "REJECTION_REFUSED" in codes(retailops.ask("order_complete", order=unshipped(order, 2)))
+    line = {"uniqueId": "1", "sku": "MUG-RED", "quantity": 2}
+    body = {"shipmentId": order["channel_order_refnum"], "fulfillmentType": "rejected", "lineItems": [line]}
+    own = {"X-Pipe17-Key": INTEGRATION_KEY}
+    assert requests.post(f"{empty.url}{BASE_PATH}/fulfillments", json=body, headers=own, timeout=10).ok
+    assert len(left_open(retailops)) == 1
+    answer = retailops.ask("order_complete", order=unshipped(order, 2))
+    assert (answer["status"], codes(answer)) == ("success", []) and left_open(retailops) == []
 
 
 def test_p34_completions_that_wait_together_leave_nothing_named_once_the_source_counts_nothing_open(

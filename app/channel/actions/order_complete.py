@@ -22,7 +22,7 @@ from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer,
 from app.channel.commands import run
 from app.channel.services import CallbackRequest, CallbackResult
 from app.channel.settling import give_back
-from app.channel.shipments import COUNTED_HERE, package_commands
+from app.channel.shipments import COUNTED_HERE, REJECTION_REFUSED, package_commands
 from app.channel.unshipped import Unshipped, read_unshipped, to_close
 from app.contract.packages import StatedPackage, read_shipments
 from app.contract.reading import OrderName, mapping
@@ -73,6 +73,7 @@ class CompleteOrder(OrderCommand):
 
     callback = COMPLETION
     sent_again = "complete_order"
+    refusing = (REJECTION_REFUSED,)
 
     def __init__(self, order: OrderAtSource, payload: CompletionRequest) -> None:
         named_units = sorted((item.line_refnum, item.sku, item.quantity) for item in payload.unshipped)
@@ -135,9 +136,11 @@ class CompleteOrder(OrderCommand):
 
     @staticmethod
     def accepted(answer: VendorAnswer) -> None:
-        """Its warnings say what the source leaves open."""
+        """Its warnings say what the source leaves open; units it refused to take back are open again."""
         connection, channel, order_refnum = answer.connection, answer.channel, answer.body.order_refnum
         warned = [event.code for event in answer.settled.events if event.event_type == "warning"]
+        if REJECTION_REFUSED in warned:
+            handed_out.forget_rejected(connection, channel, answer.body)
         if not warned:
             # Of two completions in a row the earlier one may have been answered that units were open.
             handed_out.note_nothing_left(connection, channel, order_refnum, but=COUNTED_HERE)

@@ -116,7 +116,7 @@ def _left_open(connection: Connection, found: dict[str, list[Finding]], now: dat
         count = f"{orders.number} orders have" if orders.number > 1 else "1 order has"
         what = (
             f"{count} units left open by order_complete: {orders}; send order_complete again with unshipped_items for "
-            "them, or close them at the vendor"
+            f"them, or close them at the vendor; what is closed there alone is named for {LEFT_OPEN_FOR.days} days"
         )
         found[orders.channel].append(Finding("left open", "attention", what))
 

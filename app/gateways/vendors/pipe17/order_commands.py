@@ -30,6 +30,9 @@ from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER, SENT, 
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
 
+UNITS_OPEN: Final = "UNITS_OPEN_AT_PIPE17"
+"""Code of the warning that Pipe17 still waits for units of a completed request."""
+
 VERBS: Final[Mapping[str, Verb | NotOurs]] = {
     "acknowledge_order": Verb("safe"),
     "submit_shipment": Verb("lookup"),
@@ -143,7 +146,10 @@ class Pipe17Commands(CommandTarget):
                 except Refused as error:  # The order completes all the same (contract 5.2, row 7).
                     message = f"Pipe17 refused to take back the units that will not ship ({error.code})"
                     events.append(Event("warning", "REJECTION_REFUSED", message, about("order_refnum", refnum)))
-            return Accepted((*events, *self._what_is_open(refnum, call, may_fail=not is_written)))
+            still_open = self._what_is_open(refnum, call, may_fail=not is_written)
+            # What somebody has closed or cancelled there cannot be rejected, and need not.
+            is_waiting = any(event.code == UNITS_OPEN for event in still_open)
+            return Accepted((*events, *still_open) if is_waiting else still_open)
 
     def _what_is_open(self, refnum: str, call: Call, *, may_fail: bool) -> tuple[Event, ...]:
         """Nothing when Pipe17 waits for nothing more.
@@ -164,7 +170,7 @@ class Pipe17Commands(CommandTarget):
         if shipment.status in CANCELLED:
             return (Event("warning", "ORDER_CANCELLED", "the shipping request is cancelled in Pipe17", named),)
         message = "Pipe17 still counts units of this request as open"
-        return (Event("warning", "UNITS_OPEN_AT_PIPE17", message, named),)
+        return (Event("warning", UNITS_OPEN, message, named),)
 
     def records_returns(self, call: Call) -> bool:
         """True while a return is to be made at Pipe17; also while all is switched off there, for then it waits."""
