@@ -1688,6 +1688,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "stale-stock-said-to-be-sent",
+        "P40",
+        "app/console/templates/parts.html",
+        "{%- if it.again_at and it.moved_at is defined and it.moved_at %}",
+        "{%- if false %}",
+        (
+            "tests/console/test_pages.py"
+            "::test_p40_a_page_says_of_stock_that_was_moved_that_it_waits_and_not_that_it_is_sent",
+        ),
+    ),
+    Fault(
         "lost-attempt-not-sent-again",
         "P44",
         "app/records/stock_batches.py",

@@ -471,6 +471,22 @@ def test_p40_no_page_says_that_a_vendor_has_what_it_refused(retailops: Caller, a
     assert "whether pipe17 has it is uncertain" in ada.page("stock/first/NOWHERE")
 
 
+def test_p40_a_page_says_of_stock_that_was_moved_that_it_waits_and_not_that_it_is_sent(
+    retailops: Caller, ada: Person
+) -> None:
+    row = {"sku": "MUG-RED", "quantity_available": 3, "quantity_detail": []}
+    retailops.ask("inventory_push", inventory_updates=[row])
+    eventually(lambda: "refused by pipe17" in ada.page("stock/first/MUG-RED"))
+    later = retailops.database.now() + timedelta(hours=1)
+    with retailops.database.write() as connection:
+        connection.execute(stock.update().values(again_at=later))
+    assert "Sent again by itself" in ada.page("stock/first/MUG-RED")
+    with retailops.database.write() as connection:
+        connection.execute(stock.update().values(moved_at=later))
+    page = ada.page("stock/first/MUG-RED")
+    assert "STOCK_STALE" in page and "Sent again by itself" not in page
+
+
 def test_p39_stock_is_sent_again(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:
     filled(retailops, pipe17)
     assert "MUG-RED" in ada.page("stock?sku=mug")
