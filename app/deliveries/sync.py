@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app import caller
 from app.clock import boot_s
 from app.deadline import Deadline
 from app.deliveries.background_work import WorkerProcess
@@ -301,21 +300,16 @@ class Syncer:
         self, kind: FactKind, batch: Batch, sink: CatalogueSink | StockSink, call: Call, untouched: Collection[str]
     ) -> list[Any] | None:
         """What the vendor took; None when it took nothing and this kind of fact waits."""
-        writes = caller.vendor_writes.get()
-        error: GatewayError
         try:
             sent: list[Any] = sink.push(batch.changes, call)
             self._failures.succeeded(batch.channel, batch.gateway, f"telling {batch.kind}")
             return sent
-        except GatewayError as failure:
-            error = failure
+        except GatewayError as error:
+            self._postpone(kind, batch, error, untouched)
         except Exception:
             log.exception("facts for %s/%s failed inside this server", batch.channel, batch.gateway)
-            error = Misconfigured("INTERNAL_FAULT", "this server could not make the call")
-        # Calls that are made several at a time are counted by the threads that make them.
-        if not sink.at_once and not error.outcome_unknown and caller.vendor_writes.get() == writes:
-            untouched = batch.seqs.keys()
-        self._postpone(kind, batch, error, untouched)
+            fault = Misconfigured("INTERNAL_FAULT", "this server could not make the call")
+            self._postpone(kind, batch, fault, untouched)
         return None
 
     def _postpone(self, kind: FactKind, batch: Batch, error: GatewayError, untouched: Collection[str]) -> None:

@@ -34,7 +34,7 @@ def claim(
     """Take the stream and the levels whose turn it is; None when nothing is owed, due or free.
 
     One sender per (channel, gateway), so no two calls for one SKU overlap.  Until `record` what the vendor has of
-    these SKUs is in doubt, whatever becomes of the sender: those that are moved meanwhile are not taken again.
+    these SKUs is in doubt, whatever becomes of the sender.
     """
     claimed = STOCK.claim(connection, channel, gateway, token=token, limit=limit, now=now, lease_s=lease_s)
     if claimed is None:
@@ -130,12 +130,7 @@ def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool
     return _STOCK.again_at.is_not(None) & (_STOCK.again_at <= now) & _STOCK.moved_at.is_(None)
 
 
-def _is_stale(row: sa.Row[Any]) -> bool:
-    """After an unknown outcome what has been moved since it was stated waits for the next statement (STOCK_STALE)."""
-    return row.uncertain is not None and row.moved_at is not None
-
-
-STOCK: Final = SyncedFacts("stock", stock, _STOCK.sku, _is_due, goes_first=_STOCK.refusal != "", is_stale=_is_stale)
+STOCK: Final = SyncedFacts("stock", stock, _STOCK.sku, _is_due, goes_first=_STOCK.refusal != "")
 
 
 def _of_stream(batch: Batch) -> dict[str, Any]:

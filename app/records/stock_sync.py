@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import (
     ClauseElement,
@@ -13,7 +13,6 @@ from sqlalchemy import (
     Connection,
     Text,
     bindparam,
-    case,
     false,
     literal_column,
     select,
@@ -160,8 +159,7 @@ def send_again(
 ) -> SendAgain:
     """Owe the present levels again; of SKUs that are named, before others.  None: all that were ever stated.
 
-    What has been moved since it was stated is left, and shown as STOCK_STALE from `now` on, unless `even_if_moved`:
-    then it is sent also after an attempt of unknown outcome, as if it were stated now.
+    What has been moved since it was stated is left, and shown as STOCK_STALE from `now` on, unless `even_if_moved`.
     """
     found: dict[str, bool] = {}
     for some in [None] if skus is None else chunked(sorted(set(skus))):
@@ -178,12 +176,9 @@ def send_again(
         at = now or utc_now()
         seq = sync_state.next_seq(connection, channel, gateway)
         may = [] if even_if_moved else [_STOCK.moved_at.is_(None)]
-        values: dict[str, Any] = {}
-        if even_if_moved:
-            values["moved_at"] = case((_STOCK.uncertain.is_(None), _STOCK.moved_at))
         for some in [None] if skus is None else chunked(sorted(set(found))):
             which = (*STOCK.of_gateway(channel, gateway), *([] if some is None else [_STOCK.sku.in_(some)]))
-            STOCK.owe(connection, (*which, *may), seq, goes_first=false() if skus is None else true(), **values)
+            STOCK.owe(connection, (*which, *may), seq, goes_first=false() if skus is None else true())
             if not even_if_moved:
                 _await_statement(connection, which, at)
     return SendAgain(owed, moved, unknown)

@@ -33,9 +33,8 @@ stock = sa.Table(
 they changed.  Of the others `turn` is when they were last sent, in milliseconds.  `is_uncertain`: the vendor may have
 another figure than the one in `sent`.  `uncertain`: as JSON, the sources of the levels that attempts began to send
 and whose outcome was never recorded.  `sent_at` is when the vendor last answered for the SKU, `moved_at` when a
-shipment or an order last moved its figure since `stated_at`; with both of `uncertain` and `moved_at` it waits for its
-next statement.  At `again_at` it is owed again by itself, `tries` times more after a refusal.  `attention` is a
-sentence for the operator.
+shipment or an order last moved its figure since `stated_at`.  At `again_at` it is owed again by itself, `tries` times
+more after a refusal.  `attention` is a sentence for the operator.
 """
 
 IS_OWED_FACT = "seq > sent_seq"
