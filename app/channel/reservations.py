@@ -19,7 +19,7 @@ from app.storefront import reservations
 def acknowledged(connection: Connection, channel: str, source: Gateway, order_refnum: str, now: datetime) -> None:
     """RetailOps has the order: its next statements of stock will count the units.
 
-    It says so when it ships or completes the order as well, for an acknowledgement may be lost.
+    It says so when it ships, completes or cancels the order as well, for an acknowledgement may be lost.
     """
     if _grace_s(source) is not None:
         reservations.note_acknowledged(connection, channel, order_refnum, now)

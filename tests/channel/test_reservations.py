@@ -150,6 +150,16 @@ def test_r25_a_cancellation_frees_the_units_only_once_rally_has_accepted_it(shop
     assert (at_rally(shop), reserved(shop)) == ({TEE: 10, MUG: 10}, {}), "accepted in the background"
 
 
+def test_r25_retailops_counts_an_order_that_it_cancels_with_no_acknowledgement(shop: Shop) -> None:
+    refnum = shop.buy(skus={TEE: 3})
+    shop.retailops.pull()
+    shop.fault("status", code=422, path="webhooks/order-status")
+    assert shop.retailops.cancel(refnum)["status"] == "fail"
+    pass_grace(shop)
+    shop.set_stock(TEE=7)
+    assert (at_rally(shop)[TEE], reserved(shop)) == (7, {})
+
+
 def test_what_the_merchant_called_off_at_rally_is_for_sale_again(shop: Shop) -> None:
     refnum = shop.buy(skus={TEE: 3})
     assert at_rally(shop)[TEE] == 7

@@ -70,6 +70,7 @@ class CancelOrder(OrderCommand):
         is_ours = isinstance(verb, Verb) and verb.decided_by == "us"
         if is_ours:
             handed_out.set_state(connection, order.channel, order.refnum, "cancelled")
+            reservations.acknowledged(connection, order.channel, source, order.refnum, order.clock())
         cancellation = Cancellation(order.refnum, is_decided=is_ours)
         owed = [Owed(source.token, "cancel_order", cancellation, order.named)]
         return Plan(owed=[*give_back_everything(connection, order.channel, source, known, order.clock()), *owed])
