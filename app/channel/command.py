@@ -82,7 +82,7 @@ class Command(ABC):
     sent_again: ClassVar[str] = ""
     """The verb of its call that a repeat owes anew where the vendor refused it for good, though other calls of the
     command have done something and so keep its key bound; "" for none."""
-    refusing: ClassVar[Collection[str]] = ()
+    refused_in_part: ClassVar[Collection[str]] = ()
     """Codes of warnings by which the vendor took that call but for a part of it, which a repeat owes anew as well."""
     awaits_throttle: ClassVar[bool] = False
     """Whether it waits for earlier calls of its order that only our own rate delays, where the vendor decides (R14)."""

@@ -192,7 +192,7 @@ def _is_refused(connection: Connection, command: Command, bound: Bound) -> bool:
     last = next((call for call in reversed(calls) if call.verb == command.sent_again), None)
     if last is None:
         return False
-    return last.state == "refused" or any(event.code in command.refusing for event in last.events)
+    return last.state == "refused" or any(event.code in command.refused_in_part for event in last.events)
 
 
 def _owe(

@@ -179,7 +179,7 @@ class RegisterPackage(OrderCommand):
         if answer.kept_orders is not None:
             answer.kept_orders.forget_parcel(connection, refnum, answer.body.key)
             known = handed_out.known(connection, channel, [refnum]).get(refnum)
-            if known is not None and known.state == "open":
+            if known is not None and known.state == "open" and known.waits_for_shipping:
                 answer.kept_orders.reopen(connection, refnum)
 
 

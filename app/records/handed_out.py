@@ -109,6 +109,12 @@ class KnownOrder:
         gone = self.shipped + Counter(self.rejected.units) + self.removed_and_open
         return Counter({line.refnum: max(line.quantity - gone[line.refnum], 0) for line in self.lines})
 
+    @property
+    def waits_for_shipping(self) -> bool:
+        """Whether units are open of a line that needs shipping."""
+        open_units = self.open_units
+        return any(open_units[line.refnum] for line in self.lines if line.needs_shipping)
+
 
 _ORDER_AND_PACKAGE = (
     select(handed_out, packages.c.key, packages.c.retailops_shipment_id, packages.c.lines.label("package_lines"),

@@ -73,7 +73,7 @@ class CompleteOrder(OrderCommand):
 
     callback = COMPLETION
     sent_again = "complete_order"
-    refusing = (REJECTION_REFUSED,)
+    refused_in_part = (REJECTION_REFUSED,)
 
     def __init__(self, order: OrderAtSource, payload: CompletionRequest) -> None:
         named_units = sorted((item.line_refnum, item.sku, item.quantity) for item in payload.unshipped)
@@ -158,9 +158,8 @@ class CompleteOrder(OrderCommand):
         if not any(call.verb == "complete_order" and call.state != "refused" for call in calls):
             handed_out.set_state(connection, channel, refnum, "open")
             known = handed_out.known(connection, channel, [refnum]).get(refnum)
-            has_open = known and any(known.open_units[line.refnum] for line in known.lines if line.needs_shipping)
             # Where all of it has shipped, the last package has completed it.
-            if has_open and answer.kept_orders is not None:
+            if known is not None and known.waits_for_shipping and answer.kept_orders is not None:
                 answer.kept_orders.reopen(connection, refnum)
 
 

@@ -13,7 +13,7 @@ from app.contract.schemas import Contract
 from app.storefront import order_store
 from app.storefront.order_document import read_document
 from tests.gateways.vendors.rally.books import assert_books_hold, given_back
-from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, money, opened
+from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, money, opened, record
 from tests.retailops import codes
 
 pytestmark = pytest.mark.both_databases
@@ -347,6 +347,14 @@ def test_p11_a_package_that_rally_refused_stands_on_no_order_and_completes_none(
     assert codes(shop.complete(refnum, unshipped_items=[as_in_2016(tee, 1)])) == ["UNITS_OPEN"]
     refuse(order, 521, MUG=1)
     assert kept_order(shop, refnum) == ("completed", []), "RetailOps completed it"
+
+    shop.push([record(300, "EBOOK", "9.00", RequiresShipping=False)])
+    shop.set_stock(EBOOK=5)
+    shop.settle()
+    order = shop.buy_and_pull(skus={TEE: 1, "EBOOK": 1})
+    assert codes(shop.ship(order, 531, TEE=1)) == []
+    refuse(order, 532, EBOOK=1)
+    assert kept_order(shop, order["channel_order_refnum"]) == ("completed", ["531-1"]), "nothing waits for shipping"
 
 
 def test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other(shop: Shop) -> None:
