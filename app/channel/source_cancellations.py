@@ -24,6 +24,10 @@ from app.records.search_keys import Number
 PER_PAGE = 25
 """Cancelled orders on one page, so that fresh ones keep most of it; those handed out least often go first."""
 
+MOST_NOTED = 500
+"""Orders noted as cancelled in one pull: each is locked for it, and all connections to PostgreSQL share some thousand
+locks."""
+
 SHARE = 0.4
 """The part of a callback's time that may go into finding out; the orders themselves need the rest."""
 
@@ -94,10 +98,12 @@ def _refreshed(request: CallbackRequest, source: OrderSource, before: Standing) 
             fresh = cancelled_at_source.concerning(connection, channel, found.refnums)
     if not fresh:
         return before.due, None if found.until_ms in (0, before.until_ms) else found.until_ms
-    serial = [f"{channel}/{refnum}" for refnum in fresh]
+    noted = fresh[:MOST_NOTED]
+    serial = [f"{channel}/{refnum}" for refnum in noted]
     with database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
-        cancelled_at_source.note(connection, channel, fresh, request.services.clock())
-        cancelled_at_source.know_until(connection, channel, source.token, found.until_ms)
+        cancelled_at_source.note(connection, channel, noted, request.services.clock())
+        if len(noted) == len(fresh):  # else the next pull reads the others again
+            cancelled_at_source.know_until(connection, channel, source.token, found.until_ms)
         return tuple(cancelled_at_source.due(connection, channel, source.token, PER_PAGE)), None
 
 

@@ -228,7 +228,8 @@ def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is
             cancelled_at_source.know_until(connection, channel, source.token, page.cancelled_until_ms)
         if not named:
             return False
-        moved = source.kept_orders.moved(connection, page.places) if source.kept_orders is not None else set()
+        places = {order.refnum: page.places[order.refnum] for order in page.orders}
+        moved = source.kept_orders.moved(connection, places) if source.kept_orders is not None else set()
         before = pulls.kept(connection, channel, named)
         if is_walk:  # RetailOps may have acknowledged some since they were read, from a page of another pull
             moved = moved | (before.acknowledged - page.cancelled)

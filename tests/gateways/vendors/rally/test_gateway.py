@@ -11,6 +11,7 @@ import requests
 from flask import Flask
 from sqlalchemy import update
 
+from app.channel import source_cancellations
 from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.gateways.calls import Call
@@ -365,6 +366,19 @@ def test_r18_an_order_that_was_pulled_by_its_number_alone_is_sent_as_cancelled_t
     assert shop.step("order/update", order=refnum, status="refunded")["outcome"] == "good"
     [again] = shop.retailops.pull()
     assert (again["channel_order_refnum"], again["cancel"]) == (refnum, True)
+
+
+def test_r18_more_cancellations_than_are_noted_at_once_are_noted_by_the_next_pull(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refnums = [shop.buy(skus={TEE: 1}) for _ in range(3)]
+    shop.retailops.pull()
+    shop.retailops.acknowledge(*refnums)
+    for refnum in refnums:
+        assert shop.step("order/update", order=refnum, status="refunded")["outcome"] == "good"
+    monkeypatch.setattr(source_cancellations, "MOST_NOTED", 2)
+    assert len(shop.retailops.pull()) == 2
+    assert sorted(order["channel_order_refnum"] for order in shop.retailops.pull()) == sorted(refnums)
 
 
 def test_p17_an_order_is_handed_out_from_paid_until_acknowledged(shop: Shop) -> None:
