@@ -153,6 +153,11 @@ def test_in_the_mode_delta_only_figures_that_changed_are_told(empty: Sandbox) ->
     }
     again = push_stock(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), second.sent))["BOWL"]
     assert again.sent == second.sent and empty.calls("POST /inventory") == 3
+    without = {place: figures[:2] for place, figures in msgspec.json.decode(second.sent).items()}
+    noted = StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), msgspec.json.encode(without))
+    learned = push_stock(gateway, noted)["BOWL"]
+    assert msgspec.json.decode(learned.sent) == msgspec.json.decode(second.sent), "whose units they are is noted"
+    assert empty.calls("POST /inventory") == 3
 
 
 def test_a_key_that_may_not_read_products_tells_stock_all_the_same(empty: Sandbox) -> None:

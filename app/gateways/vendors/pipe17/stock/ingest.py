@@ -117,9 +117,9 @@ class Stock(StockSink):
             held = held_stock(self._api, [row.pipe17_sku for row in alike], {row.location_id for row in alike}, call)
         except (NoGrant, Refused):
             return
-        same = {row for row in alike if (record := held.get(row.key)) and record.has(row.figure)}
-        for sending in sendings:
-            sending.rows = [row for row in sending.rows if row not in same]
+        for row in alike:
+            if (record := held.get(row.key)) and record.has(row.figure):
+                row.settle("")
 
     def _sendings(
         self, changes: Sequence[StockChange], matches: Mapping[str, Match], served: Served, call: Call
