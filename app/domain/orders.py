@@ -122,11 +122,11 @@ class Candidate(msgspec.Struct, frozen=True):
     refnum: str
     created_ms: int
     offered: Order | HeldBack | Callable[[], Order | HeldBack]
-    """Or what reads it: many are skipped, because RetailOps has them or was given them too often."""
+    """What `order` gives, or what reads it: many are skipped, because RetailOps has them or got them too often."""
 
     @property
     def order(self) -> Order | HeldBack:
-        """The order, or why it is held back."""
+        """The order, or why it is held back; read anew each time where `offered` reads it."""
         return self.offered() if callable(self.offered) else self.offered
 
 
