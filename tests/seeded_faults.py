@@ -1678,8 +1678,8 @@ FAULTS = (
         "delta-believes-its-own-note",
         "P33",
         "app/gateways/vendors/pipe17/stock/ingest.py",
-        "if (record := held.get(row.key)) and record.has(row.figure)}",
-        "if True}",
+        "if (record := held.get(row.key)) and record.has(row.figure):",
+        "if True:",
         (
             "tests/gateways/vendors/pipe17/test_restated.py::test_p33_delta_leaves_out_only_what_pipe17_has_as_it_was_sent_last",
         ),

@@ -114,8 +114,8 @@ def _of_money(connection: Connection, channel: str, refnum: str) -> str:
     if not order_expiry.is_held(connection, channel, refnum):
         return ""
     return (
-        f"order {refnum} is paid, or in part, and RetailOps does not have it: erased, it would be neither shipped nor paid back. "
-        "Let RetailOps fetch and acknowledge it, or give the money back at the checkout, then erase it"
+        f"order {refnum} is paid, or in part, and RetailOps does not have it: erased, it would be neither shipped nor "
+        "paid back. Let RetailOps fetch and acknowledge it, or give the money back at the checkout, then erase it"
     )
 
 
