@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from app.deadline import Deadline
 from app.gateways.calls import Call
 from app.records.tables.deliveries import deliveries
 from app.sandbox.vendors.rally import ORGANIZATION_ID, SECOND_API_KEY, SECOND_ORGANIZATION_ID
+from app.storefront import order_source
 from tests.gateways.vendors.rally.books import assert_books_hold
 from tests.gateways.vendors.rally.shop import MUG, TEE, Shop, channel_text, money, opened, record
 from tests.retailops import Caller, codes
@@ -377,6 +379,7 @@ def test_r18_more_cancellations_than_are_noted_at_once_are_noted_by_the_next_pul
     for refnum in refnums:
         assert shop.step("order/update", order=refnum, status="refunded")["outcome"] == "good"
     monkeypatch.setattr(source_cancellations, "MOST_NOTED", 2)
+    monkeypatch.setattr(order_source, "OVERLAP", timedelta(0))
     assert len(shop.retailops.pull()) == 2
     assert sorted(order["channel_order_refnum"] for order in shop.retailops.pull()) == sorted(refnums)
 
