@@ -128,18 +128,7 @@ def update(shop: Shop, refnum: str, news: OrderUpdate) -> ShownOrder:
         changes = changes_of(shop, stored, document, news, standing, now)
         _requeue(changes, stored, before, document, standing, now)
         if document != before or changes:
-            stored = order_store.change(
-                connection,
-                stored,
-                now=now,
-                purge_after=date_of(shop, stored, changes.get("state", stored.state), now),
-                body=write_document(document),
-                hook=news.raw,
-                is_paid=document.is_charged,
-                payments=_new_payments(before, document),
-                **changes,
-            )
-            note_late_money(connection, shop, before, document, standing)
+            stored = _store(connection, shop, stored, before, document, changes, news.raw, standing, now)
         if "cancelled_at" in changes:
             release(connection, shop, document)
             held_orders.let_go(connection, shop.channel, [refnum])
@@ -181,9 +170,19 @@ def _requeue(
         changes.setdefault("exportable_at", now)
 
 
-def _new_payments(before: OrderDocument, document: OrderDocument) -> list[str]:
+def _store(
+    connection: Connection, shop: Shop, stored: StoredOrder, before: OrderDocument, document: OrderDocument,
+    changes: Mapping[str, Any], hook: bytes, standing: Standing, now: datetime,
+) -> StoredOrder:  # fmt: skip
+    """The order as it is now; money that came late is noted with it."""
     known = {transaction.external_id for transaction in before.transactions}
-    return [item.external_id for item in document.transactions if item.external_id not in known]
+    payments = [item.external_id for item in document.transactions if item.external_id not in known]
+    changed = order_store.change(
+        connection, stored, now=now, purge_after=date_of(shop, stored, changes.get("state", stored.state), now),
+        body=write_document(document), hook=hook, is_paid=document.is_charged, payments=payments, **changes,
+    )  # fmt: skip
+    note_late_money(connection, shop, before, document, standing)
+    return changed
 
 
 def _add(connection: Connection, shop: Shop, document: OrderDocument, raw: bytes) -> StoredOrder:
@@ -212,22 +211,10 @@ def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: byte
         before = read_document(stored.body)
         document = with_transactions(before, charged)
         if document != before:
-            now = shop.clock()
-            changes: dict[str, Any] = {}
+            changes, now = dict[str, Any](), shop.clock()
             standing = order_store.standing(connection, shop.channel, refnum)
             _requeue(changes, stored, before, document, standing, now)
-            stored = order_store.change(
-                connection,
-                stored,
-                now=now,
-                purge_after=date_of(shop, stored, stored.state, now),
-                body=write_document(document),
-                hook=raw,
-                is_paid=document.is_charged,
-                payments=_new_payments(before, document),
-                **changes,
-            )
-            note_late_money(connection, shop, before, document, standing)
+            stored = _store(connection, shop, stored, before, document, changes, raw, standing, now)
         return _shown(connection, shop, stored, document)
 
 
