@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import orders, paging, purchase_reports, reservations, source_cancellations
+from app.channel import held_back, orders, paging, purchase_reports, reservations, source_cancellations
 from app.channel.order_json import order_json, unfit
 from app.channel.paging import Place
 from app.channel.services import CallbackRequest, CallbackResult
@@ -26,8 +26,8 @@ from app.domain.orders import Candidate, HeldBack, Order, OrderSketch
 from app.domain.texts import are_plain_keys, key_fault, stand_in
 from app.errors import GatewayError, HttpError
 from app.gateways.capabilities import Gateway, OrderSource
-from app.records import cancelled_at_source, handed_out, held_orders, pulls
-from app.records.pulls import TIRED_AFTER, HandOuts, Kept, Walk
+from app.records import cancelled_at_source, handed_out, pulls
+from app.records.pulls import TIRED_AFTER, HandOuts, Walk
 
 PAGE = 100
 log = logging.getLogger(__name__)
@@ -217,8 +217,8 @@ def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is
     A walk counts its hand-outs, once however often its page is requested; orders that were named are not counted.
     """
     channel = request.channel.key
-    unnoted = _unnoted(request, page.held)
-    named = [order.refnum for order in page.orders] + [held.refnum for held in unnoted]
+    held = held_back.to_note(request, page.held, PAGE)
+    named = [order.refnum for order in page.orders] + [item.refnum for item in held]
     if not named and page.cancelled_until_ms is None:
         return False
     serial = (f"{channel}/{refnum}" for refnum in named)
@@ -252,7 +252,7 @@ def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is
         if is_walk:
             again = {refnum: known[refnum] for refnum in given if refnum in known and refnum not in page.cancelled}
             _count(connection, channel, again, walk)
-        _note_held_back(connection, request, page.orders, unnoted, before)
+        held_back.note(connection, request, page.orders, held, before)
         # Of an order that was erased RetailOps is given what its source says, and nothing of that is kept here again.
         reported = [order for order in page.orders if order.refnum not in before.erased]
         purchase_reports.keep(connection, request, reported)
@@ -266,32 +266,6 @@ def _count(connection: Connection, channel: str, again: dict[str, HandOuts], wal
     if tired := [refnum for refnum in counted if again[refnum].times + 1 == TIRED_AFTER]:
         message = "channel %s: %s orders were handed out %s times and never acknowledged; others go first now"
         log.warning(message, channel, len(tired), TIRED_AFTER, extra={"order": tired[0]})
-
-
-def _unnoted(request: CallbackRequest, held: list[HeldBack]) -> list[HeldBack]:
-    """Of what is held back what is to be noted now: a page at most, of more what the operator does not see yet.
-
-    The next pulls note the rest.  Each is locked for it, and all connections to PostgreSQL share some thousand locks.
-    """
-    if len(held) <= PAGE:
-        return held
-    with request.services.database.read() as connection:
-        noted = held_orders.noted(connection, request.channel.key, [item.refnum for item in held])
-    return [item for item in held if item.refnum not in noted][:PAGE]
-
-
-def _note_held_back(
-    connection: Connection, request: CallbackRequest, given: Sequence[Order], unnoted: Sequence[HeldBack], before: Kept
-) -> None:
-    """The operator sees what is held back, and no longer what could be sent."""
-    channel = request.channel.key
-    held_orders.let_go(connection, channel, before.held_back.intersection(order.refnum for order in given))
-    fresh = [held for held in unnoted if held.refnum not in before.held_back]
-    are_new = before.handed_out.keys().isdisjoint(held.refnum for held in fresh)
-    unknown = held_orders.hold(connection, channel, fresh, request.services.clock(), are_new=are_new)
-    if news := [held for held in fresh if held.refnum in unknown]:
-        message = "channel %s: %s more orders are held back, the first: %s"
-        log.warning(message, channel, len(news), news[0].reason, extra={"order": news[0].refnum})
 
 
 def _now_ms(request: CallbackRequest) -> int:
