@@ -74,6 +74,15 @@ class VendorAnswer:
         """Where the vendor's orders are kept in this server's records; None where they are not."""
         return self.gateway.kept_orders if self.gateway is not None else None
 
+    def reopen_kept_order(self, refnum: str) -> None:
+        """Where the order is kept here it is open again, unless RetailOps has closed it or all of it has shipped: the
+        last package has completed it then."""
+        if self.kept_orders is None:
+            return
+        known = handed_out.known(self.connection, self.channel, [refnum]).get(refnum)
+        if known is not None and known.state == "open" and known.waits_for_shipping:
+            self.kept_orders.reopen(self.connection, refnum)
+
 
 class Command(ABC):
     """One thing RetailOps requests of an order."""
@@ -116,8 +125,7 @@ class Command(ABC):
         return self.plan(connection)
 
     def send_again(self, connection: Connection) -> Plan:
-        """What is owed when the call of `sent_again` was refused, or a part of it, and the same is requested again; T1
-        again."""
+        """What is owed when the call of `sent_again`, or a part of it, was refused and is requested again; T1 again."""
         return self.plan(connection)
 
     @staticmethod

@@ -184,8 +184,7 @@ def _planned(connection: Connection, command: Command, bound: Bound | None) -> t
 
 
 def _is_refused(connection: Connection, command: Command, bound: Bound) -> bool:
-    """Whether the vendor refused for good, when it was sent last, what a repeat of the command sends again, or a part
-    of it."""
+    """Whether the vendor refused for good, when it was sent last, what a repeat sends again, or a part of it."""
     if not command.sent_again:
         return False
     calls = outbox.of_commands(connection, [bound.id])[bound.id]

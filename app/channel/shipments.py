@@ -178,9 +178,7 @@ class RegisterPackage(OrderCommand):
         parcels.forget(connection, channel, refnum, answer.body.key)
         if answer.kept_orders is not None:
             answer.kept_orders.forget_parcel(connection, refnum, answer.body.key)
-            known = handed_out.known(connection, channel, [refnum]).get(refnum)
-            if known is not None and known.state == "open" and known.waits_for_shipping:
-                answer.kept_orders.reopen(connection, refnum)
+            answer.reopen_kept_order(refnum)
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ PER_PAGE = 25
 """Cancelled orders on one page, so that fresh ones keep most of it; those handed out least often go first."""
 
 MOST_NOTED = 500
-"""Orders noted as cancelled in one pull: each is locked for it, and all connections to PostgreSQL share some thousand
-locks."""
+"""Orders noted as cancelled in one pull: each is locked, and all connections share PostgreSQL's few thousand locks."""
 
 SHARE = 0.4
 """The part of a callback's time that may go into finding out; the orders themselves need the rest."""

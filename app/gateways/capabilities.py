@@ -73,7 +73,7 @@ class OrderKeeper(ABC):
 
     @abstractmethod
     def reopen(self, connection: Connection, refnum: str) -> None:
-        """The source refused that the order is cancelled or completed: it is as far as before, in the same transaction.
+        """The source refused what cancelled or completed the order: it is as far as before, in the same transaction.
 
         Nothing happens where the order is kept as neither.
         """

@@ -51,10 +51,7 @@ class KeptOrders:
     def change(
         self, refnum: str, edit: Callable[[OrderDocument, OrderState], OrderDocument], state: OrderState | None
     ) -> Kept | None:
-        """The order with an edit, which is given its state, and in a state unless it is further already.
-
-        None and raises as `read`.
-        """
+        """The order with an edit, which sees its state, in a state unless it is further.  None and raises as `read`."""
         serial = [order_store.lock_name(self._shop.channel, refnum)]
         try:
             with self._shop.database.write(serial=serial) as connection:
@@ -72,13 +69,13 @@ class KeptOrders:
 
     def in_state(self, refnum: str, state: OrderState) -> Kept | None:
         """The order in this state, or further already.  None and raises as `read`."""
-        return self.change(refnum, lambda order, before: order, state)
+        return self.change(refnum, lambda order, was: order, state)
 
     def paid_back(self, refnum: str) -> Kept | None:
         """The order refunded, for all of its money has gone back through this server.  None and raises as `read`."""
 
-        def edit(order: OrderDocument, before: OrderState) -> OrderDocument:
-            return order if before == "refunded" else msgspec.structs.replace(order, is_paid_back=True)
+        def edit(order: OrderDocument, was: OrderState) -> OrderDocument:
+            return order if was == "refunded" else msgspec.structs.replace(order, is_paid_back=True)
 
         return self.change(refnum, edit, "refunded")
 
@@ -96,7 +93,7 @@ class KeptOrders:
         """
         parcel = _fulfillment_of(package)
 
-        def edit(order: OrderDocument, before: OrderState) -> OrderDocument:
+        def edit(order: OrderDocument, was: OrderState) -> OrderDocument:
             kept = {item.key: item for item in order.fulfillments}
             kept[parcel.key] = _corrected(kept.get(parcel.key, parcel), parcel)
             return msgspec.structs.replace(order, fulfillments=tuple(kept.values()))

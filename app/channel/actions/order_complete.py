@@ -157,10 +157,7 @@ class CompleteOrder(OrderCommand):
         [calls] = outbox.of_commands(connection, [answer.delivery.command_id]).values()
         if not any(call.verb == "complete_order" and call.state != "refused" for call in calls):
             handed_out.set_state(connection, channel, refnum, "open")
-            known = handed_out.known(connection, channel, [refnum]).get(refnum)
-            # Where all of it has shipped, the last package has completed it.
-            if known is not None and known.waits_for_shipping and answer.kept_orders is not None:
-                answer.kept_orders.reopen(connection, refnum)
+            answer.reopen_kept_order(refnum)
 
 
 COMMAND = CompleteOrder
