@@ -25,6 +25,11 @@ def open_database(url: str, connections: int = CONNECTIONS) -> Database:
     return Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}), connections)
 
 
+def driver_url(database: Database) -> str:
+    """The address of a PostgreSQL database as psycopg takes it."""
+    return database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 @contextmanager
 def nothing_written(database: Database) -> Iterator[None]:
     """Every connection to PostgreSQL is ended, and neither calls nor stock can be written until the end of the block.
@@ -36,7 +41,7 @@ def nothing_written(database: Database) -> Iterator[None]:
             blocker.execute("begin immediate")
             yield
         return
-    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+    with psycopg.connect(driver_url(database)) as other:
         other.execute("set lock_timeout = '3s'")  # a turn of the dispatcher may hold it
         other.execute("lock table deliveries, stock in exclusive mode")
         others = "datname = current_database() and pid <> pg_backend_pid()"

@@ -472,8 +472,8 @@ FAULTS = (
     Fault(
         "learn-the-numbers-of-an-erased-order-that-is-held-back",
         "P32",
-        "app/channel/actions/order_pull.py",
-        "are_new = before.handed_out.keys().isdisjoint(held.refnum for held in fresh)",
+        "app/channel/held_back.py",
+        "are_new = before.handed_out.keys().isdisjoint(item.refnum for item in fresh)",
         "are_new = True",
         (
             "tests/channel/test_order_edges.py::"
@@ -1935,8 +1935,8 @@ FAULTS = (
         "an-order-whose-last-package-is-refused-stays-completed-at-the-shop",
         "P11",
         "app/channel/shipments.py",
-        'if known is not None and known.state == "open" and known.waits_for_shipping:',
-        "if False:",
+        "            answer.reopen_kept_order(refnum)\n",
+        "",
         (
             "tests/gateways/vendors/rally/test_completions.py"
             "::test_p11_a_package_that_rally_refused_stands_on_no_order_and_completes_none[sqlite]",
@@ -1945,9 +1945,9 @@ FAULTS = (
     Fault(
         "an-order-that-retailops-completed-is-open-again-at-the-shop",
         "P11",
-        "app/channel/shipments.py",
-        'if known is not None and known.state == "open" and known.waits_for_shipping:',
-        "if known is not None:",
+        "app/channel/command.py",
+        'known.state == "open" and known.waits_for_shipping:',
+        "known.waits_for_shipping:",
         (
             "tests/gateways/vendors/rally/test_completions.py"
             "::test_p11_a_package_that_rally_refused_stands_on_no_order_and_completes_none[sqlite]",
@@ -1967,7 +1967,7 @@ FAULTS = (
     Fault(
         "an-order-of-which-all-has-shipped-is-open-again-at-the-shop",
         "P11",
-        "app/channel/shipments.py",
+        "app/channel/command.py",
         'known.state == "open" and known.waits_for_shipping:',
         'known.state == "open":',
         (
@@ -2097,8 +2097,8 @@ FAULTS = (
         "an-order-whose-completion-is-refused-stays-completed-at-the-shop",
         "P11",
         "app/channel/actions/order_complete.py",
-        "if known is not None and known.waits_for_shipping and answer.kept_orders is not None:",
-        "if False:",
+        "            answer.reopen_kept_order(refnum)\n",
+        "",
         (
             "tests/gateways/vendors/rally/test_completions.py"
             "::test_p11_an_order_that_rally_refused_to_close_is_called_paid_again",
@@ -2107,9 +2107,9 @@ FAULTS = (
     Fault(
         "an-order-that-has-shipped-is-called-open-again",
         "P11",
-        "app/channel/actions/order_complete.py",
-        "if known is not None and known.waits_for_shipping and answer.kept_orders is not None:",
-        "if answer.kept_orders is not None:",
+        "app/channel/command.py",
+        'known.state == "open" and known.waits_for_shipping:',
+        'known.state == "open":',
         (
             "tests/gateways/vendors/rally/test_completions.py"
             "::test_p11_an_order_that_rally_refused_to_close_is_called_paid_again",
@@ -3420,8 +3420,8 @@ FAULTS = (
     Fault(
         "lock-all-that-is-held-back-at-once",
         "P18",
-        "app/channel/actions/order_pull.py",
-        "if item.refnum not in noted][:PAGE]",
+        "app/channel/held_back.py",
+        "if item.refnum not in noted][:most]",
         "if item.refnum not in noted]",
         (
             "tests/channel/test_order_life.py"

@@ -28,7 +28,7 @@ from app.transport.client import VendorClient
 from tests.benchmarks import floors, vendor
 from tests.benchmarks.bench import KEY, ROOT, Client, envelope, gunicorn, inventory, load, median, post_bytes
 from tests.benchmarks.rounds import Row, Skipped
-from tests.databases import open_database
+from tests.databases import driver_url, open_database
 from tests.postgres import NoPostgres, running_postgres
 
 PUSH = "/api/channel/inventory_push_v1"
@@ -205,8 +205,7 @@ def hand_out(url: str, channel: str) -> None:
 def analyze(database: Database) -> None:
     """And vacuum: else PostgreSQL would do both by itself, in the middle of the measurement."""
     if not database.is_sqlite:
-        url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(driver_url(database), autocommit=True) as connection:
             connection.execute("vacuum analyze")
 
 

@@ -12,6 +12,7 @@ from app.records import pipelining
 from app.records.database import Database, DatabaseConflict, DatabaseRefused, DatabaseUnavailable
 from app.records.statements import Prepared, execute_later, texts
 from app.records.tables.operations import pauses
+from tests.databases import driver_url
 
 pytestmark = pytest.mark.both_databases
 
@@ -84,7 +85,7 @@ def test_p5_a_connection_that_is_lost_before_the_commit_is_trouble_of_the_databa
     with pytest.raises(DatabaseUnavailable), database.write() as connection:
         process = connection.exec_driver_sql("select pg_backend_pid()").scalar_one()
         add(connection, "lost")
-        with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        with psycopg.connect(driver_url(database)) as other:
             other.execute("select pg_terminate_backend(%s, 5000)", [process])
     with database.write() as connection:
         add(connection, "next")

@@ -29,7 +29,7 @@ from app.records.tables.orders import packages
 from app.records.tables.stock import stock as stock_table
 from tests import ROOT
 from tests.channels import channel_table
-from tests.databases import migrate
+from tests.databases import driver_url, migrate
 from tests.postgres import PostgresServer, running_postgres
 from tests.retailops import Caller, codes, shipment_of
 from tests.sandboxes import Sandbox
@@ -267,8 +267,7 @@ class Relay:
 @pytest.mark.postgresql
 def test_p7_a_postgresql_that_is_locked_is_503_in_time(beside: Caller) -> None:
     assert push(beside, 1).status_code == 200
-    url = beside.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(url) as holder:
+    with psycopg.connect(driver_url(beside.database)) as holder:
         holder.execute("lock table stock in access exclusive mode")
         begun = time.monotonic()
         assert refused_for_now(push(beside, 2))
