@@ -53,6 +53,13 @@ class Shop:
         return told(environ, start_response)
 
 
+@pytest.fixture(autouse=True)
+def nothing_runs_on() -> Iterator[None]:
+    """A thread that goes on with the loop takes the interpreter from all tests that follow in this process."""
+    yield
+    eventually(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("loop-")])
+
+
 @pytest.fixture
 def shop() -> Shop:
     return Shop()
@@ -183,6 +190,9 @@ def test_p7_a_thread_that_was_replaced_does_not_wait_for_the_turn_of_its_followe
             turning.set()
             return may_end.wait(10)
 
+        def wake(self) -> None:
+            pass
+
     ends = os.pipe()
     threads = Threads(4, lambda job, held: "")
     leads = leading.Leading(cast(Any, Loop()), threads, ShortRequests(), lambda: None, ends)
@@ -195,6 +205,7 @@ def test_p7_a_thread_that_was_replaced_does_not_wait_for_the_turn_of_its_followe
     assert time.monotonic() - begun_s < 5, "it waited for the follower"
     leads._leader = follower
     may_end.set()
+    leads.end()
     for end in ends:
         os.close(end)
 
