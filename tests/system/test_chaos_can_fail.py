@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from http.client import HTTPResponse
 from typing import Any
 
 import pytest
@@ -25,6 +26,14 @@ from tests.waiting import eventually
 
 CALL = b"PUT /sandbox/settings HTTP/1.1\r\nHost: rally\r\nContent-Length: 19\r\n\r\n"
 BODY = b'{"rate_per_s": 7.5}'
+
+
+def _status(line: socket.socket) -> int:
+    """The status of an answer that was heard to its end: the rest of it would be taken for the next one."""
+    answer = HTTPResponse(line)
+    answer.begin()
+    answer.read()
+    return answer.status
 
 
 @pytest.fixture
@@ -76,7 +85,7 @@ def test_p44_an_answer_that_was_heard_is_overheard_however_late_the_relay_goes_o
     relay = Relay(int(rally.url.rpartition(":")[2]), slowly)
     with socket.create_connection(("127.0.0.1", relay.port), timeout=5) as caller:
         caller.sendall(CALL + BODY)
-        assert caller.recv(65536).startswith(b"HTTP/1.1 200")
+        assert _status(caller) == 200
     time.sleep(0.5)  # by now whoever is late has come
     assert [exchange.status for exchange in seen.exchanges] == [200]
     relay.close()
@@ -86,16 +95,16 @@ def test_p44_a_relay_that_refuses_connections_keeps_those_there_are_and_takes_th
     relay = Relay(int(rally.url.rpartition(":")[2]))
     with socket.create_connection(("127.0.0.1", relay.port), timeout=5) as there:
         there.sendall(CALL + BODY)
-        assert there.recv(65536).startswith(b"HTTP/1.1 200")
+        assert _status(there) == 200
         relay.refuse()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", relay.port), timeout=5)
         there.sendall(CALL + BODY)
-        assert there.recv(65536).startswith(b"HTTP/1.1 200")
+        assert _status(there) == 200
         relay.release()
         with socket.create_connection(("127.0.0.1", relay.port), timeout=5) as new:
             new.sendall(CALL + BODY)
-            assert new.recv(65536).startswith(b"HTTP/1.1 200")
+            assert _status(new) == 200
     relay.refuse()
     relay.close()
 
