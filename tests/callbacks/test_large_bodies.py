@@ -315,6 +315,10 @@ class Merchants:
             line.sendall(raw)
             return answer(line)[0]
 
+    def waiting(self) -> int:
+        """How many large bodies wait for a place."""
+        return sum(map(self._stage.worker._threads._places.waiting, ("m1", "m2")))
+
     def push(self, channel_id: int, number: int) -> None:
         """A large body in the background, every second one packed."""
 
@@ -372,10 +376,11 @@ def test_p15_two_merchants_with_large_bodies_leave_small_callbacks_their_threads
 def test_p7_a_large_body_whose_place_does_not_come_in_time_is_told_so(
     merchants: Merchants, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "MOST_WAIT_S", 0.5)
     with writing_is_held_up(database_url):
         for number in range(6):
             merchants.push(1 + number % 2, number)
+        eventually(lambda: merchants.waiting() == 4)
+        monkeypatch.setattr(worker, "MOST_WAIT_S", 0.0)
         eventually(lambda: merchants.statuses == [503] * 4)
     merchants.wait()
     assert sorted(merchants.statuses) == [200, 200, *[503] * 4]

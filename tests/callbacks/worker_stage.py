@@ -74,11 +74,18 @@ class Staged:
             os.close(end)
         self.worker.tmp.close()
 
+    def await_turn(self) -> None:
+        """Until the loop has read what was sent before, and has judged the pace of every client."""
+        with self.connect() as line:
+            line.sendall(post(b"", "Connection: close", method="HEAD"))
+            while line.recv(65536):
+                pass
+
     def connect(self, receive_buffer: int = 0) -> socket.socket:
         line = socket.socket()
         if receive_buffer:
             line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        line.settimeout(5)
+        line.settimeout(30)
         line.connect(("127.0.0.1", self.port))
         return line
 

@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 import requests
 
-from app.callbacks import downloads, progress
+from app.callbacks import downloads
 from app.callbacks.downloads import Downloads
+from app.callbacks.progress import MOST_SENT_S, SLOWEST_BYTES_S
 from tests.channels import KEY, PAIR
 from tests.gateways.vendors.retailrocket.stage import FEED, PATHS, channel, record
+from tests.passing_time import PassingTime
 from tests.real_server import real_server
 from tests.stopwatch import Stopwatch
 from tests.waiting import eventually
@@ -56,7 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             for n in range(OFFERS)
         ]
         assert found.push("catalog_push", template_output={"data": {"products": goods}})["events"] == []
-        eventually(lambda: requests.head(found.url + FEED, timeout=5).status_code == 200, 40)
+        eventually(lambda: requests.head(found.url + FEED, timeout=20).status_code == 200)
         yield found
 
 
@@ -97,7 +99,7 @@ def test_p15_a_fetcher_that_hangs_up_gives_its_place_back(served: Served) -> Non
         lines = [stalled(served.port) for _ in range(40)]
         for line in lines:
             line.close()
-    eventually(lambda: requests.get(served.url + FEED, timeout=20).status_code == 200, 10)
+    eventually(lambda: requests.get(served.url + FEED, timeout=20).status_code == 200)
     assert served.push("catalog_get_config") == {"sku_fanout": "no_fanout"}
     assert b'"ERROR"' not in served.log.read_bytes()
 
@@ -117,15 +119,6 @@ class Body:
         self.is_closed = True
 
 
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same rule in a window of a second, so that nobody waits half a minute for it."""
-    monkeypatch.setattr(progress, "WINDOW_S", 1.0)
-    monkeypatch.setattr(progress, "MOST_SENT_S", 1.5)
-    monkeypatch.setattr(downloads, "MOST_SENT_S", 1.5)
-    monkeypatch.setattr(downloads, "LOOK_S", 0.1)
-
-
 def pair() -> tuple[socket.socket, socket.socket]:
     """Two ends of one TCP connection, with small buffers."""
     with socket.socket() as listener:
@@ -140,7 +133,18 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-def test_a_download_is_cut_off_for_being_slow_and_not_for_taking_long(hurried: None) -> None:
+def test_a_download_is_cut_off_for_being_slow_and_not_for_taking_long(
+    monkeypatch: pytest.MonkeyPatch, time_passes: PassingTime
+) -> None:
+    looks, is_over = 0, downloads._Download.is_over
+
+    def counted(download: downloads._Download) -> bool:
+        nonlocal looks
+        looks += 1
+        return is_over(download)
+
+    monkeypatch.setattr(downloads._Download, "is_over", counted)
+    monkeypatch.setattr(downloads, "LOOK_S", 0.01)
     sender = Downloads()
     slow, quick = Body(1000), Body(5)
     ours, stalling = pair()
@@ -150,13 +154,15 @@ def test_a_download_is_cut_off_for_being_slow_and_not_for_taking_long(hurried: N
     given = 0
     begun_s = time.monotonic()
     with stalling, reading:
-        reading.settimeout(10)
-        # 80 KiB a second, which the window of a second knows as fast enough, for four times the window.
+        reading.settimeout(30)
         while piece := reading.recv(8192):
             given += len(piece)
-            time.sleep(0.1)
-        assert given == 5 * 65536 and time.monotonic() - begun_s > 3
-        eventually(lambda: slow.is_closed and quick.is_closed, 5)
+            if given < 5 * 65536:
+                time_passes.move(len(piece) / SLOWEST_BYTES_S / 2)  # it is twice as fast as it has to be
+                seen = looks
+                eventually(lambda: looks >= seen + 4)  # noqa: B023 - asked at once
+        assert given == 5 * 65536 and time.monotonic() - begun_s > 3 * MOST_SENT_S
+        eventually(lambda: slow.is_closed and quick.is_closed)
     sender.stop(1)
 
 
