@@ -696,9 +696,9 @@ def test_p44_p45_nothing_is_sent_under_a_lease_that_may_end_before_the_call_does
 ) -> None:
     """Also when the lease was long enough before the process stood still between its check and the connection."""
     client = make_client(vendor.url)
-    long = Deadline.in_s(BUDGET_S).held_until(boot_s() + 2 * BUDGET_S)
+    long = Deadline.in_s(ANSWERED_S).held_until(boot_s() + 2 * ANSWERED_S)
     assert client.call("POST", "/orders", json_body=b"{}", deadline=long, kind="command").status == 200
-    short = Deadline.in_s(BUDGET_S).held_until(boot_s() + BUDGET_S / 2)
+    short = Deadline.in_s(ANSWERED_S).held_until(boot_s() + ANSWERED_S / 2)
     with pytest.raises(Unavailable) as caught:
         client.call("POST", "/orders", json_body=b"{}", deadline=short, kind="command")
     assert (caught.value.code, caught.value.outcome_unknown) == ("LEASE_ENDED", False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import requests
 
 from app.domain.stock import StockChange, StockLevel
+from app.gateways.vendors.pipe17.stock.ingest import Stock
 from app.records import catalogue, catalogue_sync, stock, stock_sync
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
@@ -345,11 +347,20 @@ def test_p44_stock_that_was_accepted_while_the_database_is_away_is_not_sent_agai
     merchant.state(BOWL=in_dallas(1))
     told = empty.calls("POST /inventory")
     monkeypatch.setattr("app.records.transactions.LOCK_S", 0.2)  # else SQLite waits for it as long as a request may
-    empty.fault(kind="slow", delay_s=0.5, times=1, match={"method": "POST"})
+    is_told, may_be_recorded, push = threading.Event(), threading.Event(), Stock.push
+
+    def push_and_wait(*given: Any) -> Any:
+        found = push(*given)
+        is_told.set()
+        assert may_be_recorded.wait(30)
+        return found
+
+    monkeypatch.setattr(Stock, "push", push_and_wait)
     with ThreadPoolExecutor(1) as sender:
         sending = sender.submit(lambda: merchant.state(BOWL=in_dallas(5)))
-        eventually(lambda: empty.server.faults.as_json() == [])  # the call is under way
+        assert is_told.wait(30)
         with nothing_written(merchant.database):
+            may_be_recorded.set()
             eventually(lambda: "the database failed" in caplog.text)
         sending.result()
     assert has(empty, "BOWL") == 5
