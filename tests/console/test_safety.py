@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from app.console.access import WRONG_TRIES
 from tests import ROOT
 from tests.channels import KEY, channel_table
 from tests.console.stage import CHANNEL_TOKEN, ORIGIN, READ_TOKEN, TOKEN, TOKENS, form_token
+from tests.stopwatch import Stopwatch
 
 Build = Callable[..., Flask]
 
@@ -124,8 +124,7 @@ def test_p40_many_wrong_tries_wait_without_a_thread_and_a_right_one_never_does(
         return reply
 
     app.wsgi_app = watched  # type: ignore[method-assign]
-    begun_s = time.monotonic()
-    with caplog.at_level(logging.WARNING, "app.console.access"):
+    with Stopwatch() as watch, caplog.at_level(logging.WARNING, "app.console.access"):
         for number in range(WRONG_TRIES + 10):
             if number % 2:
                 client = app.test_client()
@@ -133,7 +132,7 @@ def test_p40_many_wrong_tries_wait_without_a_thread_and_a_right_one_never_does(
             else:
                 sign_in(app, f"wrong-{number}")
     tries = [wait for wait in waits if wait]
-    assert tries == [1.0] * 10 and time.monotonic() - begun_s < 10, "it is the answer that waits, not the thread"
+    assert tries == [1.0] * 10 and watch.took_s < 10, "it is the answer that waits, not the thread"
     assert "wrong-" not in caplog.text and len(caplog.records) == WRONG_TRIES + 2, "the first and the tenth that waited"
     assert {record.address for record in caplog.records} == {"127.0.0.1"}  # type: ignore[attr-defined]
     waits.clear()

@@ -127,17 +127,17 @@ def test_p15_other_threads_have_their_turn_while_a_body_is_mended() -> None:
     gaps: list[float] = []
 
     def look() -> None:
-        seen_s = time.monotonic()
+        seen_s = time.process_time()  # while the machine runs something else nobody here keeps others waiting
         while not is_over.wait(0.002):
-            gaps.append((now_s := time.monotonic()) - seen_s)
+            gaps.append((now_s := time.process_time()) - seen_s)
             seen_s = now_s
 
     looking = threading.Thread(target=look)
     looking.start()
-    begun = time.monotonic()
+    begun = time.process_time()
     with contextlib.suppress(NotJson):
         read(raw)
-    took_s = time.monotonic() - begun
+    took_s = time.process_time() - begun
     is_over.set()
     looking.join()
     print(f"{took_s:.2f} s, others waited {max(gaps):.2f} s at most")
