@@ -192,7 +192,7 @@ def test_p11_a_retailops_number_told_later_reaches_the_vendor(retailops: Caller,
         entries = [{"channel_order_refnum": refnum, "retailops_order_id": number} for refnum, number in numbers.items()]
         retailops.ask("order_acknowledge", orders=entries)
     for refnum, number in told.items():
-        heard = eventually(lambda refnum=refnum: pipe17.shipment(refnum).get("extReferenceId"), 3)
+        heard = eventually(lambda refnum=refnum: pipe17.shipment(refnum).get("extReferenceId"))
         assert heard == str(number)
 
 

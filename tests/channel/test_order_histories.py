@@ -140,7 +140,7 @@ def test_p34_every_order_ends_closed_on_both_sides_or_named_by_check(
     empty.heal()
     for history in histories:
         history.finish()
-    eventually(lambda: _open_calls(retailops) == 0, 30)
+    eventually(lambda: _open_calls(retailops) == 0)
     with retailops.database.read() as connection:
         left_open = dict(connection.execute(select(handed_out.c.refnum, handed_out.c.left_open)).all())
     named = [refnum for refnum, code in left_open.items() if code]

@@ -34,18 +34,18 @@ def test_r13_a_sku_sold_out_everywhere_is_sold_out_at_pipe17(
     detail: Any, sku: str, retailops: Caller, pipe17: Sandbox
 ) -> None:
     push(retailops, sku=sku, quantity_available=0, quantity_detail=detail)
-    eventually(lambda: on_hand(pipe17, sku) == 0, 4)
+    eventually(lambda: on_hand(pipe17, sku) == 0)
 
 
 def test_stock_whose_type_is_left_empty_is_stock_of_its_facility(sku: str, retailops: Caller, pipe17: Sandbox) -> None:
     """SDK contract 1.6: the real caller leaves quantity_type empty where it is not filled."""
     push(retailops, sku=sku, quantity_available=9, quantity_detail=[own(9, 9, kind="")])
-    eventually(lambda: on_hand(pipe17, sku) == 9, 4)
+    eventually(lambda: on_hand(pipe17, sku) == 9)
 
 
 def test_a_source_without_a_total_has_at_least_what_is_available(sku: str, retailops: Caller, pipe17: Sandbox) -> None:
     push(retailops, sku=sku, quantity_available=5, quantity_detail=[own(5, None)])
-    eventually(lambda: on_hand(pipe17, sku) == 5, 4)
+    eventually(lambda: on_hand(pipe17, sku) == 5)
 
 
 def owed(retailops: Caller) -> dict[str, int]:

@@ -222,7 +222,7 @@ def test_p32_a_report_that_becomes_a_call_meanwhile_undoes_the_erasure(desk: Des
             erased = pool.submit(acts.erase, beside, operator("Ada", "why"), "shop", refnum, now)
             if not database.is_sqlite:  # which has one writer
                 waiting = text("select count(*) from pg_locks where not granted")
-                eventually(lambda: connection.execute(waiting).scalar(), 3)
+                eventually(lambda: connection.execute(waiting).scalar())
         with pytest.raises(erasure.NotErasable, match="report_purchase to retailrocket"):
             erased.result(30)
     beside.close()

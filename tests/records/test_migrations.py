@@ -255,7 +255,7 @@ def test_p47_an_index_of_a_table_with_rows_waits_for_transactions_and_holds_up_n
     with ThreadPoolExecutor() as pool, engine.connect() as writer, engine.connect() as other:
         writer.execute(sa.text("lock table journal in row exclusive mode"))
         upgraded = pool.submit(database.upgrade)
-        eventually(lambda: other.execute(waiting).one()[1], 20)
+        eventually(lambda: other.execute(waiting).one()[1])
         other.execute(sa.text("set local lock_timeout = 200"))
         other.execute(sa.text("lock table journal in row exclusive mode"))
         other.rollback()

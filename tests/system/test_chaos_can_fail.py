@@ -63,7 +63,7 @@ def test_p44_a_held_call_arrives_unless_its_caller_threw_it_away(
     time.sleep(0.1)
     relay.release()
     if arrives:
-        eventually(lambda: [exchange.body for exchange in seen.exchanges] == [BODY], 5)
+        eventually(lambda: [exchange.body for exchange in seen.exchanges] == [BODY])
         assert seen.exchanges[0].status == 0, "nobody was there to hear the answer"
     else:
         time.sleep(0.3)

@@ -84,7 +84,7 @@ def test_p26_p22_a_killed_worker_is_followed_by_another_and_nothing_is_done_twic
     pipe17.heal()
     pipe17.fault(kind="hang", works=True, match=posts)  # it does the work and says nothing
     doomed = processes.worker()
-    eventually(lambda: pipe17.calls("POST /fulfillments") > 0, 20)
+    eventually(lambda: pipe17.calls("POST /fulfillments") > 0)
     doomed.send_signal(signal.SIGKILL)
     doomed.wait()
     pipe17.heal()
@@ -104,7 +104,7 @@ def test_p26_p22_a_killed_worker_is_followed_by_another_and_nothing_is_done_twic
             query = sa.select(sa.func.count()).where(deliveries.c.state.in_(("owed", "checking", "parked")))
             return int(connection.execute(query).scalar_one()) == 0
 
-    eventually(is_all_delivered, 30)
+    eventually(is_all_delivered)
     for order in orders:
         assert len(pipe17.fulfilments(order["channel_order_refnum"])) == 1
     retailops.close()
@@ -202,7 +202,7 @@ def test_p26_p27_with_two_workers_the_newest_stock_is_the_last_the_vendor_hears(
         [row] = [row for row in rows if (row["sku"], row["locationId"]) == (sku, facility["locationId"])]
         return int(row["onHand"])
 
-    eventually(lambda: heard() == 129, 20)
+    eventually(lambda: heard() == 129)
     time.sleep(1)
     assert heard() == 129, "nothing older came later"
     for who in callers:
@@ -277,10 +277,10 @@ def test_p26_a_web_worker_that_begins_while_the_database_is_away_is_well_once_it
             child.wait(10)
             retailops = RetailOps(f"{address}/api/channel", KEY, *PAIR, contract)
             stock = {"inventory_updates": [{"sku": "MUG-RED", "quantity_available": 1}]}
-            eventually(lambda: _status(retailops, stock) == 503, 30)
+            eventually(lambda: _status(retailops, stock) == 503)
             assert process.poll() is None
             server.start()
-            eventually(lambda: _status(retailops, stock) == 200, 30)
+            eventually(lambda: _status(retailops, stock) == 200)
             assert requests.get(f"{address}/readyz", timeout=10).status_code == 200
             assert "Traceback" not in running.log()
         finally:
@@ -298,7 +298,7 @@ def test_p23_p24_a_server_and_a_worker_that_begin_while_the_database_is_away_wai
         try:
             worker = running.worker()
             web, address = running.web_at_once()
-            eventually(lambda: _answer(f"{address}/healthz") == (200, None), 30)
+            eventually(lambda: _answer(f"{address}/healthz") == (200, None))
             assert _answer(f"{address}/readyz") == (
                 503, "the database cannot be used: nobody listens at its address"
             )  # fmt: skip
@@ -307,9 +307,9 @@ def test_p23_p24_a_server_and_a_worker_that_begin_while_the_database_is_away_wai
             assert running.start(["app.cli", "db", "upgrade"]).wait(30) == 1, "a release does not wait"
             assert web.poll() is worker.poll() is None
             server.start()
-            eventually(lambda: _answer(f"{address}/readyz") == (200, None), 30)
+            eventually(lambda: _answer(f"{address}/readyz") == (200, None))
             assert retailops.call("order_pull").status == 200
-            eventually(lambda: "Delivering for first" in running.log(), 30)
+            eventually(lambda: "Delivering for first" in running.log())
             retailops.close()
             wrong = Processes(tmp_path, url.rpartition("/")[0] + "/nowhere", channel_table(pipe17.url))
             try:

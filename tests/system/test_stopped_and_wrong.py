@@ -75,13 +75,13 @@ def test_p27_p44_an_older_figure_of_a_worker_that_stood_still_is_sent_over_again
         command = ["tests.system.stands_still", "product-inventory-update"]
         with worker(shop, tmp_path, database_url, command) as stopped:
             shop.set_stock(TEE=5)
-            eventually(lambda: psutil.Process(stopped.pid).status() == psutil.STATUS_STOPPED, 30)
+            eventually(lambda: psutil.Process(stopped.pid).status() == psutil.STATUS_STOPPED)
             shop.set_stock(TEE=7)
             again = build_app(channel_text(shop.rally.url), PUBLIC_URL=shop.server.url)
-            eventually(lambda: told(shop)[-1:] == [7], 30)
+            eventually(lambda: told(shop)[-1:] == [7])
             before = len(told(shop))
             stopped.send_signal(signal.SIGCONT)
-            eventually(lambda: told(shop)[before:][-1:] == [7], 30)
+            eventually(lambda: told(shop)[before:][-1:] == [7])
             assert {row["sku"]: row["value"] for row in shop.view("stock")} == {TEE: 7}
             again.extensions["works"].dispatcher.stop()
 

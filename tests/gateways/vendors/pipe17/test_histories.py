@@ -99,7 +99,7 @@ class World:
 
     def settle(self) -> None:
         """Until nothing is under way but what waits behind a parked delivery, which an operator decides on."""
-        eventually(lambda: not self.lanes("owed", "checking") - self.lanes("parked"), 30)
+        eventually(lambda: not self.lanes("owed", "checking") - self.lanes("parked"))
 
     def at_pipe17(self, refnum: str) -> Any:
         return self.pipe17.shipment(refnum)
@@ -143,7 +143,7 @@ class Histories(RuleBasedStateMachine):
             answers[:] = [reply.get_json()] if reply.status_code == 200 else []
             return bool(answers)
 
-        eventually(is_answered, 30)
+        eventually(is_answered)
         for refnum, shipment in _shipments(callback, body):
             for box in self.boxes:
                 is_meant = (box.order.refnum, box.number) == (refnum, shipment["retailops_shipment_id"])
@@ -185,7 +185,7 @@ class Histories(RuleBasedStateMachine):
         }
         refnum = self.world.pipe17.tell("shipments", {"shipment": body})["shipments"][0]["shipmentId"]
         pulled: list[dict[str, Any]] = []
-        eventually(lambda: pulled.extend(self.pull()) or pulled, 30)
+        eventually(lambda: pulled.extend(self.pull()) or pulled)
         [shown] = pulled
         assert shown["channel_order_refnum"] == refnum
         known = {line["channel_item_refnum"]: line["sku"] for line in shown["order_items"]}
@@ -457,7 +457,7 @@ class Histories(RuleBasedStateMachine):
             return all(held.get(where) == units for where, units in wanted.items())
 
         try:
-            eventually(is_so, 20)
+            eventually(is_so)
         except AssertionError:
             held = self.world.figures()
             wrong = {where: (held.get(where), units) for where, units in wanted.items() if held.get(where) != units}

@@ -233,7 +233,7 @@ def test_reports_of_one_shopper_follow_one_another_and_survive_an_illness(open_s
         shop.sell(f"WEB-{number}")
     eventually(lambda: [row for row in shop.deliveries() if row.last_code == "THROTTLED"])
     shop.rocket.heal()
-    eventually(lambda: all(shop.purchases(f"WEB-{number}") for number in range(3)), 25)
+    eventually(lambda: all(shop.purchases(f"WEB-{number}") for number in range(3)))
     assert {item["times"] for item in shop.rocket.state()["purchases"]} == {1}
     assert shop.rocket.state()["warnings"] == []
 
@@ -735,7 +735,7 @@ def test_p20_neither_the_key_nor_a_shopper_is_in_a_log_the_journal_or_an_error(
             shop.sell(f"WEB-{number}")
             eventually(lambda: shop.rocket.server.faults.as_json() == [])
         eventually(lambda: len(shop.deliveries()) == 5)
-        eventually(lambda: all(row.state in ("parked", "delivered") for row in shop.deliveries()), 30)
+        eventually(lambda: all(row.state in ("parked", "delivered") for row in shop.deliveries()))
         works = shop.caller.app.extensions["works"]
         gateway = works.gateways[("shop", "retailrocket")]
         shown = [repr(gateway), repr(vars(gateway)), repr(gateway.api), repr(vars(gateway.api))]
