@@ -30,8 +30,6 @@ PATH = "/api/channel"
 ACTIONS = "catalog_push,order_pull,cancel"
 """Callbacks with and without events and status; more would only take longer."""
 
-TIMEOUT_S = 0.3
-
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -86,8 +84,8 @@ def animal(cage: tuple[Cage, str]) -> tuple[Animal, str]:
     return running.animal, base_url
 
 
-def verify(base_url: str, *args: str) -> Result:
-    flags = ["--base-url", base_url, "--timeout", str(TIMEOUT_S), "--actions", ACTIONS]
+def verify(base_url: str, *args: str, patience_s: float = zoo.Honest.patience_s) -> Result:
+    flags = ["--base-url", base_url, "--timeout", str(patience_s), "--actions", ACTIONS]
     return CliRunner().invoke(cli.cli, ["verify", *flags, *args])
 
 
@@ -107,9 +105,9 @@ def first_lines(text: str) -> str:
     return "\n".join(lines)
 
 
-def tool_passes(base_url: str, examples: list[Example]) -> bool:
+def tool_passes(base_url: str, examples: list[Example], patience_s: float = zoo.Honest.patience_s) -> bool:
     """What `--as-sdk-tool --stop-on-error` would say."""
-    target = Target(base_url, TIMEOUT_S, follows_redirects=True)
+    target = Target(base_url, patience_s, follows_redirects=True)
     try:
         return all(verdict.ok for verdict in replay(examples, target, KEY, stop_on_error=True))
     finally:
@@ -118,7 +116,7 @@ def tool_passes(base_url: str, examples: list[Example]) -> bool:
 
 def test_p3_ours_is_right_about_every_server_and_names_the_fault(animal: tuple[Animal, str], fixtures: Path) -> None:
     found, base_url = animal
-    result = verify(base_url, "--tests-path", str(fixtures), "--all")
+    result = verify(base_url, "--tests-path", str(fixtures), "--all", patience_s=found.server.patience_s)
     assert result.exit_code == (1 if found.clues else 0), result.output
     for clue in found.clues:
         assert clue in result.stdout
@@ -132,14 +130,14 @@ def test_p3_ours_is_right_about_every_server_and_names_the_fault(animal: tuple[A
 
 def test_p3_the_sdks_tool_says_of_it_what_is_written_down(animal: tuple[Animal, str], examples: list[Example]) -> None:
     found, base_url = animal
-    assert tool_passes(base_url, examples) == found.sdk_tool_passes
+    assert tool_passes(base_url, examples, found.server.patience_s) == found.sdk_tool_passes
 
 
 def test_p3_and_so_does_its_algorithm_in_go(
     animal: tuple[Animal, str], published: Path, fixtures: Path, go_verifier: GoVerifier
 ) -> None:
     found, base_url = animal
-    said = go_verifier.run(base_url, published, fixtures, KEY, ACTIONS, timeout_s=TIMEOUT_S)
+    said = go_verifier.run(base_url, published, fixtures, KEY, ACTIONS, timeout_s=found.server.patience_s)
     passes = found.sdk_tool_passes or found.server is ZOO["counts_too_far"].server  # its validator is a newer one
     assert said.returncode == (0 if passes else 1), said.stdout
 
@@ -148,7 +146,7 @@ def test_p3_and_with_the_published_schemas_themselves(
     animal: tuple[Animal, str], upstream_examples: list[Example]
 ) -> None:
     found, base_url = animal
-    assert tool_passes(base_url, upstream_examples) == found.sdk_tool_passes
+    assert tool_passes(base_url, upstream_examples, found.server.patience_s) == found.sdk_tool_passes
 
 
 def odd(change: Callable[[dict[str, Any]], Any]) -> bytes:
@@ -252,7 +250,7 @@ def test_p3_several_faults_at_once_are_named_in_the_first_40_lines_the_worst_fir
             lambda: Console(file=sys.stdout, force_terminal=True, width=columns, markup=False, color_system=None),
         )
     with serve(found.server()) as server:
-        result = verify(server.url + PATH, "--tests-path", str(fixtures))
+        result = verify(server.url + PATH, "--tests-path", str(fixtures), patience_s=found.server.patience_s)
     shown = result.stdout.rpartition("\x1b[2K")[2]  # behind what showed the progress and is gone
     lines = first_lines(shown)
     assert result.exit_code == 1

@@ -218,12 +218,12 @@ def test_why_an_answer_is_no_json_is_said(against: Any, body: bytes, said: str) 
     ],
 )  # fmt: skip
 def test_p3_a_late_or_broken_answer_is_told_and_the_run_goes_on(against: Any, kind: str, rule: str) -> None:
-    fault = {"kind": kind, "times": 1, "delay_s": 1.5}
-    result, report, _ = against("--actions", "catalog_get_config", "--timeout", "0.6", rules=(fault,))
+    fault = {"kind": kind, "times": 1, "delay_s": 4.0}
+    result, report, _ = against("--actions", "catalog_get_config", "--timeout", "2", rules=(fault,))
     assert result.exit_code == 1
     first, *others = report["results"]
     assert [problem["rule"] for problem in first["problems"]] == [rule]
-    assert first["ms"] < 1400
+    assert first["ms"] < 3900
     assert others
     assert all(item["ok"] for item in others)
 

@@ -120,6 +120,9 @@ def right_answer(callback: str) -> dict[str, Any]:
 class Honest:
     """A channel that does everything right.  What others do wrong, they override."""
 
+    patience_s = 15.0
+    """How long its answers are waited for: on a busy machine a right one may take a while."""
+
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         raw = environ["wsgi.input"].read()
         status, kind, body = self.reply(environ["REQUEST_METHOD"], environ["PATH_INFO"], raw)
@@ -298,6 +301,8 @@ class ComplainsOfRepeats(RemembersCalls):
 
 
 class Sleeps(Honest):
+    patience_s = 0.3
+
     def answer(self, callback: str, body: dict[str, Any]) -> Reply:
         time.sleep(SLEEP_S)
         return super().answer(callback, body)
@@ -484,6 +489,8 @@ class ThreeAtOnce(Forbids):
 
 class BadNight(TrimsKeys):
     """A callback that hangs, a page in place of an answer, padded keys, GETs and two slashes taken wrongly."""
+
+    patience_s = 0.6
 
     def reply(self, method: str, path: str, raw: bytes) -> Reply:
         if method == "GET":
