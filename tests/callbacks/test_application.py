@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -76,9 +77,14 @@ def _answer(environ: dict[str, Any]) -> JsonReply:
             return JsonReply(b'{"body": %d}' % len(body))
 
 
+@pytest.fixture(autouse=True)
+def _silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's own application has the same logger, for all other tests of this process."""
+    monkeypatch.setattr(logging.getLogger("app"), "disabled", True)
+
+
 def _application(kind: type[Flask], prepare: Callable[[Flask, Blueprint], None]) -> Flask:
     application = kind("app")
-    application.logger.disabled = True
     routes = Blueprint("inner", __name__, url_prefix="/api")
     view = PlainView(_answer)
     flask_view = view if kind is Application else lambda: _answer(request.environ)
