@@ -24,7 +24,7 @@ Build = Callable[..., Flask]
 def test_p14_a_cancellation_behind_an_acknowledgement_that_our_rate_holds_up_waits_for_its_turn(
     build_app: Build, pipe17: Sandbox, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    channel = channel_table(pipe17.url).replace("requests_per_s = 0", "requests_per_s = 5\nrate_max = 5")
+    channel = channel_table(pipe17.url).replace("requests_per_s = 0", "requests_per_s = 3\nrate_max = 3")
     patient = Caller(build_app(channel), contract)
     monkeypatch.setattr(composition, "BUDGET_S", 0.5)
     hasty = Caller(build_app(channel), contract)
@@ -37,7 +37,7 @@ def test_p14_a_cancellation_behind_an_acknowledgement_that_our_rate_holds_up_wai
         with patient.database.read() as connection:
             return connection.execute(select(deliveries.c.lane).where(*is_held_up)).scalars().all()
 
-    open_ones = eventually(held_up, 5)
+    open_ones = eventually(held_up)
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(patient.cancel, open_ones[-3:]))
     assert [(answer["status"], codes(answer)) for answer in answers] == [("success", [])] * len(answers)
