@@ -347,8 +347,8 @@ def test_the_levels_of_a_call_that_ran_out_of_time_are_told_by_the_next(empty: S
     skus = empty.tell("products", {"count": 30})["skus"]
     gateway = connect(empty, ingest_batch=1)
     changes = [StockChange(sku, level(dallas=(3, 3))) for sku in skus]
-    empty.fault(kind="slow", delay_s=0.05, match={"method": "POST", "path_prefix": BASE_PATH})
-    settled = gateway.stock.push(changes, call("fact", 0.9))
+    empty.fault(kind="slow", delay_s=0.15, match={"method": "POST", "path_prefix": BASE_PATH})
+    settled = gateway.stock.push(changes, call("fact", 3.0))
     empty.heal()
     assert 0 < len(settled) < 30
     rest = [change for change in changes if change.sku not in {item.sku for item in settled}]

@@ -84,7 +84,7 @@ def test_a_batch_is_taken_in_order_or_not_at_all(post: Callable[..., int], rocke
 
 
 def test_two_batches_of_one_visitor_at_a_time_are_noticed(post: Callable[..., int], rocket: Sandbox) -> None:
-    rocket.tell("settings", {"batch_delay_s": 0.5, "overlap_status": 409}, "PUT")
+    rocket.tell("settings", {"batch_delay_s": 2.0, "overlap_status": 409}, "PUT")
     statuses: list[int] = []
 
     def send() -> None:
