@@ -110,17 +110,16 @@ def post(body: bytes = b"", *headers: str, target: str = "/", version: str = "1.
 
 def answer(line: socket.socket) -> tuple[int, dict[str, Any]]:
     """Status and JSON of the next answer."""
-    stream = line.makefile("rb", buffering=0)
     head = b""
     while not head.endswith(b"\r\n\r\n"):
-        byte = stream.read(1)
+        byte = line.recv(1)
         if not byte:
             raise ConnectionError(f"closed after {head!r}")
         head += byte
     length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
     body = b""
     while len(body) < length:
-        piece = stream.read(length - len(body))
+        piece = line.recv(length - len(body))
         if not piece:
             raise ConnectionError("closed inside the body")
         body += piece
