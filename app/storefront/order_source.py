@@ -11,7 +11,7 @@ from app.domain.moments import to_ms
 from app.domain.orders import Candidate, HeldBack, Order, OrderSketch, SourceCancellations
 from app.storefront import order_store
 from app.storefront.order_document import read_document
-from app.storefront.order_store import StoredOrder
+from app.storefront.order_store import StoredOrder, WaitingOrder
 from app.storefront.retailops_order import as_ordered, to_order, to_sketch
 from app.storefront.shop import Shop
 
@@ -37,8 +37,8 @@ class OrderSource:
         while True:
             with self._shop.database.read() as connection:
                 found = order_store.exportable_since(connection, self._shop.channel, since, _moment(until_ms), size)
-            yield [self._candidate(stored) for stored in found if stored.cancelled_at is None]
-            if len(found) < size or found[-1].exportable_at is None:
+            yield [self._candidate(waiting, waiting.exportable_at) for waiting in found if waiting.cancelled_at is None]
+            if len(found) < size:
                 return
             since, size = found[-1].exportable_at + timedelta(milliseconds=1), min(2 * size, MOST)
 
@@ -46,7 +46,11 @@ class OrderSource:
         """Whatever their state, but never one that is unpaid or under review (P17)."""
         with self._shop.database.read() as connection:
             found = order_store.of_refnums(connection, self._shop.channel, refnums)
-        return [self._candidate(stored) for stored in found.values() if self._is_out(stored)]
+        return [
+            self._candidate(stored, stored.exportable_at or stored.created_at)
+            for stored in found.values()
+            if self._is_out(stored)
+        ]
 
     def called_off(self, since_ms: int | None, until_ms: int) -> SourceCancellations:
         """Orders whose money the merchant gave back at the checkout."""
@@ -76,11 +80,10 @@ class OrderSource:
     def _is_out(self, stored: StoredOrder) -> bool:
         return stored.exportable_at is not None and stored.exportable_at <= self._shop.clock()
 
-    def _candidate(self, stored: StoredOrder) -> Candidate:
-        out_at = stored.exportable_at or stored.created_at
+    def _candidate(self, stored: StoredOrder | WaitingOrder, out_at: datetime) -> Candidate:
         return Candidate(stored.refnum, to_ms(out_at), partial(self._order, stored))
 
-    def _order(self, stored: StoredOrder) -> Order | HeldBack:
+    def _order(self, stored: StoredOrder | WaitingOrder) -> Order | HeldBack:
         document = read_document(stored.body)
         # RetailOps is given what was ordered, whatever it has changed since.
         order = to_order(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, false, func, insert, or_, select, true, update
 
@@ -55,6 +55,19 @@ class StoredOrder:
     def is_final(self, now: datetime) -> bool:
         """True when it may be handed out, so that it waits for nothing any more."""
         return self.state not in ("pending", "review") or (self.exportable_at is not None and self.exportable_at <= now)
+
+
+class WaitingOrder(NamedTuple):
+    """Of an order in the queue, its place there and what RetailOps is given of it: a walk may pass thousands."""
+
+    refnum: str
+    state: OrderState
+    exportable_at: datetime
+    cancelled_at: datetime | None
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"WaitingOrder({self.refnum!r}, ...)"
 
 
 def lock_name(channel: str, refnum: str) -> str:
@@ -171,7 +184,7 @@ def change(
 
 def exportable_since(
     connection: Connection, channel: str, since: datetime | None, until: datetime, limit: int
-) -> list[StoredOrder]:
+) -> list[WaitingOrder]:
     """Orders RetailOps has not acknowledged, by (exportable_at, refnum), from `since` to `until` inclusive.
 
     About `limit` of them, but all that share the last one's `exportable_at`, so that the next call can begin one
@@ -180,17 +193,21 @@ def exportable_since(
     # Looked up for one order after the other: PostgreSQL makes a join of `exists`, and reads all of both tables for it.
     is_had = func.coalesce(select(true()).where(*_IS_HAD).limit(1).scalar_subquery(), false())
     query = (
-        _of(channel)
+        select(*(orders.c[name] for name in WaitingOrder._fields))
+        .where(orders.c.channel == channel)
         .where(IS_QUEUED, orders.c.exportable_at <= until, ~is_had)
         .order_by(orders.c.exportable_at, orders.c.refnum)
     )
     if since is not None:
         query = query.where(orders.c.exportable_at >= since)
-    found = [_stored(row) for row in connection.execute(query.limit(limit))]
-    if len(found) == limit:
-        last = found[-1].exportable_at
-        same = [_stored(row) for row in connection.execute(query.where(orders.c.exportable_at == last))]
-        found = [order for order in found if order.exportable_at != last] + same
+    found = [WaitingOrder(*row) for row in connection.execute(query.limit(limit + 1)).all()]
+    if len(found) <= limit:
+        return found
+    *found, following = found
+    last = found[-1].exportable_at
+    if following.exportable_at == last:
+        same = connection.execute(query.where(orders.c.exportable_at == last)).all()
+        found = [order for order in found if order.exportable_at != last] + [WaitingOrder(*row) for row in same]
     return found
 
 

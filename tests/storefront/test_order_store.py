@@ -35,9 +35,15 @@ def add(database: Database, refnum: str, at: datetime | None = NOW, **more: Any)
         return orders.add(connection, "first", refnum, **values)
 
 
-def walk(database: Database, since: datetime | None = None, until: datetime = FAR, limit: int = 100) -> list[str]:
+def waiting(
+    database: Database, since: datetime | None = None, until: datetime = FAR, limit: int = 100
+) -> list[orders.WaitingOrder]:
     with database.read() as connection:
-        return [order.refnum for order in orders.exportable_since(connection, "first", since, until, limit)]
+        return orders.exportable_since(connection, "first", since, until, limit)
+
+
+def walk(database: Database, since: datetime | None = None, until: datetime = FAR, limit: int = 100) -> list[str]:
+    return [order.refnum for order in waiting(database, since, until, limit)]
 
 
 def test_orders_are_offered_by_the_time_from_which_they_may_go(database: Database) -> None:
@@ -49,6 +55,8 @@ def test_orders_are_offered_by_the_time_from_which_they_may_go(database: Databas
     assert walk(database, until=NOW) == []
     assert walk(database, since=NOW + timedelta(seconds=2)) == ["c"]
     assert walk(database, limit=1) == ["a", "b"], "what shares a moment stays together"
+    assert walk(database, limit=2) == ["a", "b"] and walk(database, limit=3) == ["a", "b", "c"]
+    assert "{}" not in repr(waiting(database)), "a document holds personal data"
     with database.write() as connection:
         values = {"channel": "first", "lines": b"[]"}
         connection.execute(insert(handed_out), {**values, "refnum": "a", "acknowledged_at": NOW})
@@ -136,7 +144,7 @@ def test_p26_the_queue_holds_what_waits_and_not_what_retailops_has_had_for_a_whi
                 "command_id": command_id, "about": b"[]", "state": "parked", "next_try_at": NOW, "request_id": "r",
                 "created_at": NOW}  # fmt: skip
         connection.execute(insert(deliveries), call)
-    waiting = walk(database)
+    offered = walk(database)
     queue = OrderQueue(database, lambda: NOW)
     assert [queue.turn() for _ in range(3)] == [True, True, False]
     with database.read() as connection:
@@ -144,7 +152,7 @@ def test_p26_the_queue_holds_what_waits_and_not_what_retailops_has_had_for_a_whi
         assert set(taken) == {"had-1", "had-2", "had-3", "over"}
     with database.write() as connection:
         connection.exec_driver_sql("delete from handed_out where refnum like 'had-_'")
-    assert walk(database) == waiting == ["given", "new"], "what is taken is not looked up any more"
+    assert walk(database) == offered == ["given", "new"], "what is taken is not looked up any more"
 
 
 def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database: Database) -> None:
