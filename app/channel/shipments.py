@@ -173,9 +173,11 @@ class RegisterPackage(OrderCommand):
 
     @staticmethod
     def refused(answer: VendorAnswer) -> None:
-        """Nothing is registered: its units are open again, and so is an order that the last package alone completed."""
+        """Nothing is registered: its units are open again, so that no package behind it completes the order, and one
+        that the last package alone completed is open."""
         connection, channel, refnum = answer.connection, answer.channel, answer.body.order_refnum
         parcels.forget(connection, channel, refnum, answer.body.key)
+        parcels.note_none_is_last(connection, channel, answer.delivery.gateway, refnum)
         if answer.kept_orders is not None:
             answer.kept_orders.forget_parcel(connection, refnum, answer.body.key)
             answer.reopen_kept_order(refnum)

@@ -10,13 +10,17 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app.domain.commands import Package, PackageLine
+from app.domain.commands import CommandBody, Package, PackageLine, read_back
 from app.domain.retailops_numbers import canonical
+from app.records.outbox import in_lane, lane_names
 from app.records.tables.deliveries import IS_OPEN, commands, deliveries
 from app.records.tables.orders import packages
 
 CALLBACK = "order_shipment_submit"
 """The ledger keeps every package under this callback, whichever stated it first."""
+
+VERB = "submit_shipment"
+"""The verb by which a source is sent a package."""
 
 
 def command_key(order_refnum: str, key: str) -> str:
@@ -135,6 +139,21 @@ def forget(connection: Connection, channel: str, order_refnum: str, key: str) ->
             packages.c.channel == channel, packages.c.order_refnum == order_refnum, packages.c.key == key
         )
     )
+
+
+def not_last(body: CommandBody | None) -> CommandBody | None:
+    """What a call says once a package before it was refused: that package's units are open whatever leaves with it."""
+    return msgspec.structs.replace(body, is_last=False) if isinstance(body, Package) else body
+
+
+def note_none_is_last(connection: Connection, channel: str, gateway: str, order_refnum: str) -> None:
+    """A package of the order was refused: of those that wait for this vendor none completes the order any more."""
+    waiting = select(deliveries.c.id, deliveries.c.body).where(*in_lane(deliveries), deliveries.c.verb == VERB, IS_OPEN)
+    for row in connection.execute(waiting, lane_names(channel, gateway, order_refnum)).all():
+        package = read_back(VERB, row.body)
+        if package is not None:
+            body = msgspec.json.encode(not_last(package))
+            connection.execute(update(deliveries).where(deliveries.c.id == row.id).values(body=body))
 
 
 def is_settled(connection: Connection, channel: str, order_refnum: str, parcel: Parcel) -> bool:

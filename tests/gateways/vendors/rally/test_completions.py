@@ -357,6 +357,33 @@ def test_p11_a_package_that_rally_refused_stands_on_no_order_and_completes_none(
     assert kept_order(shop, order["channel_order_refnum"]) == ("completed", ["531-1"]), "nothing waits for shipping"
 
 
+def test_p11_a_last_package_completes_an_order_at_rally_only_with_all_packages_before_it(shop: Shop) -> None:
+    """Both are stated by one request, and the first is refused: its units are open, so that Rally is told `paid`."""
+
+    def ship(refnum: str, shipment: int) -> list[str]:
+        boxes = [
+            {"retailops_package_id": at, "tracking_number": f"1Z{at}", "package_items": [{"sku": sku, "quantity": 1}]}
+            for at, sku in enumerate((TEE, MUG), 1)
+        ]
+        body = {"retailops_shipment_id": shipment, "packages": boxes}
+        return codes(shop.retailops.ask("order_shipment_submit", channel_order_refnum=refnum, shipment=body))
+
+    refnum = shop.buy_and_pull(skus={TEE: 1, MUG: 1})["channel_order_refnum"]
+    shop.forget()
+    shop.fault("status", code=422, path="webhooks/order-status")
+    assert ship(refnum, 501) == ["HTTP_422"]
+    statuses = [call["body"]["status"] for call in shop.told("order-status-update")]
+    assert (statuses, shop.at_rally(refnum)["status"]) == (["paid"], "paid")
+    assert ship(refnum, 501) == [] and shop.at_rally(refnum)["status"] == "completed", "the refused one by a repeat"
+
+    refnum = shop.buy_and_pull(skus={TEE: 1, MUG: 1})["channel_order_refnum"]
+    shop.fault("status", code=422, path="webhooks/order-status")
+    shop.fault("status", code=500, path="webhooks/order-status", times=2)
+    assert ship(refnum, 511) == ["HTTP_422", "OWED"]
+    shop.settle()
+    assert (kept_order(shop, refnum), shop.at_rally(refnum)["status"]) == (("paid", ["511-2"]), "paid")
+
+
 def test_r9_an_update_or_a_label_that_rally_refused_is_sent_again_and_answers_no_other(shop: Shop) -> None:
     order = shop.buy_and_pull(skus={TEE: 3})
     refnum, [line] = order["channel_order_refnum"], order["order_items"]
