@@ -161,7 +161,8 @@ def _price(sums: Sums, completed: Completed, positions: dict[str, int], payable:
         count = min(item.units, payable[line.refnum])
         # Not those an earlier completion was about, but those RetailOps added, which were not paid for.
         meant = min(item.units, count + max(line.quantity - line.paid_units, 0))
-        stated, due = (rounded(item.stated * part / item.units, currency) for part in (meant, count))
+        price_stated = item.stated(currency)
+        stated, due = (rounded(price_stated * part / item.units, currency) for part in (meant, count))
         paid, tax = line_of(line, currency).of_units(positions[line.refnum], count)
         positions[line.refnum] -= count
         payable[line.refnum] -= count
@@ -169,7 +170,7 @@ def _price(sums: Sums, completed: Completed, positions: dict[str, int], payable:
         price = min(stated or paid, paid + tax)
         if not known:
             price, paid, tax = due, stated, ZERO
-        if not known and not item.stated:
+        if not known and not price_stated:
             message = "no price is stated for units that will not ship, and what was paid for them is unknown"
             sums.events.append(Event("warning", "UNSHIPPED_UNPRICED", f"{message}; nothing is given back", named))
         elif stated > paid + tax + minor_unit(currency) * meant:

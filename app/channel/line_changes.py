@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from app.channel.money import NEARLY
+from app.channel.money import NEARLY, minor_unit
 from app.contract.reading import entries, mapping, number, opaque, optional_amount, text, whole
 from app.domain.commands import LineChange
 from app.domain.events import Event, about
@@ -85,10 +85,10 @@ class Stated:
     events: list[Event]
 
 
-def stated(order: KnownOrder, named: Sequence[Line]) -> Stated:
+def stated(order: KnownOrder, named: Sequence[Line], currency: str) -> Stated:
     """Lines named by number are changed one by one; those named by SKU alone state its units over all other lines.
 
-    An entry for which the order has no line left is a line that RetailOps adds.
+    An entry for which the order has no line left is a line that RetailOps adds.  `currency` is the order's, for prices.
     """
     changes: dict[str, LineChange] = {}
     meant: list[tuple[Line, list[str]]] = []
@@ -107,13 +107,13 @@ def stated(order: KnownOrder, named: Sequence[Line]) -> Stated:
             events.append(Event("warning", "DUPLICATE_LINE", message, about("orderitem_refnum", line.refnum)))
         else:
             meant.append((entry, [line.refnum]))
-            events += _price_kept([entry], [line])
+            events += _price_kept([entry], [line], currency)
             units = line.quantity if entry.quantity is None else entry.quantity
             changes[line.refnum] = LineChange(line.refnum, line.sku, units, entry.unit_price)
     for sku, group in by_sku.items():
         lines = [line for line in named_lines(order.lines, "", sku) if line.refnum not in changes]
         if lines:
-            events += _price_kept(group, lines)
+            events += _price_kept(group, lines, currency)
             quantities = [entry.quantity for entry in group if entry.quantity is not None]
             if len(quantities) == len(group):
                 # From the units as bought, so that units taken off and restored stand where they stood.
@@ -140,12 +140,14 @@ def stated(order: KnownOrder, named: Sequence[Line]) -> Stated:
     return Stated(list(changes.values()), in_order, events)
 
 
-def _price_kept(group: Sequence[Line], lines: Sequence[SketchLine]) -> Iterator[Event]:
+def _price_kept(group: Sequence[Line], lines: Sequence[SketchLine], currency: str) -> Iterator[Event]:
     """A warning for a price that is neither what RetailOps was sent nor what a unit cost after discounts."""
     for entry in group:
         stated = entry.unit_price
         lines = [line for line in lines if line.quantity or not line.is_added]  # added anew, at this price
-        if stated is None or not lines or any(line.unit_price is None or _is_price_of(line, stated) for line in lines):
+        if stated is None or not lines:
+            continue
+        if any(line.unit_price is None or _is_price_of(line, stated, currency) for line in lines):
             continue
         message = (
             "the line keeps the price the shopper agreed to; what is to go back for it is paid by a return or a credit"
@@ -154,11 +156,11 @@ def _price_kept(group: Sequence[Line], lines: Sequence[SketchLine]) -> Iterator[
         yield Event("warning", "PRICE_NOT_CHANGED", message, named)
 
 
-def _is_price_of(line: SketchLine, stated: Decimal) -> bool:
+def _is_price_of(line: SketchLine, stated: Decimal, currency: str) -> bool:
     """RetailOps rounds a unit's price, and has passed amounts through 32-bit floats (R7)."""
     effective = line.charged / line.ordered if line.ordered else line.charged
     is_sent = line.unit_price is not None and abs(stated - line.unit_price) <= line.unit_price * NEARLY
-    return is_sent or abs(stated - effective) < Decimal("0.01")
+    return is_sent or abs(stated - effective) < minor_unit(currency)
 
 
 def _paired(group: Sequence[Line], refnums: Sequence[str]) -> list[tuple[Line, list[str]]]:

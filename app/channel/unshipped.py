@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from app.channel.money import minor_unit
 from app.channel.shipments import where
 from app.contract.reading import amount, entries, opaque, whole
 from app.domain.commands import PackageLine
@@ -27,14 +28,14 @@ class Unshipped:
     unit_price: Decimal
     extended_price: Decimal
 
-    def price_of(self, units: int) -> Decimal:
+    def price_of(self, units: int, currency: str) -> Decimal:
         """What RetailOps says `units` of them cost, 0 where it does not say.
 
-        The exact price of the line where it agrees with its unit price but for the cents that rounding
-        a unit loses; else unit price times units, for it is unsaid which units the line's price covers.
+        The exact price of the line where it agrees with its unit price but for what rounding a unit to the currency's
+        decimals loses; else unit price times units, for it is unsaid which units the line's price covers.
         """
         by_unit = self.unit_price * self.quantity
-        is_agreed = not self.unit_price or abs(self.extended_price - by_unit) <= Decimal("0.01") * self.quantity
+        is_agreed = not self.unit_price or abs(self.extended_price - by_unit) <= minor_unit(currency) * self.quantity
         if self.quantity and self.extended_price and is_agreed:
             return self.extended_price * units / self.quantity
         return self.unit_price * units
@@ -42,16 +43,25 @@ class Unshipped:
 
 @dataclass(frozen=True)
 class Closing:
-    """Units of one line that a completion closes; `stated` is RetailOps' price for them, 0 where it states none."""
+    """Units of one line that a completion closes."""
 
     line: SketchLine
     """The line RetailOps means: what its units cost goes back."""
     units: int
-    stated: Decimal = Decimal(0)
+    entry: Unshipped | None = None
+    """The entry that names them; None for units that it does not name."""
+    of_entry: int = 0
+    """Units that are closed for that entry, those of other lines among them."""
     is_removed: bool = False
     """True for units that `order_update` had taken off."""
     instead: SketchLine | None = None
     """The line of the same SKU that the vendor closes them on, where the vendor has sent the units of `line`."""
+
+    def stated(self, currency: str) -> Decimal:
+        """RetailOps' price for them, 0 where it states none."""
+        if self.entry is None:
+            return Decimal(0)
+        return self.entry.price_of(self.of_entry, currency) * self.units / self.of_entry
 
     @property
     def package_line(self) -> PackageLine:
@@ -108,10 +118,9 @@ def to_close(order: KnownOrder, stated: Sequence[Unshipped]) -> tuple[list[Closi
         elif part.left_over > taken:
             events.append(_not_open(sum(shipped[refnum] for refnum in part.line_refnums), at))
         rest = sum(part.units[1].values()) + taken
-        price = item.price_of(rest)
-        found += [Closing(lines[refnum], units, price * units / rest) for refnum, units in part.units[1].items()]
+        found += [Closing(lines[refnum], units, item, rest) for refnum, units in part.units[1].items()]
         found += [
-            Closing(lines[part.line_refnums[0]], units, price * units / rest, instead=lines[refnum])
+            Closing(lines[part.line_refnums[0]], units, item, rest, instead=lines[refnum])
             for refnum, units in moved.items()
         ]
     left = order.removed_and_open

@@ -93,6 +93,14 @@ def remember_payments(connection: Connection, channel: str, sketches: Sequence[O
         )
 
 
+def currency(connection: Connection, channel: str, order_refnum: str) -> str:
+    """The currency of the order's payments; "" where it has none."""
+    of_order = select(payments.c.currency_code).where(
+        payments.c.channel == channel, payments.c.order_refnum == order_refnum
+    )
+    return connection.execute(of_order.limit(1)).scalar() or ""
+
+
 def charges(connection: Connection, channel: str, order_refnum: str) -> list[Charge]:
     """The order's payments, newest first, each with what is left of it."""
     held: defaultdict[str, Decimal] = defaultdict(Decimal)

@@ -31,8 +31,9 @@ from app.domain.events import Event, about
 from app.errors import Unavailable
 from app.gateways.calls import NotOurs
 from app.gateways.capabilities import Gateway, OrderKeeper
-from app.records import handed_out
+from app.records import handed_out, payment_ledger
 from app.records.database import DatabaseUnavailable
+from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
 
 
@@ -81,9 +82,10 @@ def _note_changes(request: CallbackRequest, source: Gateway, payload: UpdateRequ
         return CallbackResult(events)
 
     def note(order: OrderAtSource) -> CallbackResult:
-        known, found = order.known, stated(order.known, payload.lines)
+        known = order.known
         wait_s, serial = max(request.deadline.left_s(), LAST_WAIT_S), [f"{order.channel}/{order.refnum}"]
         with request.services.database.write(wait_s=wait_s, serial=serial) as connection:
+            found = stated(known, payload.lines, _currency(connection, order, known, payload.lines))
             handed_out.set_removed(connection, order.channel, order.refnum, line_removals.removed(known, found.changes))
         kept = line_removals.unchanged(source, known, found.changes)
         return CallbackResult([*found.events, *kept], {"line_items": line_removals.items(known, found)})
@@ -120,7 +122,7 @@ class UpdateOrder(OrderCommand):
         if known.state != "open":
             message = f"the order is {known.state}; nothing was changed"
             return Plan([Event("error", f"ORDER_{known.state.upper()}", message, order.named)])
-        found = stated(known, self._lines)
+        found = stated(known, self._lines, _currency(connection, order, known, self._lines))
         shipped = known.parcels
         if shipped and line_removals.only_takes_off(known, found.changes):
             removed = line_removals.removed(known, found.changes)
@@ -179,6 +181,14 @@ class UpdateOrder(OrderCommand):
 COMMAND = UpdateOrder
 
 
+def _currency(connection: Connection, order: OrderAtSource, known: KnownOrder, lines: Sequence[Line]) -> str:
+    """The order's currency, which is read only where a stated price has one to be compared with; else ""."""
+    is_stated = any(line.unit_price is not None for line in lines)
+    if is_stated and any(line.unit_price is not None for line in known.lines):
+        return payment_ledger.currency(connection, order.channel, order.refnum)
+    return ""
+
+
 def _price(line: Line) -> tuple[str, ...]:
     """The stated price in one spelling; a line without one reads as it did before prices counted."""
     return () if line.unit_price is None else (f"{line.unit_price.normalize():f}",)
@@ -194,7 +204,7 @@ def _as_it_stands(order: OrderAtSource, kept: OrderKeeper, stated_lines: Sequenc
     currency = found.currency_code
     now = {line.refnum: line for line in found.lines}
     items = []
-    for entry, refnums in stated(known, stated_lines).meant:
+    for entry, refnums in stated(known, stated_lines, currency).meant:
         for refnum in refnums if entry.number is not None else ():
             item: dict[str, Any] = {"order_item_id": entry.number, "refnum": refnum, "quantity": 0}
             if line := now.get(refnum):

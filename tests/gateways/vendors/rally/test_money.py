@@ -395,6 +395,24 @@ def test_p19_the_figures_of_an_order_are_decimal_and_those_of_its_currency(open_
     assert money(shop.at_rally(refnum)["charged"]) - sum(amounts) == money(shop.at_rally(one)["charged"])
 
 
+def test_p19_in_yen_a_units_price_is_rounded_to_the_yen(open_shop: Callable[..., Shop]) -> None:
+    shop = open_shop(tables=TABLES, rally='currency = "JPY"')
+    shop.push([record(1, CAP, "1255", Currency="JPY")])
+    shop.settle()
+    order = shop.buy_and_pull(skus={CAP: 2}, coupon="TEN")
+    refnum = order["channel_order_refnum"]
+    for price, warnings in ((1129, []), (1130, []), (1128, ["PRICE_NOT_CHANGED"]), (1131, ["PRICE_NOT_CHANGED"])):
+        answer = shop.update(refnum, item(order, 0, 2, unit_price=price))
+        assert codes(answer) == warnings, "a unit cost 1129.5 after discounts"
+
+    order = shop.buy_and_pull(skus={CAP: 3}, coupon="TEN")
+    refnum = order["channel_order_refnum"]
+    stated = {**unshipped(order, 0, 3), "effective_unit_price": 1129, "effective_extended_price": 3388}
+    assert codes(shop.complete(refnum, unshipped_items=[stated])) == []
+    rows = [row for refund in shop.at_rally(refnum)["refunds"] for row in refund["refunds"]]
+    assert [row["amount"] for row in rows if row["type"] == "line_item"] == [3388], "the exact price"
+
+
 class _Story:
     """An order that RetailOps changes, ships and completes, each statement in pieces and often twice."""
 
