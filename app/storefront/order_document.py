@@ -219,6 +219,9 @@ class OrderDocument(Private, frozen=True, kw_only=True):
     is_paid_back: bool = False
     """True where it is refunded because all of its money went back through this server, and the merchant has not called
     it refunded since: money that comes later is still to go back."""
+    merchant_refunded: tuple[str, ...] | None = None
+    """Numbers of the transactions that were there when the merchant called it refunded last; None where that was not
+    noted, so that all count as given back."""
     bought: Bought | None = None
     """None while nothing is changed."""
 
@@ -267,6 +270,10 @@ class OrderDocument(Private, frozen=True, kw_only=True):
     def paid(self) -> Decimal:
         """What the checkout took."""
         return sum((transaction.amount for transaction in self.transactions), Decimal(0))
+
+    def is_refunded_by_merchant(self, payment: str) -> bool:
+        """Of an order that is refunded: whether the merchant gave this payment back, for it was there then."""
+        return not self.is_paid_back and (self.merchant_refunded is None or payment in self.merchant_refunded)
 
     @property
     def is_charged(self) -> bool:

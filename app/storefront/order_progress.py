@@ -41,6 +41,9 @@ def with_news(document: OrderDocument, news: OrderUpdate, shop: Shop) -> OrderDo
     document = with_transactions(document, news.charged)
     method = news.read_payment_method()
     says_paid = news.is_called_paid and method is not None
+    refunded = document.merchant_refunded
+    if news.is_called_refunded:
+        refunded = tuple(transaction.external_id for transaction in document.transactions)
     review = news.is_under_review
     if review is None and says_paid and shop.options.paid_clears_review:
         review = False
@@ -50,6 +53,7 @@ def with_news(document: OrderDocument, news: OrderUpdate, shop: Shop) -> OrderDo
         is_paid=document.is_paid or says_paid,
         is_under_review=document.is_under_review if review is None else review,
         is_paid_back=document.is_paid_back and not news.is_called_refunded,
+        merchant_refunded=refunded,
     )
 
 

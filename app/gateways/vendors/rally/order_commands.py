@@ -118,8 +118,8 @@ class RallyCommands(CommandTarget, MoneyMover):
         document = kept[1] if kept else None
         if document and any(known.key == refund.key for known in document.refunds):
             return Accepted(refnum=refund.key)
-        if kept and kept[0].state == "refunded" and not kept[1].is_paid_back:
-            message = "the merchant had given the money back at Rally; nothing was paid again"
+        if kept and kept[0].state == "refunded" and kept[1].is_refunded_by_merchant(refund.payment_refnum):
+            message = "the merchant had given this payment back at Rally; nothing was paid again"
             event = Event("info", "REFUNDED_AT_RALLY", message, about("order_refnum", refund.order_refnum))
             return Accepted((event,), refund.key)
         refunded = refunded_of(document, refund)

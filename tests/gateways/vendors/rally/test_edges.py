@@ -146,6 +146,24 @@ def test_p19_money_that_came_after_all_had_gone_back_goes_back_once_by_us_or_by_
     ]  # fmt: skip
 
 
+def test_p19_money_that_comes_after_the_merchants_own_refund_goes_back_by_us(shop: Shop) -> None:
+    """The merchant gave back what was there then; of the rest nobody has, so that a credit of it pays."""
+    order = shop.buy_and_pull(skus={TEE: 1})
+    refnum, [payment] = order["channel_order_refnum"], order["payment_transactions"]
+    assert shop.step("order/update", order=refnum, status="refunded")["outcome"] == "good"
+    for amount in (15, 16):
+        late = {"external_id": f"ch_{amount}", "amount": amount}
+        assert shop.step("order/update", order=refnum, transactions=[late])["outcome"] == "good"
+        assert shop.credit(amount, f"ch_{amount}")["status"] == "success"
+    assert shop.credit(payment["amount"], payment["refnum"])["status"] == "success", "the merchant has"
+    shop.settle()
+    held = shop.at_rally(refnum)
+    assert [(refund["by"], money(refund["amount"])) for refund in held["refunds"]] == [
+        ("rally", money(payment["amount"])), ("connector", 15), ("connector", 16),
+    ]  # fmt: skip
+    assert (money(held["refunded"]), held["status"]) == (money(held["charged"]), "refunded")
+
+
 def test_r18_a_cancellation_is_told_although_the_sums_of_the_order_do_not_match_any_more(shop: Shop) -> None:
     changed = shop.buy_and_pull(skus={TEE: 3})["channel_order_refnum"]
     answer = shop.update(changed, {"order_item_id": 1, "channel_item_refnum": "li-1", "sku": TEE, "quantity": 2})
