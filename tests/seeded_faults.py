@@ -1954,6 +1954,28 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-last-package-completes-an-order-though-one-before-it-was-refused",
+        "P11",
+        "app/channel/commands.py",
+        "        if lane in refused_a_package:\n",
+        "        if False:\n",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p11_a_last_package_completes_an_order_at_rally_only_with_all_packages_before_it[sqlite]",
+        ),
+    ),
+    Fault(
+        "a-package-that-waits-completes-an-order-though-one-before-it-was-refused",
+        "P11",
+        "app/channel/shipments.py",
+        "        parcels.note_none_is_last(connection, channel, answer.delivery.gateway, refnum)\n",
+        "",
+        (
+            "tests/gateways/vendors/rally/test_completions.py"
+            "::test_p11_a_last_package_completes_an_order_at_rally_only_with_all_packages_before_it[sqlite]",
+        ),
+    ),
+    Fault(
         "a-package-that-is-refused-stays-on-the-order",
         "P11",
         "app/channel/shipments.py",
@@ -2045,11 +2067,33 @@ FAULTS = (
         "money-that-comes-after-all-has-gone-back-counts-as-refunded-by-the-merchant",
         "P19",
         "app/gateways/vendors/rally/order_commands.py",
-        ' == "refunded" and not kept[1].is_paid_back:',
+        ' == "refunded" and kept[1].is_refunded_by_merchant(refund.payment_refnum):',
         ' == "refunded":',
         (
             "tests/gateways/vendors/rally/test_edges.py"
             "::test_p19_money_that_came_after_all_had_gone_back_goes_back_once_by_us_or_by_the_merchant[sqlite]",
+        ),
+    ),
+    Fault(
+        "money-that-comes-after-the-merchants-refund-counts-as-refunded-with-it",
+        "P19",
+        "app/storefront/order_document.py",
+        " and (self.merchant_refunded is None or payment in self.merchant_refunded)",
+        "",
+        (
+            "tests/gateways/vendors/rally/test_edges.py"
+            "::test_p19_money_that_comes_after_the_merchants_own_refund_goes_back_by_us[sqlite]",
+        ),
+    ),
+    Fault(
+        "what-the-merchant-has-refunded-is-forgotten-with-the-next-news",
+        "P19",
+        "app/storefront/order_progress.py",
+        "    refunded = document.merchant_refunded\n",
+        "    refunded: tuple[str, ...] | None = ()\n",
+        (
+            "tests/gateways/vendors/rally/test_edges.py"
+            "::test_p19_money_that_comes_after_the_merchants_own_refund_goes_back_by_us[sqlite]",
         ),
     ),
     Fault(
@@ -3386,6 +3430,22 @@ FAULTS = (
             "tests/gateways/vendors/rally/test_gateway.py"
             "::test_r18_an_order_that_was_pulled_by_its_number_alone_is_sent_as_cancelled_too",
         ),
+    ),
+    Fault(
+        "a-price-in-yen-agrees-with-that-of-its-units-to-the-cent",
+        "P19",
+        "app/channel/unshipped.py",
+        "<= minor_unit(currency) * self.quantity",
+        '<= Decimal("0.01") * self.quantity',
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_in_yen_a_units_price_is_rounded_to_the_yen",),
+    ),
+    Fault(
+        "a-unit-price-in-yen-is-that-of-the-line-to-the-cent",
+        "P19",
+        "app/channel/line_changes.py",
+        "abs(stated - effective) < minor_unit(currency)",
+        'abs(stated - effective) < Decimal("0.01")',
+        ("tests/gateways/vendors/rally/test_money.py::test_p19_in_yen_a_units_price_is_rounded_to_the_yen",),
     ),
     Fault(
         "hold-back-an-order-in-yen-that-is-one-yen-off",
