@@ -2075,6 +2075,28 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-repeated-create-opens-no-fraud-review",
+        "P17",
+        "app/storefront/orders.py",
+        "opens_review=bool(checkout.is_under_review) and checkout.raw not in stored.hooks",
+        "opens_review=False",
+        (
+            "tests/gateways/vendors/rally/test_orders.py"
+            "::test_p17_a_repeated_create_opens_a_fraud_review_that_it_did_not_name_before",
+        ),
+    ),
+    Fault(
+        "a-create-that-is-sent-again-opens-the-review-that-has-ended",
+        "P17",
+        "app/storefront/orders.py",
+        " and checkout.raw not in stored.hooks",
+        "",
+        (
+            "tests/gateways/vendors/rally/test_orders.py"
+            "::test_p17_a_repeated_create_opens_a_fraud_review_that_it_did_not_name_before",
+        ),
+    ),
+    Fault(
         "money-that-comes-after-the-merchants-refund-counts-as-refunded-with-it",
         "P19",
         "app/storefront/order_document.py",

@@ -7,7 +7,7 @@ or an order, and one at a time takes units (R25).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,7 +20,7 @@ from app.storefront.cart_check import with_refusal
 from app.storefront.cart_document import CartDocument, write_cart
 from app.storefront.carts import find
 from app.storefront.order_additions import release, reserve, with_additions
-from app.storefront.order_document import OrderDocument, Transaction, read_document, write_document
+from app.storefront.order_document import OrderDocument, read_document, write_document
 from app.storefront.order_progress import (
     changes_of,
     date_of,
@@ -28,7 +28,6 @@ from app.storefront.order_progress import (
     release_at,
     shown_state,
     with_news,
-    with_transactions,
 )
 from app.storefront.order_store import OrderState, Standing, StoredOrder
 from app.storefront.placement import Disagreement, note_doubt, placed
@@ -63,7 +62,7 @@ class OrderPage:
 
 
 def create(shop: Shop, checkout: Checkout) -> ShownOrder:
-    """The order of a cart; the one it has become already, if it has, with transactions that are new.
+    """The order of a cart; the one it has become already, if it has, with transactions and a review that are new.
 
     Without a payment method nothing is placed, and what would be is shown (Rally contract 9).  Raises `ShopRefused`
     cart_not_found, cart_differs, coupon_invalid, nothing_to_ship, out_of_stock or not_placed; then nothing is placed.
@@ -79,7 +78,7 @@ def create(shop: Shop, checkout: Checkout) -> ShownOrder:
             else:  # it may have become an order meanwhile
                 known = order_store.of_cart(connection, shop.channel, checkout.cart_id)
     if known is not None:
-        return _repeated(shop, known.refnum, checkout.charged, checkout.raw)
+        return _repeated(shop, known.refnum, checkout)
     if cart is None:
         raise ShopRefused("cart_not_found")
     if isinstance(placed_now, ShopRefused):
@@ -203,18 +202,23 @@ def _add(connection: Connection, shop: Shop, document: OrderDocument, raw: bytes
     )
 
 
-def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: bytes) -> ShownOrder:
+def _repeated(shop: Shop, refnum: str, checkout: Checkout) -> ShownOrder:
+    """Of an order that is there a request says money, and that a fraud review is open; one that is sent again word for
+    word opens none that has ended since.
+    """
     with shop.database.write(serial=[order_store.lock_name(shop.channel, refnum)]) as connection:
         stored = order_store.get(connection, shop.channel, refnum)
         if stored is None:
             raise ShopRefused("cart_not_found")
         before = read_document(stored.body)
-        document = with_transactions(before, charged)
+        news = checkout.as_news(opens_review=bool(checkout.is_under_review) and checkout.raw not in stored.hooks)
+        document = with_news(before, news, shop)
         if document != before:
-            changes, now = dict[str, Any](), shop.clock()
+            now = shop.clock()
             standing = order_store.standing(connection, shop.channel, refnum)
+            changes = changes_of(shop, stored, document, news, standing, now) if news.is_under_review else {}
             _requeue(changes, stored, before, document, standing, now)
-            stored = _store(connection, shop, stored, before, document, changes, raw, standing, now)
+            stored = _store(connection, shop, stored, before, document, changes, checkout.raw, standing, now)
         return _shown(connection, shop, stored, document)
 
 

@@ -103,6 +103,18 @@ class Checkout:
     read_payment_method: Callable[[], PaymentMethod | None]
     """None where nothing says how it was paid: such an order is not placed."""
 
+    def as_news(self, *, opens_review: bool) -> OrderUpdate:
+        """What it says once its cart is an order: transactions, and where `opens_review` that a review is open."""
+        return OrderUpdate(
+            charged=self.charged,
+            is_called_paid=False,
+            is_called_refunded=False,
+            is_under_review=opens_review or None,
+            raw=self.raw,
+            read_additions=lambda: Additions((), None),
+            read_payment_method=lambda: None,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class OrderUpdate:

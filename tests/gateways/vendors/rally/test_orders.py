@@ -185,6 +185,19 @@ def test_an_order_never_called_paid_goes_out_in_time_where_its_money_covers_it(d
         assert (shown["status"], len(shown["line_items"])) == ("paid", 1), "RetailOps may have it: it grows no more"
 
 
+def test_p17_a_repeated_create_opens_a_fraud_review_that_it_did_not_name_before(stage: Stage) -> None:
+    cart, review = bought(stage, TEE=1), {"fraud_review_transaction": {"id": 1}}
+    refnum = ordered(stage, cart)["external_id"]
+    assert told(stage, refnum, **PAID)["status"] == "paid" and handed_out(stage) == [refnum]
+    for _ in range(2):
+        again = stage.order(cart, **review)
+        assert (again.body["external_id"], again.body["status"], handed_out(stage)) == (refnum, "pending", [])
+    assert told(stage, refnum, **PAID)["status"] == "paid" and handed_out(stage) == [refnum]
+    for body in (review, {}):
+        assert stage.order(cart, **body).body["status"] == "paid", "nothing new"
+    assert handed_out(stage) == [refnum]
+
+
 @pytest.mark.both_databases
 def test_p10_a_cart_made_an_order_twice_or_ten_times_at_once_is_one_order(stage: Stage) -> None:
     cart = bought(stage, TEE=2)
