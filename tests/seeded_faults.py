@@ -2497,7 +2497,7 @@ FAULTS = (
         "price-change-in-silence",
         "P34",
         "app/channel/line_changes.py",
-        "            events += _price_kept([entry], [line])\n",
+        "            events += _price_kept([entry], [line], currency)\n",
         "",
         ("tests/gateways/vendors/rally/test_money.py::test_p34_a_price_that_cannot_change_is_said",),
     ),
