@@ -810,8 +810,8 @@ FAULTS = (
         "what-was-never-tried-stays-in-doubt",
         "P44",
         "app/deliveries/sync.py",
-        "                if call.unsent:\n                    kind",
-        "                if not call.unsent:\n                    kind",
+        "                if untouched:\n                    kind",
+        "                if not untouched:\n                    kind",
         (
             "tests/gateways/vendors/rally/test_parallel.py"
             "::test_p44_a_vendor_that_dies_in_the_middle_leaves_in_doubt_only_what_it_was_sent",
@@ -1661,65 +1661,6 @@ FAULTS = (
         (
             "tests/console/test_pages.py"
             "::test_p40_a_page_says_of_stock_that_was_moved_that_it_waits_and_not_that_it_is_sent",
-        ),
-    ),
-    Fault(
-        "lost-attempt-sent-again-though-moved",
-        "P33",
-        "app/records/stock_batches.py",
-        "    return row.tried_seq == row.seq and row.moved_at is not None\n",
-        "    return False\n",
-        (
-            "tests/records/test_restating.py"
-            "::test_p33_a_level_that_was_moved_is_not_sent_again_after_an_attempt_of_unknown_outcome_but_shown",
-            "tests/gateways/vendors/pipe17/test_restated.py"
-            "::test_p33_a_figure_of_a_lost_attempt_that_a_shipment_moved_is_not_said_again",
-        ),
-    ),
-    Fault(
-        "untried-statement-waits-though-moved",
-        "P33",
-        "app/records/stock_batches.py",
-        "    return row.tried_seq == row.seq and row.moved_at is not None\n",
-        "    return row.uncertain is not None and row.moved_at is not None\n",
-        (
-            "tests/records/test_restating.py"
-            "::test_p33_a_newer_statement_that_nobody_has_tried_is_sent_though_it_was_moved",
-        ),
-    ),
-    Fault(
-        "doubt-without-a-call",
-        "P33",
-        "app/deliveries/sync.py",
-        "            call.unsent.update(batch.seqs)\n",
-        "            pass\n",
-        (
-            "tests/gateways/vendors/pipe17/test_restated.py"
-            "::test_p33_a_figure_whose_sending_had_not_begun_is_said_although_an_order_moved_it",
-        ),
-    ),
-    Fault(
-        "doubt-about-what-was-not-reached",
-        "P33",
-        "app/gateways/vendors/pipe17/stock/ingest.py",
-        "if sending.rows and sending.sku not in touched)",
-        "if sending.rows and not touched)",
-        (
-            "tests/gateways/vendors/pipe17/test_restated.py"
-            "::test_p33_of_a_batch_that_broke_off_only_what_may_have_arrived_waits_once_it_is_moved",
-        ),
-    ),
-    Fault(
-        "no-doubt-about-what-was-lost",
-        "P33",
-        "app/gateways/vendors/pipe17/connection/api.py",
-        "                if in_doubt is not None and error.outcome_unknown:\n",
-        "                if in_doubt is not None and not error.outcome_unknown:\n",
-        (
-            "tests/gateways/vendors/pipe17/test_restated.py"
-            "::test_p33_of_a_batch_that_broke_off_only_what_may_have_arrived_waits_once_it_is_moved",
-            "tests/gateways/vendors/pipe17/test_restated.py"
-            "::test_p33_a_figure_that_pipe17_surely_did_not_take_is_said_although_it_was_moved",
         ),
     ),
     Fault(

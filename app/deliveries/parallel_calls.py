@@ -30,12 +30,12 @@ class ParallelCalls:
     Nothing waits for a thread: where all of them are busy with other batches, fewer calls are under way together.
     """
 
-    def __init__(self, threads: WorkThreads, at_once: int, is_stopping: Callable[[], bool], unsent: set[str]) -> None:
-        """`unsent`: see `Call.unsent`."""
+    def __init__(self, threads: WorkThreads, at_once: int, is_stopping: Callable[[], bool]) -> None:
         self._threads = threads
         self._at_once = at_once
         self._is_stopping = is_stopping
-        self._unsent = unsent
+        self.untouched: set[str] = set()
+        """Keys of the items for which no call that may change anything has begun."""
 
     def send_each(
         self, send: Callable[[Item], Result], items: Mapping[str, Item], known: Iterable[Result] = ()
@@ -45,7 +45,7 @@ class ParallelCalls:
         Those under way end, and their results count.  Each item is given to `send` once.
         """
         found, failures, left, lock = list(known), list[Exception](), iter(items.items()), threading.Lock()
-        self._unsent.update(items)
+        self.untouched.update(items)
 
         def next_item() -> tuple[str, Item] | None:
             with lock:
@@ -59,10 +59,9 @@ class ParallelCalls:
                     found.append(send(item))
                 except Exception as error:
                     failures.append(error)
-                    is_known = isinstance(error, GatewayError) and not error.outcome_unknown
-                    if caller.vendor_writes.get() - writes <= (1 if is_known else 0):
+                    if caller.vendor_writes.get() == writes:
                         return
-                self._unsent.discard(key)
+                self.untouched.discard(key)
 
         others = min(self._at_once, -(-len(items) // CALLS_EACH)) - 1
         helpers: list[Future[None]] = []

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app import caller
 from app.clock import boot_s
 from app.deadline import Deadline
 from app.deliveries.background_work import WorkerProcess
@@ -85,7 +84,7 @@ class FactKind:
     after: Callable[[Connection, Batch, Sequence[Any], datetime], object]
     """What follows from what the vendor answered, in the transaction that records it."""
     give_back: Callable[[Connection, Batch, Collection[str]], object]
-    """These, at least one, surely were not sent: what the vendor has of them is as certain as before the claim."""
+    """No call has begun for these, at least one: what the vendor has of them is as certain as before the claim."""
     requeue: Callable[[Connection, Batch, datetime], object]
     """The lease was lost: somebody else has sent these facts meanwhile, and ours may have arrived last (R13)."""
 
@@ -252,11 +251,11 @@ class Syncer:
             )
         if batch is None:
             return False
-        call = Call(lease.deadline, f"{kind.name}-{lease.token}", "fact")
+        call, untouched = Call(lease.deadline, f"{kind.name}-{lease.token}", "fact"), set[str]()
         if sink.at_once:
-            calls = ParallelCalls(self._threads, sink.at_once, self._process.is_stopping, call.unsent)
-            call = replace(call, send_each=calls.send_each)
-        sent = self._push(kind, batch, sink, call)
+            calls = ParallelCalls(self._threads, sink.at_once, self._process.is_stopping)
+            call, untouched = replace(call, send_each=calls.send_each), calls.untouched
+        sent = self._push(kind, batch, sink, call, untouched)
         if sent is None:
             return False
         refusals = kind.refusals(sent)
@@ -267,8 +266,8 @@ class Syncer:
                 if not kind.record(connection, batch, sent, now=at, settle_s=gateway.settle_s):
                     kind.requeue(connection, batch, at)
                     return False
-                if call.unsent:
-                    kind.give_back(connection, batch, call.unsent)
+                if untouched:
+                    kind.give_back(connection, batch, untouched)
                 kind.after(connection, batch, sent, at)
                 if gateway.observer is None:
                     late_events.note_refused(
@@ -297,26 +296,23 @@ class Syncer:
         persistent(lambda: found.append(record()), self._process.is_stopping)
         return bool(found and found[0])
 
-    def _push(self, kind: FactKind, batch: Batch, sink: CatalogueSink | StockSink, call: Call) -> list[Any] | None:
+    def _push(
+        self, kind: FactKind, batch: Batch, sink: CatalogueSink | StockSink, call: Call, untouched: Collection[str]
+    ) -> list[Any] | None:
         """What the vendor took; None when it took nothing and this kind of fact waits."""
-        writes = caller.vendor_writes.get()
-        error: GatewayError
         try:
             sent: list[Any] = sink.push(batch.changes, call)
             self._failures.succeeded(batch.channel, batch.gateway, f"telling {batch.kind}")
             return sent
-        except GatewayError as failure:
-            error = failure
+        except GatewayError as error:
+            self._postpone(kind, batch, error, untouched)
         except Exception:
             log.exception("facts for %s/%s failed inside this server", batch.channel, batch.gateway)
-            error = Misconfigured("INTERNAL_FAULT", "this server could not make the call")
-        # Calls that are made several at a time are counted by their own threads.
-        if not sink.at_once and caller.vendor_writes.get() == writes:
-            call.unsent.update(batch.seqs)
-        self._postpone(kind, batch, error, call.unsent)
+            fault = Misconfigured("INTERNAL_FAULT", "this server could not make the call")
+            self._postpone(kind, batch, fault, untouched)
         return None
 
-    def _postpone(self, kind: FactKind, batch: Batch, error: GatewayError, unsent: Collection[str]) -> None:
+    def _postpone(self, kind: FactKind, batch: Batch, error: GatewayError, untouched: Collection[str]) -> None:
         self._failures.failed(batch.channel, batch.gateway, f"telling {batch.kind}", error.code, error.message)
         self._paces.pop((batch.channel, batch.gateway, kind.name), None)
         was_tried = error.code not in UNTRIED_CODES
@@ -325,5 +321,5 @@ class Syncer:
         with self._process.database.write() as connection:
             if not sync_state.postpone(connection, batch, until=until, was_tried=was_tried, error=str(error)):
                 kind.requeue(connection, batch, self._process.clock())
-            elif unsent:
-                kind.give_back(connection, batch, unsent)
+            elif untouched:
+                kind.give_back(connection, batch, untouched)

@@ -54,9 +54,6 @@ class Call:
     send_each: SendEach = field(default=one_by_one, repr=False, compare=False)
     """For a batch of facts to a vendor that takes one a call; `send` is used by several threads where the sink's
     `at_once` is more than 1."""
-    unsent: set[str] = field(default_factory=set, compare=False)
-    """Of a batch of facts: keys of those without a result that surely were not sent.  Of what the sink does not name
-    here nobody knows what the vendor has."""
 
 
 @dataclass(frozen=True)

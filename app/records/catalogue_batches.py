@@ -84,7 +84,7 @@ def record(
 
 
 def give_back(connection: sa.Connection, batch: Batch, keys: Collection[str]) -> None:
-    """These products surely were not sent: only what was in doubt before the claim is so, and its note holds."""
+    """For these products no call has begun: only what was in doubt before the claim is so, and its note holds."""
     rows = [
         (change.key, None if change.sent is None else change.sent.decode(), change.is_in_doubt)
         for change in batch.changes

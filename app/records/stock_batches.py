@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ def claim(
     """Take the stream and the levels whose turn it is; None when nothing is owed, due or free.
 
     One sender per (channel, gateway), so no two calls for one SKU overlap.  Until `record` what the vendor has of
-    these SKUs is in doubt, whatever becomes of the sender: a level that is moved meanwhile is not taken again.
+    these SKUs is in doubt, whatever becomes of the sender.
     """
     claimed = STOCK.claim(connection, channel, gateway, token=token, limit=limit, now=now, lease_s=lease_s)
     if claimed is None:
@@ -42,8 +42,7 @@ def claim(
     attempts, owed = claimed
     seqs, levels = {item.sku: item.seq for item in owed}, {item.sku: item.level for item in owed}
     changes = tuple(map(_change, owed))
-    tried = {item.sku: item.tried_seq for item in owed}
-    batch = Batch(channel, gateway, "stock", token, attempts, changes, seqs, levels, tried, now)
+    batch = Batch(channel, gateway, "stock", token, attempts, changes, seqs, levels, now)
     _note_uncertain(connection, batch)
     return batch
 
@@ -56,28 +55,26 @@ def _change(row: sa.Row[Any]) -> StockChange:
 
 def _note_uncertain(connection: sa.Connection, batch: Batch) -> None:
     """These levels are about to be sent."""
-    noted = []
+    noted = {}
     for change in batch.changes:
         named = (StockDetail(item.quantity_type, item.place, 0, 0) for item in change.level.details)
         sources = tuple(dict.fromkeys((*(change.uncertain or ()), *named)))
-        if (sources, batch.seqs[change.sku]) != (change.uncertain, batch.tried[change.sku]):
-            noted.append((change.sku, sources, batch.seqs[change.sku]))
+        if sources != change.uncertain:
+            noted[change.sku] = sources
     _write_uncertain(connection, batch, noted)
 
 
 def give_back(connection: sa.Connection, batch: Batch, skus: Collection[str]) -> None:
-    """These SKUs surely were not sent: only what was uncertain before the claim is so."""
-    before = [(item.sku, item.uncertain, batch.tried[item.sku]) for item in batch.changes if item.sku in skus]
-    _write_uncertain(connection, batch, before)
+    """For these SKUs no call has begun: only what was uncertain before the claim is so."""
+    _write_uncertain(connection, batch, {item.sku: item.uncertain for item in batch.changes if item.sku in skus})
 
 
 def _write_uncertain(
-    connection: sa.Connection, batch: Batch, noted: Sequence[tuple[str, tuple[StockDetail, ...] | None, int | None]]
+    connection: sa.Connection, batch: Batch, noted: Mapping[str, tuple[StockDetail, ...] | None]
 ) -> None:
     if noted:
         rows = [
-            (sku, None if sources is None else msgspec.json.encode(sources).decode(), tried_seq)
-            for sku, sources, tried_seq in noted
+            (sku, None if sources is None else msgspec.json.encode(sources).decode()) for sku, sources in noted.items()
         ]
         connection.execute(_NOTE_UNCERTAIN, _of_stream(batch) | {"rows": rows})
 
@@ -133,12 +130,7 @@ def _is_due(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool
     return _STOCK.again_at.is_not(None) & (_STOCK.again_at <= now) & _STOCK.moved_at.is_(None)
 
 
-def _is_stale(row: sa.Row[Any]) -> bool:
-    """It has been moved since it was stated, and an attempt of unknown outcome was about that same statement."""
-    return row.tried_seq == row.seq and row.moved_at is not None
-
-
-STOCK: Final = SyncedFacts("stock", stock, _STOCK.sku, _is_due, goes_first=_STOCK.refusal != "", is_stale=_is_stale)
+STOCK: Final = SyncedFacts("stock", stock, _STOCK.sku, _is_due, goes_first=_STOCK.refusal != "")
 
 
 def _of_stream(batch: Batch) -> dict[str, Any]:
@@ -146,8 +138,8 @@ def _of_stream(batch: Batch) -> dict[str, Any]:
 
 
 _FLAG = _STOCK.is_uncertain
-_NOTED = rows_of({"sku": _STOCK.sku, "sources": _STOCK.uncertain, "tried_seq": _STOCK.tried_seq})
-_NOTE_UNCERTAIN = STOCK.update_each(_NOTED).values(uncertain=_NOTED.c.sources, tried_seq=_NOTED.c.tried_seq)
+_NOTED = rows_of({"sku": _STOCK.sku, "sources": _STOCK.uncertain})
+_NOTE_UNCERTAIN = STOCK.update_each(_NOTED).values(uncertain=_NOTED.c.sources)
 
 _SENT = rows_of({
     "sku": _STOCK.sku, "sent": _STOCK.sent, "seq": _STOCK.seq, "level": _STOCK.level, "was_sent": _FLAG,

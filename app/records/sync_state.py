@@ -45,8 +45,6 @@ class Batch(Generic[Change]):
     seqs: Mapping[str, int] = field(default_factory=dict)
     levels: Mapping[str, bytes] = field(default_factory=dict)
     """Stock only: each level as it is kept, to know whether a newer statement differs from it."""
-    tried: Mapping[str, int | None] = field(default_factory=dict)
-    """Stock only: the statement that the attempt before this one began to send."""
     claimed_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 

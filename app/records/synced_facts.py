@@ -10,7 +10,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.records import sync_state
-from app.records.statements import chunked
 from app.records.sync_state import Batch, Kind
 
 
@@ -25,8 +24,6 @@ class SyncedFacts:
     """Which facts are due again by themselves, given now."""
     goes_first: sa.ColumnElement[bool]
     """Which of those go before facts that did not change."""
-    is_stale: Callable[[sa.Row[Any]], bool] = lambda row: False
-    """Which of the due facts are not sent again as they were stated: they wait for their next statement."""
 
     def of_gateway(
         self, channel: str | sa.BindParameter[str], gateway: str | sa.BindParameter[str]
@@ -72,9 +69,6 @@ class SyncedFacts:
             seq = sync_state.next_seq(connection, channel, gateway)
             self.owe(connection, again, seq, goes_first=self.goes_first)
         found = self._next(connection, channel, gateway, limit)
-        while stale := [row for row in found if self.is_stale(row)]:
-            self._await_statement(connection, channel, gateway, stale, now)
-            found = self._next(connection, channel, gateway, limit)
         if not found:
             sync_state.release(connection, Batch(channel, gateway, self.kind, token, attempts))
             return None
@@ -89,15 +83,6 @@ class SyncedFacts:
             if len(found) == limit:
                 break
         return found
-
-    def _await_statement(
-        self, connection: sa.Connection, channel: str, gateway: str, stale: Iterable[sa.Row[Any]], now: datetime
-    ) -> None:
-        """These are not due any more, and the vendor may have another figure than the one it was sent last."""
-        for some in chunked(sorted(getattr(row, self.key.name) for row in stale)):
-            which = (*self.of_gateway(channel, gateway), self.key.in_(some))
-            left = {"sent_seq": self.table.c.seq, "is_uncertain": True, "again_at": now}
-            connection.execute(sa.update(self.table).where(*which).values(left))
 
     def owe(
         self,

@@ -245,65 +245,6 @@ def test_p33_a_level_that_an_order_or_a_shipment_moved_is_not_sent_again_by_itse
     assert records.stale() == [] and records.send() == ["A"]
 
 
-def test_p33_a_level_that_was_moved_is_not_sent_again_after_an_attempt_of_unknown_outcome_but_shown(
-    records: Records,
-) -> None:
-    records.state(A=10, B=5)
-    assert records.claim(), "nobody learns how this ended"
-    records.later(1).moved("A")
-    assert records.later(31).send(1) == ["B"] and records.stale() == ["A"]
-    assert not records.stated("A").is_owed
-    assert records.later(61).send() == ["B"] and records.later(999).send() == []
-    records.state(None, A=10, B=5)
-    assert records.stale() == []
-    batch = records.claim()
-    assert batch and [(item.sku, item.uncertain is not None) for item in batch.changes] == [("A", True)]
-    records.record(batch)
-
-
-def test_p33_a_level_that_was_moved_before_anything_was_tried_is_sent(records: Records) -> None:
-    records.state(A=10)
-    records.moved("A")
-    assert records.send() == ["A"] and records.stale() == []
-
-
-def test_p33_a_person_can_have_a_moved_level_sent_after_an_attempt_of_unknown_outcome(records: Records) -> None:
-    records.state(A=10)
-    assert records.claim()
-    records.later(1).moved("A")
-    assert records.later(31).send() == [] and records.stale() == ["A"]
-    assert records.send_again("A").moved == ("A",) and records.send() == []
-    assert records.send_again("A", even_if_moved=True).owed == ("A",) and records.stale() == []
-    assert records.claim(), "this is lost too"
-    assert records.later(31).send() == [] and records.stale() == ["A"]
-    assert records.send_again("A", even_if_moved=True).owed == ("A",) and records.send() == ["A"]
-
-
-def test_p33_a_newer_statement_that_nobody_has_tried_is_sent_though_it_was_moved(records: Records) -> None:
-    records.state(A=10)
-    assert records.claim(), "lost"
-    records.later(1).state(A=8)
-    records.moved("A")
-    batch = records.later(31).claim()
-    assert batch and [item.sku for item in batch.changes] == ["A"]
-    with records.database.write() as connection:
-        stock_batches.give_back(connection, batch, ["A"])
-        sync_state.release(connection, batch)
-    assert records.send() == ["A"] and records.stale() == [], "only what was stated before was tried"
-
-
-def test_p33_a_lost_attempt_counts_though_a_later_one_surely_was_not_made(records: Records) -> None:
-    records.state(A=10)
-    assert records.claim(), "lost"
-    batch = records.later(31).claim()
-    assert batch
-    with records.database.write() as connection:
-        stock_batches.give_back(connection, batch, ["A"])
-        sync_state.release(connection, batch)
-    records.moved("A")
-    assert records.send() == [] and records.stale() == ["A"]
-
-
 def test_p33_a_person_can_have_levels_sent_again_after_seeing_what_that_would_be(records: Records) -> None:
     records.state(A=1, B=2, C=3)
     records.send()

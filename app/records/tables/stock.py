@@ -15,7 +15,6 @@ stock = sa.Table(
     sa.Column("uncertain", sa.LargeBinary),
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("sent_seq", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("tried_seq", sa.BigInteger),
     sa.Column("refusal", FreeText, nullable=False, server_default=""),
     sa.Column("is_changed", sa.Boolean, nullable=False, server_default=sa.text("true")),
     sa.Column("turn", sa.BigInteger, nullable=False, server_default="0"),
@@ -33,10 +32,9 @@ stock = sa.Table(
 `is_changed`: the level differs from what the vendor was last sent; those rows go first, by `turn`, the `seq` at which
 they changed.  Of the others `turn` is when they were last sent, in milliseconds.  `is_uncertain`: the vendor may have
 another figure than the one in `sent`.  `uncertain`: as JSON, the sources of the levels that attempts began to send
-and whose outcome was never recorded; `tried_seq` is the `seq` that the last of these attempts began to send.  `sent_at`
-is when the vendor last answered for the SKU, `moved_at` when a shipment or an order last moved its figure since
-`stated_at`.  At `again_at` it is owed again by itself, `tries` times more after a refusal.  `attention` is a sentence
-for the operator.
+and whose outcome was never recorded.  `sent_at` is when the vendor last answered for the SKU, `moved_at` when a
+shipment or an order last moved its figure since `stated_at`.  At `again_at` it is owed again by itself, `tries` times
+more after a refusal.  `attention` is a sentence for the operator.
 """
 
 IS_OWED_FACT = "seq > sent_seq"

@@ -340,66 +340,6 @@ def test_p33_a_figure_that_moved_is_not_said_again_by_ourselves_but_named_to_the
     assert has(empty, "BOWL") == 5 and merchant.attention() == []
 
 
-def moved(merchant: Merchant, sku: str) -> None:
-    with merchant.database.write() as connection:
-        stock_sync.note_moved(connection, "first", [sku], merchant.now)
-
-
-def test_p33_a_figure_of_a_lost_attempt_that_a_shipment_moved_is_not_said_again(
-    empty: Sandbox, merchant: Merchant
-) -> None:
-    empty.fault(kind="reset_after", times=1, match={"method": "POST", "path_prefix": f"{BASE_PATH}/inventory"})
-    merchant.state(BOWL=in_dallas(10))
-    assert has(empty, "BOWL") == 10 and merchant.owed() == 1
-    moved(merchant, "BOWL")
-    count(empty, "BOWL", DALLAS, 8)  # Pipe17 has subtracted what was shipped.
-    merchant.send(300)
-    assert (has(empty, "BOWL"), merchant.owed()) == (8, 0)
-    [sentence] = merchant.attention()
-    assert sentence.startswith("STOCK_STALE") and "BOWL" in sentence
-    merchant.state(BOWL=in_dallas(8))
-    assert has(empty, "BOWL") == 8 and merchant.attention() == []
-
-
-def test_p33_a_figure_whose_sending_had_not_begun_is_said_although_an_order_moved_it(
-    empty: Sandbox, merchant: Merchant
-) -> None:
-    empty.fault(kind="status", code=503, times=1, match={"method": "GET", "path_prefix": f"{BASE_PATH}/locations"})
-    merchant.state(BOWL=in_dallas(10))
-    assert merchant.owed() == 1 and empty.calls("POST /inventory") == 0
-    moved(merchant, "BOWL")
-    merchant.send(300)
-    assert has(empty, "BOWL") == 10 and merchant.attention() == []
-
-
-def test_p33_of_a_batch_that_broke_off_only_what_may_have_arrived_waits_once_it_is_moved(
-    empty: Sandbox, merchant: Merchant
-) -> None:
-    merchant.connect(ingest_batch=1)
-    at_inventory = {"method": "POST", "path_prefix": f"{BASE_PATH}/inventory"}
-    empty.fault(kind="reset_after", times=1, match=at_inventory)
-    merchant.state(BOWL=in_dallas(10), LAMP=in_dallas(4))
-    assert (has(empty, "BOWL"), merchant.posts(), merchant.owed()) == (10, 1, 2)
-    moved(merchant, "BOWL")
-    moved(merchant, "LAMP")
-    count(empty, "BOWL", DALLAS, 8)
-    merchant.send(300)
-    assert (has(empty, "BOWL"), has(empty, "LAMP"), merchant.owed()) == (8, 4, 0)
-
-
-def test_p33_a_figure_that_pipe17_surely_did_not_take_is_said_although_it_was_moved(
-    empty: Sandbox, merchant: Merchant
-) -> None:
-    merchant.connect(ingest_batch=1)
-    at_inventory = {"method": "POST", "path_prefix": f"{BASE_PATH}/inventory"}
-    empty.fault(kind="status", code=429, times=1, match=at_inventory)
-    merchant.state(BOWL=in_dallas(10))
-    assert (has(empty, "BOWL") == 10, merchant.owed()) == (False, 1)
-    moved(merchant, "BOWL")
-    merchant.send(300)
-    assert has(empty, "BOWL") == 10 and merchant.attention() == []
-
-
 def test_p44_stock_that_was_accepted_while_the_database_is_away_is_not_sent_again(
     empty: Sandbox, merchant: Merchant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

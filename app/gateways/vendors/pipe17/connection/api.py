@@ -156,12 +156,12 @@ class Api:
         return None
 
     def post_each(
-        self, path: str, records: Sequence[Json], names: Sequence[str], call: Call, in_doubt: set[int] | None = None
+        self, path: str, records: Sequence[Json], names: Sequence[str], call: Call
     ) -> Iterator[tuple[int, str]]:
         """Post the records; for each, as soon as it is answered, its place and why it was refused ("" when taken).
 
         Of many in one call, unless the settings say one by one; `names` are the fields that tell the records apart.
-        Raises a `GatewayError` where the rest has no answer; Pipe17 may have those whose places are `in_doubt` then.
+        Raises a `GatewayError` where the rest has no answer.
         """
         is_array = self.options.bulk_post == "array"
         size = self.options.ingest_batch if is_array else 1
@@ -179,10 +179,6 @@ class Api:
                 half = places.start + len(some) // 2
                 waiting.extendleft((range(half, places.stop), range(places.start, half)))
                 continue
-            except GatewayError as error:
-                if in_doubt is not None and error.outcome_unknown:
-                    in_doubt.update(places)
-                raise
             results = body.get(path[1:])
             if isinstance(results, list):
                 yield from zip(places, _reasons(path, some, names, results), strict=True)

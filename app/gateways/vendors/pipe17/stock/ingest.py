@@ -81,7 +81,6 @@ class Stock(StockSink):
             served = self._served(changes, call)
             matches = self._matches([change.sku for change in changes], settings, call)
             sure = [change for change in changes if matches[change.sku].is_sure]
-            call.unsent.update(change.sku for change in changes if not matches[change.sku].is_sure)
             if not sure:
                 raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
             sendings = self._sendings(sure, matches, served, call)
@@ -89,15 +88,10 @@ class Stock(StockSink):
                 self._leave_out_held(sendings, call)
             rows = [row for sending in sendings for row in sending.rows]
             events = [self._event(row) for row in rows]
-            taken, in_doubt = set[str](), set[int]()
             try:
-                for place, reason in self._api.post_each(PATH, events, ("sku", "locationId"), call, in_doubt):
+                for place, reason in self._api.post_each(PATH, events, ("sku", "locationId"), call):
                     rows[place].settle(reason)
-                    if not reason:
-                        taken.add(rows[place].sending.sku)
             except GatewayError:
-                touched = taken | {rows[place].sending.sku for place in in_doubt}
-                call.unsent.update(sending.sku for sending in sendings if sending.rows and sending.sku not in touched)
                 if all(sending.rows for sending in sendings):
                     raise
             return [sending.result() for sending in sendings if not sending.rows]
