@@ -2119,6 +2119,28 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-refund-told-again-takes-later-money-for-given-back",
+        "P19",
+        "app/storefront/orders.py",
+        "news.is_called_refunded and news.raw not in stored.hooks)",
+        "news.is_called_refunded)",
+        (
+            "tests/gateways/vendors/rally/test_orders.py"
+            "::test_p19_a_refund_that_is_told_again_word_for_word_is_not_about_money_that_came_since",
+        ),
+    ),
+    Fault(
+        "a-review-named-while-one-is-open-is-not-remembered",
+        "P17",
+        "app/storefront/orders.py",
+        "        if document != before or news.is_under_review:\n",
+        "        if document != before:\n",
+        (
+            "tests/gateways/vendors/rally/test_orders.py"
+            "::test_p17_a_repeated_create_opens_a_fraud_review_that_it_did_not_name_before",
+        ),
+    ),
+    Fault(
         "what-the-merchant-refunds-after-us-is-paid-twice",
         "P19",
         "app/storefront/order_progress.py",

@@ -8,7 +8,7 @@ or an order, and one at a time takes units (R25).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -123,10 +123,12 @@ def update(shop: Shop, refnum: str, news: OrderUpdate) -> ShownOrder:
         if standing == "unknown" and not stored.is_final(now):
             document = with_additions(connection, shop, document, news)
             reserve(connection, shop, refnum, before.lines, document.lines)
+        # Word for word again it says nothing of money that has come since.
+        news = replace(news, is_called_refunded=news.is_called_refunded and news.raw not in stored.hooks)
         document = with_news(document, news, shop)
         changes = changes_of(shop, stored, document, news, standing, now)
         _requeue(changes, stored, before, document, standing, now)
-        if document != before or changes:
+        if document != before or changes or news.is_called_refunded:
             stored = _store(connection, shop, stored, before, document, changes, news.raw, standing, now)
         if "cancelled_at" in changes:
             release(connection, shop, document)
@@ -213,7 +215,7 @@ def _repeated(shop: Shop, refnum: str, checkout: Checkout) -> ShownOrder:
         before = read_document(stored.body)
         news = checkout.as_news(opens_review=bool(checkout.is_under_review) and checkout.raw not in stored.hooks)
         document = with_news(before, news, shop)
-        if document != before:
+        if document != before or news.is_under_review:
             now = shop.clock()
             standing = order_store.standing(connection, shop.channel, refnum)
             changes = changes_of(shop, stored, document, news, standing, now) if news.is_under_review else {}

@@ -196,6 +196,26 @@ def test_p17_a_repeated_create_opens_a_fraud_review_that_it_did_not_name_before(
     for body in (review, {}):
         assert stage.order(cart, **body).body["status"] == "paid", "nothing new"
     assert handed_out(stage) == [refnum]
+    others = [{"fraud_review_transaction": {"id": number}} for number in (2, 3)]
+    for body in others:  # the second changes nothing, for one is open
+        assert stage.order(cart, **body).body["status"] == "pending"
+    assert told(stage, refnum, **PAID)["status"] == "paid"
+    for body in others:
+        assert stage.order(cart, **body).body["status"] == "paid", "both were said before"
+
+
+def test_p19_a_refund_that_is_told_again_word_for_word_is_not_about_money_that_came_since(stage: Stage) -> None:
+    cart = bought(stage, TEE=1)
+    refnum = ordered(stage, cart, transactions=[{"external_id": "ch_1", "amount": cart["total"]}])["external_id"]
+    for number in (2, 3):
+        refunded = {"status": "refunded", "notes": f"{number}"}
+        for _ in range(2):  # the second time before any money
+            told(stage, refnum, **refunded)
+        told(stage, refnum, transactions=[{"external_id": f"ch_{number}", "amount": 5}])
+        told(stage, refnum, **refunded)
+        document = stage.document(refnum)
+        assert document.is_refunded_by_merchant(f"ch_{number - 1}")
+        assert not document.is_refunded_by_merchant(f"ch_{number}")
 
 
 @pytest.mark.both_databases
