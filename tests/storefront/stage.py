@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import count
 from typing import Any, ClassVar
 
 import msgspec
@@ -87,6 +88,7 @@ class Till:
     clock: Clock = field(default_factory=Clock)
     woken: list[int] = field(default_factory=list)
     noted: list[InboundRequest] = field(default_factory=list)
+    bodies: Iterator[int] = field(default_factory=count)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,8 +122,9 @@ class Till:
         ]
         wanted_order = Checkout(
             cart_id=cart.cart.cart_id, shopper=NOTHING, coupons=None, charged=charges(paid, key),
-            names_other_money=False, is_under_review=None, is_offers_only=False, ip_address="", meta={}, raw=b"{}",
-            read_lines=lambda: list(read_lines() if read_lines else stated), read_payment_method=lambda: method,
+            names_other_money=False, is_under_review=None, is_offers_only=False, ip_address="", meta={},
+            raw=self._body(), read_lines=lambda: list(read_lines() if read_lines else stated),
+            read_payment_method=lambda: method,
         )  # fmt: skip
         return orders.create(self.shop, wanted_order)
 
@@ -131,10 +134,14 @@ class Till:
         """News of an order: lines to add, a charge, and what else is `said`."""
         news: dict[str, Any] = {
             "charged": charges(paid, key), "is_called_paid": False, "is_called_refunded": False,
-            "is_under_review": None, "raw": b"{}", "read_additions": lambda: Additions(lines, None),
+            "is_under_review": None, "raw": self._body(), "read_additions": lambda: Additions(lines, None),
             "read_payment_method": lambda: CARD, **said,
         }  # fmt: skip
         return orders.update(self.shop, refnum, OrderUpdate(**news))
+
+    def _body(self) -> bytes:
+        """A body as no request before had it: one that comes again word for word is a repeat."""
+        return b"%d" % next(self.bodies)
 
     def stored(self, refnum: str) -> StoredOrder | None:
         with self.database.read() as connection:
