@@ -47,7 +47,7 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 10_669, "all of app/": 72_828}
+LINES = {"gateways": 10_669, "all of app/": 72_826}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
 LINES_OF_CODE = {"gateways": 7_434, "Rally": 1_693, "sandbox": 4_268, "cli": 5_454}

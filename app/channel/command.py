@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from app.channel import orders
 from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.contract.reading import OrderName
+from app.domain.commands import CommandBody
 from app.domain.events import Association, Event, about
 from app.errors import GatewayError
 from app.gateways.calls import NotOurs
@@ -137,6 +138,11 @@ class Command(ABC):
     def refused(answer: VendorAnswer) -> None:
         """Bring the records in line with the vendor's final refusal."""
         return None
+
+    @staticmethod
+    def behind_refused(body: CommandBody | None) -> CommandBody | None:
+        """What a call that follows in the same request says, once the vendor has refused one of this command."""
+        return body
 
 
 def digest_of(meaning: object) -> str:

@@ -8,12 +8,14 @@ if a call of it had or may still have an effect.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 
 from app.channel import command_transactions
+from app.channel.actions import command_of
 from app.channel.command import Command
 from app.channel.command_transactions import Begun, LaneBusy, TwinRunning
 from app.channel.entry_by_entry import refused_event
@@ -22,7 +24,6 @@ from app.channel.services import CallbackRequest
 from app.deliveries import transitions
 from app.domain.events import Event, about
 from app.errors import HttpError
-from app.records import parcels
 from app.records.database import DatabaseRefused
 from app.records.deliveries import NEVER_KNOWN, Settled
 from app.records.outbox import CallReport
@@ -131,21 +132,21 @@ def _attempt(request: CallbackRequest, begun: Begun) -> dict[int, Settled]:
     """Try what may be tried, first in first out per lane; a lane stops at its first call that stays open."""
     settled: dict[int, Settled] = {}
     stopped: set[tuple[str, str]] = set()
-    refused_a_package: set[tuple[str, str]] = set()
+    refused: defaultdict[tuple[str, str], set[type[Command]]] = defaultdict(set)
     for at, delivery in enumerate(begun.attempts):
         lane = (delivery.gateway, delivery.lane)
         if lane in stopped:
             if request.services.is_vendors_decision(delivery.channel, delivery.gateway, delivery.verb):
                 settled[delivery.id] = transitions.not_tried(delivery, request.services.clock())
             continue
-        if lane in refused_a_package:
-            delivery = begun.attempts[at] = replace(delivery, command=parcels.not_last(delivery.command))
+        for command in refused[lane]:
+            delivery = begun.attempts[at] = replace(delivery, command=command.behind_refused(delivery.command))
         deadline = request.deadline.held_until(begun.held_until_s)
         settled[delivery.id] = request.services.attempts.make(delivery, deadline, is_inline=True)
         if settled[delivery.id].state not in ("delivered", "refused"):
             stopped.add(lane)
-        elif settled[delivery.id].state == "refused" and delivery.verb == parcels.VERB:
-            refused_a_package.add(lane)
+        elif settled[delivery.id].state == "refused" and (kind := command_of(delivery.verb)):
+            refused[lane].add(kind)
     return settled
 
 

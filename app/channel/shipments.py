@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from app.channel import labels, reservations
 from app.channel.command import Command, OrderAtSource, OrderCommand, Plan, VendorAnswer
 from app.contract.packages import StatedPackage
-from app.domain.commands import Package, PackageLine
+from app.domain.commands import CommandBody, Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot, as_bought, give_way
 from app.records import handed_out, parcels
@@ -160,7 +160,7 @@ class RegisterPackage(OrderCommand):
         parcels.register(connection, order.channel, filled, found.by_sku, label, order.clock())
         # Only calls before it in its lane can leave something open until it is accepted (see `accepted`).
         changes_nothing = not (is_last and known.left_open)
-        return Plan(events, [Owed(order.source.token, "submit_shipment", filled, named, changes_nothing)])
+        return Plan(events, [Owed(order.source.token, parcels.VERB, filled, named, changes_nothing)])
 
     @staticmethod
     def accepted(answer: VendorAnswer) -> None:
@@ -172,9 +172,12 @@ class RegisterPackage(OrderCommand):
             )
 
     @staticmethod
+    def behind_refused(body: CommandBody | None) -> CommandBody | None:
+        return msgspec.structs.replace(body, is_last=False) if isinstance(body, Package) else body
+
+    @staticmethod
     def refused(answer: VendorAnswer) -> None:
-        """Nothing is registered: its units are open again, so that no package behind it completes the order, and one
-        that the last package alone completed is open."""
+        """Nothing is registered: its units are open again, and so is an order that the last package completes."""
         connection, channel, refnum = answer.connection, answer.channel, answer.body.order_refnum
         parcels.forget(connection, channel, refnum, answer.body.key)
         parcels.note_none_is_last(connection, channel, answer.delivery.gateway, refnum)

@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app.domain.commands import CommandBody, Package, PackageLine, read_back
+from app.domain.commands import Package, PackageLine, read_back
 from app.domain.retailops_numbers import canonical
 from app.records.outbox import in_lane, lane_names
 from app.records.tables.deliveries import IS_OPEN, commands, deliveries
@@ -141,18 +141,13 @@ def forget(connection: Connection, channel: str, order_refnum: str, key: str) ->
     )
 
 
-def not_last(body: CommandBody | None) -> CommandBody | None:
-    """What a call says once a package before it was refused: that package's units are open whatever leaves with it."""
-    return msgspec.structs.replace(body, is_last=False) if isinstance(body, Package) else body
-
-
 def note_none_is_last(connection: Connection, channel: str, gateway: str, order_refnum: str) -> None:
     """A package of the order was refused: of those that wait for this vendor none completes the order any more."""
     waiting = select(deliveries.c.id, deliveries.c.body).where(*in_lane(deliveries), deliveries.c.verb == VERB, IS_OPEN)
     for row in connection.execute(waiting, lane_names(channel, gateway, order_refnum)).all():
         package = read_back(VERB, row.body)
-        if package is not None:
-            body = msgspec.json.encode(not_last(package))
+        if isinstance(package, Package):
+            body = msgspec.json.encode(msgspec.structs.replace(package, is_last=False))
             connection.execute(update(deliveries).where(deliveries.c.id == row.id).values(body=body))
 
 

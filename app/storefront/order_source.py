@@ -46,11 +46,8 @@ class OrderSource:
         """Whatever their state, but never one that is unpaid or under review (P17)."""
         with self._shop.database.read() as connection:
             found = order_store.of_refnums(connection, self._shop.channel, refnums)
-        return [
-            self._candidate(stored, stored.exportable_at or stored.created_at)
-            for stored in found.values()
-            if self._is_out(stored)
-        ]
+        out = filter(self._is_out, found.values())
+        return [self._candidate(stored, stored.exportable_at or stored.created_at) for stored in out]
 
     def called_off(self, since_ms: int | None, until_ms: int) -> SourceCancellations:
         """Orders whose money the merchant gave back at the checkout."""

@@ -205,9 +205,7 @@ def _add(connection: Connection, shop: Shop, document: OrderDocument, raw: bytes
 
 
 def _repeated(shop: Shop, refnum: str, checkout: Checkout) -> ShownOrder:
-    """Of an order that is there a request says money, and that a fraud review is open; one that is sent again word for
-    word opens none that has ended since.
-    """
+    """Only money is news then, and a fraud review that this very request did not name before, for it may have ended."""
     with shop.database.write(serial=[order_store.lock_name(shop.channel, refnum)]) as connection:
         stored = order_store.get(connection, shop.channel, refnum)
         if stored is None:

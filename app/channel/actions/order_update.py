@@ -183,10 +183,8 @@ COMMAND = UpdateOrder
 
 def _currency(connection: Connection, order: OrderAtSource, known: KnownOrder, lines: Sequence[Line]) -> str:
     """The order's currency, which is read only where a stated price has one to be compared with; else ""."""
-    is_stated = any(line.unit_price is not None for line in lines)
-    if is_stated and any(line.unit_price is not None for line in known.lines):
-        return payment_ledger.currency(connection, order.channel, order.refnum)
-    return ""
+    are_priced = (any(line.unit_price is not None for line in some) for some in (lines, known.lines))
+    return payment_ledger.currency(connection, order.channel, order.refnum) if all(are_priced) else ""
 
 
 def _price(line: Line) -> tuple[str, ...]:
