@@ -17,7 +17,7 @@ class Stopwatch:
     """
 
     def __init__(self) -> None:
-        self._begun_s = self._lost_before_s = 0.0
+        self._begun_s = self._lost_before_s = self._lost_s = 0.0
         self._took_s: float | None = None
 
     @property
@@ -25,7 +25,15 @@ class Stopwatch:
         """Seconds of the block, until now or its end, less those that were lost meanwhile."""
         if self._took_s is not None:
             return self._took_s
-        return time.perf_counter() - self._begun_s - (_sleeper.lost_s() - self._lost_before_s)
+        return time.perf_counter() - self._begun_s - self._lost_now_s()
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Once the block is over: the machine took more than a twentieth of it, so that it may be measured again."""
+        return self._lost_s > 0.05 * (self.took_s + self._lost_s)
+
+    def _lost_now_s(self) -> float:
+        return _sleeper.lost_s() - self._lost_before_s
 
     def __enter__(self) -> Stopwatch:
         _sleeper.join()
@@ -33,7 +41,7 @@ class Stopwatch:
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        self._took_s = self.took_s
+        self._took_s, self._lost_s = self.took_s, self._lost_now_s()
         _sleeper.leave()
 
 

@@ -62,7 +62,7 @@ def test_p26_p14_processes_together_keep_to_the_rate_and_facts_to_their_fifth(da
         most = per_s * (time.monotonic() - begun) + PROCESSES * BLOCK_S * per_s
         print(f"granted {dict(granted)} of at most {most:.0f}")
         assert granted.total() <= most
-        if 0.13 <= granted["fact"] / granted.total() <= 0.27:
+        if 0.13 <= granted["fact"] / granted.total() <= 0.27 or not watch.is_disturbed:
             break
     assert granted.total() >= 0.85 * per_s * min(watch.took_s, runs_s)
     assert 0.13 <= granted["fact"] / granted.total() <= 0.27

@@ -268,7 +268,7 @@ def test_p14_commands_that_never_end_leave_facts_their_fifth() -> None:
             for thread in started(*[lambda: call("command")] * 4, lambda: call("fact")):
                 thread.join()
         print(granted)
-        if 0.14 <= granted["fact"] / granted.total() <= 0.26:
+        if 0.14 <= granted["fact"] / granted.total() <= 0.26 or not watch.is_disturbed:
             break
     assert granted.total() >= 70 * min(watch.took_s, 2.0) and 0.14 <= granted["fact"] / granted.total() <= 0.26
 
